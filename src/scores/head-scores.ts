@@ -1,0 +1,49 @@
+/** Head scores: one number a (layer, KV head), with what is needed to break ties and to know where they came from. */
+
+export type Sweep = 'full' | 'chunk' | 'block'
+
+export interface Provenance {
+  /** `nano`, `Qwen/Qwen2.5-7B-Instruct-1M`, or a folder's name */
+  model: string
+  /** sha256 over config.json and the weights' index or header, hex; empty when unknown (imported files) */
+  modelHash: string
+  /** `sample_qa_eng-0`; a merged file names all of its sources here */
+  sources: Source[]
+  /** `kvzip` (maximum of reconstruction attention), or the foreign method an import came from */
+  method: string
+  /** '' when unknown (imported files) */
+  sweep: Sweep | ''
+  chunkSize: number
+  /** `cpu` or `cuda`, and arithmetic: `cpu/fp32` */
+  arithmetic: string
+  engineVersion: string
+  /** ISO 8601 */
+  created: string
+}
+
+export interface Source {
+  data: string
+  /** index of the sample in its data set */
+  index: number
+  /** context tokens scored */
+  tokens: number
+}
+
+export interface HeadScores {
+  /** Scored layers, one row each. */
+  layers: number
+  kvHeads: number
+  /** (layers) index of each row's layer in the model: hybrid models score only some. */
+  layerIds: Int32Array
+  /** (layers, kv_heads) maximum of the pair scores over context positions: the head score. */
+  max: Float32Array
+  /** (layers, kv_heads) mean over positions; null in imported files */
+  mean: Float32Array | null
+  /** (layers, kv_heads) 99th percentile over positions; null in imported files */
+  p99: Float32Array | null
+  /** Context positions summarised, over all sources. */
+  positions: number
+  /** (layers, kv_heads, positions), only when asked for, only for a single source */
+  pairs: Float32Array | null
+  provenance: Provenance
+}
