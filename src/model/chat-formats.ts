@@ -1,0 +1,42 @@
+/**
+ * What stands before a context and between a question and its answer, as KVzip (arXiv 2505.23416) writes it for each
+ * chat format. The system prefix is never evicted.
+ */
+export interface ChatFormat {
+  /** A special token that only this format uses. */
+  marker: string
+  /** Opens the conversation, up to where the user's text starts. */
+  system: string
+  /** Closes the user's turn and opens the model's. */
+  postfix: string
+}
+
+export const chatFormats = {
+  llama3: {
+    marker: '<|start_header_id|>',
+    system:
+      '<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nYou are a helpful assistant<|eot_id|>' +
+      '<|start_header_id|>user<|end_header_id|>\n\n',
+    postfix: '\n\n<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n',
+  },
+  chatml: {
+    marker: '<|im_start|>',
+    system: '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n',
+    postfix: '<|im_end|>\n<|im_start|>assistant\n',
+  },
+  gemma: {
+    marker: '<start_of_turn>',
+    system: '<bos><start_of_turn>user\nYou are a helpful assistant.\n\n',
+    postfix: '<end_of_turn>\n<start_of_turn>model\n',
+  },
+} as const satisfies Record<string, ChatFormat>
+
+export type ChatFormatName = keyof typeof chatFormats
+
+/** Ends every system prefix. */
+export const instruction =
+  'Given the context, answer to the following question or request without explanation.\n\n'
+
+/** Asks for the whole context, or for the part that goes on after the tokens that follow this text. */
+export const repeatWhole = '\n\nRepeat the previous context exactly.'
+export const repeatPart = '\n\nRepeat the part of the previous context exactly, starting with '
