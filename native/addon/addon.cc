@@ -1,0 +1,43 @@
+// The N-API door. Everything behind it is plain C++.
+#include <napi.h>
+
+#include "../cpu/kernels.h"
+#include "../cpu/thread_pool.h"
+#include "../error.h"
+#include "args.h"
+#include "bench.h"
+#include "engine.h"
+
+namespace headzip::addon {
+namespace {
+
+// { isa, threads, cuda: reason }
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  Napi::Object o = Napi::Object::New(info.Env());
+  try {
+    o.Set("isa", cpu::kernels().name);
+  } catch (const Error& e) {
+    throw engine_error(info.Env(), e.what());
+  }
+  o.Set("threads", cpu::ThreadPool::instance().size());
+  o.Set("cuda", "this addon was built without CUDA");
+  return o;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* constructors = new Constructors;
+  const Napi::Function cache = Cache::define(env);
+  constructors->cache = Napi::Persistent(cache);
+  env.SetInstanceData(constructors);
+  exports.Set("Engine", Engine::define(env));
+  exports.Set("Cache", cache);
+  exports.Set("devices", Napi::Function::New(env, devices));
+  exports.Set("bench", Napi::Function::New(env, bench));
+  return exports;
+}
+
+}  // namespace
+}  // namespace headzip::addon
+
+static Napi::Object headzip_init(Napi::Env env, Napi::Object exports) { return headzip::addon::init(env, exports); }
+NODE_API_MODULE(headzip, headzip_init)

@@ -1,0 +1,81 @@
+// JavaScript objects over the engine: Engine (a model on a device) and Cache (a prefilled context).
+#pragma once
+#include <napi.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "../backend.h"
+#include "../cache/kv_cache.h"
+#include "../job.h"
+
+namespace headzip::addon {
+
+// A model with its device. Jobs on one engine take turns: they would fight for the same cores and memory.
+struct Runtime {
+  std::shared_ptr<const Model> model;
+  std::unique_ptr<Backend> backend;
+  std::timed_mutex turn;
+};
+
+// Holds an engine's turn; gives up when the job is aborted while it waits.
+class Turn {
+ public:
+  Turn(Runtime& runtime, const Job& job);
+  ~Turn() { runtime_.turn.unlock(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  Runtime& runtime_;
+};
+
+struct SharedCache {
+  std::shared_ptr<Runtime> runtime;  // whose memory it is
+  std::unique_ptr<KvCache> cache;
+  std::atomic<bool> busy{false};     // a job works on it
+};
+
+class Cache final : public Napi::ObjectWrap<Cache> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  static Napi::Value wrap(Napi::Env env, std::shared_ptr<SharedCache> cache);
+  explicit Cache(const Napi::CallbackInfo& info);
+  ~Cache() override;
+  // Throws when closed or in use.
+  std::shared_ptr<SharedCache> idle(Napi::Env env) const;
+
+ private:
+  Napi::Value info(const Napi::CallbackInfo& info);
+  Napi::Value last_logits(const Napi::CallbackInfo& info);
+  Napi::Value clone(const Napi::CallbackInfo& info);
+  void retain_heads(const Napi::CallbackInfo& info);
+  void retain_pairs(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+  void account(Napi::Env env);  // tells the garbage collector what this object really weighs
+
+  std::shared_ptr<SharedCache> shared_;
+  int64_t accounted_ = 0;
+};
+
+class Engine final : public Napi::ObjectWrap<Engine> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit Engine(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value sweep(const Napi::CallbackInfo& info);
+  Napi::Value generate(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+  std::shared_ptr<Runtime> open(Napi::Env env) const;
+
+  std::shared_ptr<Runtime> runtime_;
+};
+
+// Constructors kept per JavaScript environment: a worker thread has its own.
+struct Constructors {
+  Napi::FunctionReference cache;
+};
+
+}  // namespace headzip::addon

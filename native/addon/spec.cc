@@ -1,0 +1,100 @@
+#include "spec.h"
+
+#include "args.h"
+
+namespace headzip::addon {
+
+ModelSpec read_spec(const Napi::Value& value) {
+  const Napi::Object o = object(value, "spec");
+  const auto size = [&](const char* name) { return integer(field(o, name), name); };
+  ModelSpec s;
+  s.layers = size("layers");
+  s.hidden = size("hiddenSize");
+  s.heads = size("heads");
+  s.kv_heads = size("kvHeads");
+  s.head_dim = size("headDim");
+  s.intermediate = size("intermediateSize");
+  s.vocab = size("vocabSize");
+  s.max_positions = size("maxPositions");
+  s.norm_eps = number(field(o, "normEps"), "normEps");
+  s.attention_scale = number(field(o, "attentionScale"), "attentionScale");
+  const Napi::Object rope = object(field(o, "rope"), "rope");
+  s.inv_freq = floats(field(rope, "invFreq"), "rope.invFreq");
+  s.rope_scale = number(field(rope, "scale"), "rope.scale");
+  return s;
+}
+
+std::vector<std::string> read_paths(const Napi::Value& value) {
+  const Napi::Array a = array(value, "files");
+  std::vector<std::string> paths;
+  for (uint32_t i = 0; i < a.Length(); ++i) paths.push_back(text(a.Get(i), "files[i]"));
+  return paths;
+}
+
+namespace {
+StoredType stored_type(const Napi::Value& value) {
+  const std::string t = text(value, "dtype");
+  if (t == "F32") return StoredType::kF32;
+  if (t == "F16") return StoredType::kF16;
+  if (t == "BF16") return StoredType::kBF16;
+  refuse(value.Env(), "dtype must be F32, F16 or BF16, got " + t);
+}
+}  // namespace
+
+std::vector<WeightRef> read_weights(const Napi::Value& value) {
+  const Napi::Array a = array(value, "weights");
+  std::vector<WeightRef> refs;
+  for (uint32_t i = 0; i < a.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    const Napi::Object o = object(a.Get(i), "weights[i]");
+    WeightRef r;
+    r.role = text(field(o, "role"), "role");
+    r.name = text(field(o, "name"), "name");
+    const int64_t file = integer(field(o, "file"), "file");
+    const int64_t offset = integer(field(o, "offset"), "offset"), size = integer(field(o, "bytes"), "bytes");
+    if (file < 0 || offset < 0 || size < 0) refuse(value.Env(), "weight " + r.name + " has a negative place");
+    r.file = static_cast<size_t>(file);
+    r.offset = static_cast<uint64_t>(offset);
+    r.bytes = static_cast<uint64_t>(size);
+    r.type = stored_type(field(o, "dtype"));
+    const Napi::Array shape = array(field(o, "shape"), "shape");
+    for (uint32_t d = 0; d < shape.Length(); ++d) r.shape.push_back(integer(shape.Get(d), "shape[i]"));
+    refs.push_back(std::move(r));
+  }
+  return refs;
+}
+
+SweepJob read_sweep(const Napi::Value& value) {
+  const Napi::Object o = object(value, "job");
+  SweepJob job;
+  job.sink = ids(field(o, "sink"), "sink");
+  job.context = ids(field(o, "context"), "context");
+  const Napi::Array chunks = array(field(o, "chunks"), "chunks");
+  for (uint32_t i = 0; i < chunks.Length(); ++i) {
+    const Napi::Object c = object(chunks.Get(i), "chunks[i]");
+    job.chunks.push_back({integer(field(c, "start"), "chunk.start"), integer(field(c, "end"), "chunk.end"),
+                          ids(field(c, "ids"), "chunk.ids")});
+  }
+  const std::string sweep = text(field(o, "sweep"), "sweep");
+  if (sweep == "full") job.kind = SweepKind::kFull;
+  else if (sweep == "chunk") job.kind = SweepKind::kChunk;
+  else if (sweep == "block") job.kind = SweepKind::kBlock;
+  else refuse(value.Env(), "sweep must be full, chunk or block, got " + sweep);
+  job.want_pairs = boolean(field(o, "pairs"), "pairs");
+  job.want_cache = boolean(field(o, "cache"), "cache");
+  const Napi::Value keep = o.Get("keepHeads");
+  if (!keep.IsNull() && !keep.IsUndefined()) job.keep_heads = bytes(keep, "keepHeads");
+  return job;
+}
+
+GenerateJob read_generate(const Napi::Value& value) {
+  const Napi::Object o = object(value, "job");
+  GenerateJob job;
+  job.query = ids(field(o, "query"), "query");
+  job.max_tokens = integer(field(o, "maxTokens"), "maxTokens");
+  job.stop = ids(field(o, "stop"), "stop");
+  job.update_cache = boolean(field(o, "updateCache"), "updateCache");
+  return job;
+}
+
+}  // namespace headzip::addon

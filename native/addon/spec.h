@@ -1,0 +1,20 @@
+// Plain JavaScript descriptions, read into the engine's structures.
+#pragma once
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "../decode/generate.h"
+#include "../model.h"
+#include "../sweep/sweep.h"
+
+namespace headzip::addon {
+
+ModelSpec read_spec(const Napi::Value& value);
+std::vector<std::string> read_paths(const Napi::Value& value);
+std::vector<WeightRef> read_weights(const Napi::Value& value);
+SweepJob read_sweep(const Napi::Value& value);
+GenerateJob read_generate(const Napi::Value& value);
+
+}  // namespace headzip::addon

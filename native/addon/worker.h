@@ -1,0 +1,70 @@
+// The one way native work runs: off the main thread, every exception caught, watched and stopped through a handle.
+#pragma once
+#include <napi.h>
+
+#include <functional>
+#include <memory>
+#include <new>
+
+#include "../error.h"
+#include "../job.h"
+#include "args.h"
+
+namespace headzip::addon {
+
+class Worker final : public Napi::AsyncWorker {
+ public:
+  // `work` runs on another thread and touches no JavaScript value; `finish` makes the result.
+  Worker(Napi::Env env, std::function<void()> work, std::function<Napi::Value(Napi::Env)> finish)
+      : AsyncWorker(env, "headzip"), work_(std::move(work)), finish_(std::move(finish)), result_(env) {}
+  Napi::Promise promise() const { return result_.Promise(); }
+
+ protected:
+  void Execute() override {
+    try {
+      work_();
+    } catch (const Aborted& e) {
+      code_ = "HEADZIP_ABORTED";
+      SetError(e.what());
+    } catch (const std::bad_alloc&) {
+      SetError("not enough memory for this job");
+    } catch (const std::exception& e) {
+      SetError(e.what());
+    } catch (...) {
+      SetError("the engine failed in an unknown way");
+    }
+  }
+  void OnOK() override {
+    try {
+      result_.Resolve(finish_(Env()));
+    } catch (const Napi::Error& e) {
+      result_.Reject(e.Value());
+    }
+  }
+  void OnError(const Napi::Error& e) override { result_.Reject(engine_error(Env(), e.Message(), code_).Value()); }
+
+ private:
+  std::function<void()> work_;
+  std::function<Napi::Value(Napi::Env)> finish_;
+  Napi::Promise::Deferred result_;
+  const char* code_ = "HEADZIP_ENGINE";
+};
+
+// { promise, progress(): [done, total], abort() }
+inline Napi::Object start(Napi::Env env, std::shared_ptr<Job> state, std::function<void()> work,
+                          std::function<Napi::Value(Napi::Env)> finish) {
+  auto* worker = new Worker(env, std::move(work), std::move(finish));
+  Napi::Object handle = Napi::Object::New(env);
+  handle.Set("promise", worker->promise());
+  handle.Set("progress", Napi::Function::New(env, [state](const Napi::CallbackInfo& info) -> Napi::Value {
+    Napi::Array pair = Napi::Array::New(info.Env(), 2);
+    pair.Set(0u, state->done.load());
+    pair.Set(1u, state->total.load());
+    return pair;
+  }));
+  handle.Set("abort", Napi::Function::New(env, [state](const Napi::CallbackInfo&) { state->aborted = true; }));
+  worker->Queue();
+  return handle;
+}
+
+}  // namespace headzip::addon

@@ -1,0 +1,109 @@
+// What the sweep needs of a device. The sweep, the cache and decoding are written once against this; CPU and CUDA
+// implement it. Activations stay in the backend's own type and memory: the callers only slice rows.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "model.h"
+
+namespace headzip {
+
+// Rows of activations, row-major: (rows, width) of the backend's activation type.
+struct Rows {
+  std::byte* data = nullptr;
+  int64_t rows = 0, width = 0;
+  size_t row_bytes = 0;
+  Rows slice(int64_t first, int64_t count) const { return {data + first * row_bytes, count, width, row_bytes}; }
+};
+
+// Owns memory of a backend and gives it back.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+};
+
+struct OwnedRows : Rows {
+  std::unique_ptr<Memory> memory;
+};
+
+// Keys (rotated) and values of one layer: (kv_heads, length of that head, head_dim). Lengths differ between heads.
+class KvLayer {
+ public:
+  virtual ~KvLayer() = default;
+  virtual int64_t length(int64_t head) const = 0;
+  // Makes room for `tokens` in every head, without changing lengths.
+  virtual void reserve(int64_t tokens) = 0;
+  // Keeps the entries at `index` (ascending) of one head and frees the rest.
+  virtual void retain(int64_t head, std::span<const int64_t> index) = 0;
+  // Forgets everything past `length` of one head.
+  virtual void truncate(int64_t head, int64_t length) = 0;
+  virtual std::unique_ptr<KvLayer> clone() const = 0;
+  // Bytes allocated, and bytes that the entries themselves need.
+  virtual size_t allocated_bytes() const = 0;
+  virtual size_t used_bytes() const = 0;
+};
+
+// Keys that a tile of queries may see: entries [begin, begin + count) of `kv`, or all from `begin` to the end of each
+// head where count < 0. A query sees keys at its own position and before.
+struct KeySpan {
+  KvLayer* kv = nullptr;
+  int64_t begin = 0, count = 0;
+  int64_t position = 0;   // of the first key; the next one stands one further
+  bool from_end = false;  // `position` is the last key's: heads that lost entries still line up with their newest one
+  bool in_score = false;  // takes part in the score's softmax
+  bool scored = false;    // receives scores (and takes part)
+};
+constexpr size_t kMostSpans = 8;
+
+struct AttentionJob {
+  Rows q;                // (queries, heads * head_dim), rotated
+  int64_t position = 0;  // of the first query; the next one stands one further
+  std::span<const KeySpan> spans;
+  Rows out;                 // (queries, heads * head_dim); data == nullptr when only scores are wanted
+  float* scores = nullptr;  // host, (kv_heads, stride): running maximum over the scored span's keys, or nullptr
+  int64_t score_stride = 0;
+};
+
+struct LinearJob {
+  const Weight* weight;
+  const Weight* bias = nullptr;  // may point to an empty weight
+  Rows out;
+  bool add = false;  // out += instead of out =
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual const char* name() const = 0;
+
+  virtual OwnedRows rows(int64_t count, int64_t width) = 0;
+  virtual std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) = 0;
+  // Rows that one pass over the linear layers should hold, for the weights' traffic to be paid for.
+  virtual int64_t tile_rows(const ModelSpec& spec) const = 0;
+
+  virtual void embed(const Weight& table, std::span<const int32_t> ids, Rows out) = 0;
+  virtual void rms_norm(Rows x, const Weight& weight, float eps, Rows out) = 0;
+  virtual void linear(Rows x, std::span<const LinearJob> jobs) = 0;
+  // Rotates q and k in place (first half against second half) for positions position, position + 1, …
+  virtual void rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) = 0;
+  // Appends (tokens, kv_heads * head_dim) keys and values to every head. v.data == nullptr: keys only.
+  virtual void append(KvLayer& kv, Rows k, Rows v) = 0;
+  virtual void attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) = 0;
+  // gate = silu(gate) * up
+  virtual void silu_mul(Rows gate, Rows up) = 0;
+  // Copies rows to host memory as fp32, (rows, width).
+  virtual void download(Rows x, float* out) = 0;
+  // False when any value is not finite.
+  virtual bool finite(Rows x) = 0;
+
+  virtual size_t allocated_bytes() const = 0;
+  virtual size_t peak_bytes() const = 0;
+  virtual void reset_peak() = 0;
+};
+
+// `threads` 0: all cores. Throws Error when the device cannot be used.
+std::unique_ptr<Backend> make_cpu_backend(int threads);
+
+}  // namespace headzip

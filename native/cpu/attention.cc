@@ -1,0 +1,85 @@
+// Attention of the CPU backend: jobs are cut into (KV head, block of queries) tasks.
+#include <algorithm>
+#include <vector>
+
+#include "../error.h"
+#include "backend.h"
+
+namespace headzip::cpu {
+
+namespace {
+
+constexpr int64_t kRowsPerTask = 96;              // query rows of a tile: a multiple of every strip height
+constexpr int64_t kScratchBytes = int64_t{4} << 20;  // a tile's logits of the scored span shrink its rows past this
+
+struct Planned {
+  const AttentionJob* job;
+  int64_t head, first, queries;
+};
+
+// Where the first key of a span stands.
+int64_t first_position(const KeySpan& span, int64_t end) {
+  return span.from_end ? span.position - (end - 1 - span.begin) : span.position;
+}
+
+int64_t span_end(const KeySpan& span, int64_t head) {
+  const int64_t length = span.kv->length(head);
+  return span.count < 0 ? length : std::min(length, span.begin + span.count);
+}
+
+}  // namespace
+
+void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) {
+  const int64_t group = spec.group();
+  std::vector<Planned> plan;
+  int64_t scratch_bytes = 0;
+  for (const AttentionJob& job : jobs) {
+    if (job.spans.size() > kMostSpans) throw Error("an attention job has more key spans than the engine plans for");
+    int64_t scored = 0;
+    for (const KeySpan& span : job.spans)
+      if (span.scored) scored = std::max(scored, span_end(span, 0) - span.begin);
+    int64_t queries = std::max<int64_t>(1, kRowsPerTask / group);
+    while (queries > 1 && k_.attention_scratch(queries * group, spec.head_dim, scored) > kScratchBytes) queries /= 2;
+    queries = std::min(queries, job.q.rows);
+    scratch_bytes = std::max(scratch_bytes, k_.attention_scratch(queries * group, spec.head_dim, scored));
+    // Later queries see more keys: the longest tasks go first, so that the threads end together.
+    for (int64_t at = (job.q.rows - 1) / queries * queries; at >= 0; at -= queries)
+      for (int64_t head = 0; head < spec.kv_heads; ++head)
+        plan.push_back({&job, head, at, std::min(queries, job.q.rows - at)});
+  }
+  const int64_t each = (scratch_bytes + 4095) / 4096 * 1024;  // floats, whole pages
+  float* memory = scratch(attention_scratch_, each * threads_);
+
+  parallel(static_cast<int64_t>(plan.size()), [&](int64_t i, int thread) {
+    const Planned& p = plan[i];
+    const AttentionJob& job = *p.job;
+    SpanView spans[kMostSpans];
+    int64_t count = 0, value_stride = 0;
+    for (const KeySpan& span : job.spans) {
+      const auto& kv = static_cast<const CpuKvLayer&>(*span.kv);
+      const int64_t end = span_end(span, p.head);
+      value_stride = kv.value_stride();
+      spans[count++] = {kv.view(p.head), span.begin, end, first_position(span, end), span.in_score, span.scored};
+    }
+    const int64_t at = p.head * group * spec.head_dim;
+    const AttentionTask task{
+        .q = floats(job.q, p.first) + at,
+        .q_stride = static_cast<int64_t>(job.q.row_bytes / sizeof(float)),
+        .out = job.out.data == nullptr ? nullptr : floats(job.out, p.first) + at,
+        .out_stride = static_cast<int64_t>(job.out.row_bytes / sizeof(float)),
+        .queries = p.queries,
+        .group = group,
+        .head_dim = spec.head_dim,
+        .value_stride = value_stride,
+        .position = job.position + p.first,
+        .scale = spec.attention_scale,
+        .score_scale = spec.score_scale(),
+        .spans = spans,
+        .span_count = count,
+        .scores = job.scores == nullptr ? nullptr : job.scores + p.head * job.score_stride,
+    };
+    k_.attention(task, memory + thread * each);
+  });
+}
+
+}  // namespace headzip::cpu

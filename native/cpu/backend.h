@@ -1,0 +1,46 @@
+// The CPU backend: fp32 activations in host memory, weights read from their stored type.
+#pragma once
+#include "kernels.h"
+#include "kv_layer.h"
+#include "memory.h"
+#include "thread_pool.h"
+
+namespace headzip::cpu {
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(int threads);
+  const char* name() const override { return "cpu"; }
+  OwnedRows rows(int64_t count, int64_t width) override;
+  std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) override;
+  int64_t tile_rows(const ModelSpec& spec) const override;
+  void embed(const Weight& table, std::span<const int32_t> ids, Rows out) override;
+  void rms_norm(Rows x, const Weight& weight, float eps, Rows out) override;
+  void linear(Rows x, std::span<const LinearJob> jobs) override;
+  void rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) override;
+  void append(KvLayer& kv, Rows k, Rows v) override;
+  void attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) override;
+  void silu_mul(Rows gate, Rows up) override;
+  void download(Rows x, float* out) override;
+  bool finite(Rows x) override;
+  size_t allocated_bytes() const override { return meter_->now(); }
+  size_t peak_bytes() const override { return meter_->peak(); }
+  void reset_peak() override { meter_->reset_peak(); }
+
+ private:
+  void packed_linear(Rows x, std::span<const LinearJob> jobs);
+  void few_rows_linear(Rows x, std::span<const LinearJob> jobs);
+  void parallel(int64_t tasks, const std::function<void(int64_t, int)>& fn);
+  // Grows, never shrinks, while the backend lives.
+  float* scratch(Floats& buffer, int64_t floats);
+
+  const Kernels& k_;
+  int threads_;
+  std::shared_ptr<Meter> meter_ = std::make_shared<Meter>();
+  Floats packed_rows_, packed_panels_, attention_scratch_;
+};
+
+inline float* floats(Rows x, int64_t row = 0) { return reinterpret_cast<float*>(x.data + row * x.row_bytes); }
+inline Stored stored(StoredType t) { return static_cast<Stored>(t); }
+
+}  // namespace headzip::cpu

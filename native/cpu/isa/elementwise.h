@@ -1,0 +1,66 @@
+#pragma once
+#include "vec.h"
+
+namespace headzip::cpu {
+namespace {
+
+void widen(Stored type, const void* in, int64_t count, float* out) {
+  const auto* from = static_cast<const char*>(in);
+  int64_t i = 0;
+  for (; i + W <= count; i += W) {
+    if (type == Stored::kF32) store(out + i, load_as<Stored::kF32>(from + i * 4));
+    else if (type == Stored::kF16) store(out + i, load_as<Stored::kF16>(from + i * 2));
+    else store(out + i, load_as<Stored::kBF16>(from + i * 2));
+  }
+  for (; i < count; ++i) out[i] = widen_one(type, from + i * stored_bytes(type));
+}
+
+// out = x / sqrt(mean(x^2) + eps) * weight
+void rms_norm(const float* x, const float* weight, int64_t width, float eps, float* out) {
+  double squares = 0;  // a plain loop: 1 / head_dim of a layer's work, and the sum deserves the precision
+  for (int64_t i = 0; i < width; ++i) squares += static_cast<double>(x[i]) * x[i];
+  const float factor = 1.0f / __builtin_sqrtf(static_cast<float>(squares / static_cast<double>(width)) + eps);
+  for (int64_t i = 0; i < width; ++i) out[i] = x[i] * factor * weight[i];
+}
+
+// gate = gate / (1 + exp(-gate)) * up
+void silu_mul(float* gate, const float* up, int64_t count) {
+  int64_t i = 0;
+  for (; i + W <= count; i += W) {
+    const vf g = load(gate + i);
+    store(gate + i, g / (splat(1.0f) + exp2(g * splat(-kLog2e))) * load(up + i));
+  }
+  if (i == count) return;
+  float tail_gate[W] = {}, tail_up[W] = {};
+  memcpy(tail_gate, gate + i, (count - i) * sizeof(float));
+  memcpy(tail_up, up + i, (count - i) * sizeof(float));
+  const vf g = load(tail_gate);
+  store(tail_gate, g / (splat(1.0f) + exp2(g * splat(-kLog2e))) * load(tail_up));
+  memcpy(gate + i, tail_gate, (count - i) * sizeof(float));
+}
+
+bool finite(const float* x, int64_t count) {
+  vf bad = vf{};
+  int64_t i = 0;
+  for (; i + W <= count; i += W) {
+    const vf v = load(x + i);
+    bad = bad + (v - v);  // 0 for finite values, NaN for the others, and NaN stays
+  }
+  float all = sum(bad);
+  for (; i < count; ++i) all += x[i] - x[i];
+  return all == 0.0f;
+}
+
+double fma_peak(int64_t rounds, float* sink) {
+  vf acc[12];
+  for (int i = 0; i < 12; ++i) acc[i] = splat(sink[i]);
+  const vf x = splat(sink[12]), y = splat(sink[13]);
+  for (int64_t r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
+    for (int i = 0; i < 12; ++i) acc[i] = acc[i] * x + y;
+  for (int i = 0; i < 12; ++i) sink[i] = sum(acc[i]);
+  return 2.0 * 12 * W * static_cast<double>(rounds);
+}
+
+}  // namespace
+}  // namespace headzip::cpu

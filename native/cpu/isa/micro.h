@@ -1,0 +1,72 @@
+// The register tile that every product goes through: c (rows x columns) (+)= a (rows x depth) * b (depth x columns).
+#pragma once
+#include "vec.h"
+
+namespace headzip::cpu {
+namespace {
+
+// Columns come in groups of 16. Step p of group g of b is at b + p * b_step + g * b_group.
+// Lda == 0: a is a packed strip, element (i, p) at a[p * M + i]. Otherwise a is row-major with leading dimension Lda.
+template <int M, int Lda, int Groups>
+HZ_INLINE void micro(int64_t depth, const float* a, const float* b, int64_t b_step, int64_t b_group, float* c,
+                     int64_t ldc, bool add) {
+  constexpr int V = Groups * kPanel / W, PerGroup = kPanel / W;
+  vf acc[M][V];
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) acc[i][v] = vf{};
+  for (int64_t p = 0; p < depth; ++p) {
+    vf x[V];
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) x[v] = load(b + (v / PerGroup) * b_group + (v % PerGroup) * W);
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) {
+      const vf y = splat(Lda == 0 ? a[i] : a[i * Lda]);
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) acc[i][v] += y * x[v];
+    }
+    a += Lda == 0 ? M : 1;
+    b += b_step;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      float* to = c + i * ldc + v * W;
+      store(to, add ? load(to) + acc[i][v] : acc[i][v]);
+    }
+}
+
+using Micro = void (*)(int64_t, const float*, const float*, int64_t, int64_t, float*, int64_t, bool);
+
+template <int M, int Lda, int Groups>
+void micro_call(int64_t depth, const float* a, const float* b, int64_t b_step, int64_t b_group, float* c, int64_t ldc,
+                bool add) {
+  micro<M, Lda, Groups>(depth, a, b, b_step, b_group, c, ldc, add);
+}
+
+// The tile for `rows` (1 .. kStrip) rows. A strip with fewer rows is packed with that height.
+template <int Lda, int Groups, int M = kStrip>
+HZ_INLINE Micro micro_for(int64_t rows) {
+  if constexpr (M == 1)
+    return micro_call<1, Lda, Groups>;
+  else
+    return rows == M ? micro_call<M, Lda, Groups> : micro_for<Lda, Groups, M - 1>(rows);
+}
+
+// rows x (groups of 16 columns), any number of groups.
+template <int Lda>
+HZ_INLINE void strip_product(int64_t rows, int64_t groups, int64_t depth, const float* a, const float* b, int64_t b_step,
+                             int64_t b_group, float* c, int64_t ldc, bool add) {
+  int64_t g = 0;
+  if constexpr (kGroups == 2) {
+    const Micro wide = micro_for<Lda, 2>(rows);
+    for (; g + 2 <= groups; g += 2) wide(depth, a, b + g * b_group, b_step, b_group, c + g * kPanel, ldc, add);
+  }
+  const Micro narrow = micro_for<Lda, 1>(rows);
+  for (; g < groups; ++g) narrow(depth, a, b + g * b_group, b_step, b_group, c + g * kPanel, ldc, add);
+}
+
+}  // namespace
+}  // namespace headzip::cpu

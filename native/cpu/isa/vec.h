@@ -1,0 +1,105 @@
+// Vectors through the compiler's own extension: one source for every instruction set. Included once per set, inside
+// an unnamed namespace, with HEADZIP_VECTOR_BYTES defined.
+#pragma once
+#include <stdint.h>
+#include <string.h>
+
+#include "../kernels.h"
+
+#define HZ_INLINE inline __attribute__((always_inline))
+
+namespace headzip::cpu {
+namespace {
+
+constexpr int W = HEADZIP_VECTOR_BYTES / 4;  // floats in a vector
+typedef float vf __attribute__((vector_size(HEADZIP_VECTOR_BYTES)));
+typedef int32_t vi __attribute__((vector_size(HEADZIP_VECTOR_BYTES)));
+typedef uint32_t vu __attribute__((vector_size(HEADZIP_VECTOR_BYTES)));
+typedef uint16_t vh __attribute__((vector_size(HEADZIP_VECTOR_BYTES / 2)));
+
+// Strip height and panels of one register tile: accumulators and operands fill the register file without spilling.
+#if HEADZIP_VECTOR_BYTES == 64
+constexpr int kStrip = 12, kGroups = 2;
+#elif HEADZIP_VECTOR_BYTES == 32
+constexpr int kStrip = 6, kGroups = 1;
+#else
+constexpr int kStrip = 3, kGroups = 1;
+#endif
+
+HZ_INLINE vf load(const float* p) {
+  vf v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+HZ_INLINE void store(float* p, vf v) { memcpy(p, &v, sizeof v); }
+HZ_INLINE vf splat(float x) { return vf{} + x; }
+HZ_INLINE vf max(vf a, vf b) { return a > b ? a : b; }
+HZ_INLINE vf min(vf a, vf b) { return a < b ? a : b; }
+HZ_INLINE float at(const vf& v, int i) { return v[i]; }
+HZ_INLINE float sum(vf v) {
+  float s = 0;
+  for (int i = 0; i < W; ++i) s += v[i];
+  return s;
+}
+HZ_INLINE float peak(vf v) {
+  float m = v[0];
+  for (int i = 1; i < W; ++i) m = v[i] > m ? v[i] : m;
+  return m;
+}
+
+HZ_INLINE vf as_float(vu bits) { return (vf)bits; }
+HZ_INLINE vf widen_bf16(vh h) { return as_float(__builtin_convertvector(h, vu) << 16); }
+HZ_INLINE vf widen_f16(vh h) {
+  const vu x = __builtin_convertvector(h, vu);
+  const vu magnitude = (x & 0x7fff) << 13;
+  // 2^112 moves the exponent's bias from 15 to 127 and makes subnormals right; infinities and NaN are put back.
+  const vu value = (vu)(as_float(magnitude) * 0x1p112f);
+  const vu special = (vu)(magnitude >= (vu{} + 0x0f800000u)) & 0x7f800000u;
+  return as_float(value | special | ((x & 0x8000) << 16));
+}
+template <Stored S>
+HZ_INLINE vf load_as(const void* p) {
+  if constexpr (S == Stored::kF32) {
+    return load(static_cast<const float*>(p));
+  } else {
+    vh h;
+    memcpy(&h, p, sizeof h);
+    return S == Stored::kBF16 ? widen_bf16(h) : widen_f16(h);
+  }
+}
+HZ_INLINE float widen_one(Stored s, const void* p) {
+  if (s == Stored::kF32) {
+    float f;
+    memcpy(&f, p, 4);
+    return f;
+  }
+  uint16_t bits;
+  memcpy(&bits, p, 2);
+  const vh h = vh{} + bits;
+  return s == Stored::kBF16 ? at(widen_bf16(h), 0) : at(widen_f16(h), 0);
+}
+constexpr int64_t stored_bytes(Stored s) { return s == Stored::kF32 ? 4 : 2; }
+
+// 2^x, relative error below 1e-7; 0 below -126, so that a masked -inf gives exactly nothing.
+HZ_INLINE vf exp2(vf x) {
+  const vf low = splat(-126.0f);
+  const vf in = min(max(x, low), splat(127.0f));
+  const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it leaves round(x) in the low bits
+  const vf shifted = in + magic;
+  const vf f = in - (shifted - magic);  // -0.5 .. 0.5
+  vf p = splat(1.535336056465507e-4f);  // our own least-maximum fit of degree 6 on that interval
+  p = p * f + splat(1.3398874835e-3f);
+  p = p * f + splat(9.618437366492965e-3f);
+  p = p * f + splat(5.550332470041735e-2f);
+  p = p * f + splat(2.402264791351556e-1f);
+  p = p * f + splat(6.931472028555765e-1f);
+  p = p * f + splat(1.0f);
+  const vi exponent = ((vi)shifted - (vi)magic) << 23;
+  const vf result = (vf)((vi)p + exponent);
+  return (vf)((vi)result & (vi)(x > low));
+}
+
+constexpr float kLog2e = 1.44269504088896341f;
+
+}  // namespace
+}  // namespace headzip::cpu

@@ -1,0 +1,77 @@
+// The inner loops of the CPU backend, compiled once per instruction set and chosen at run time.
+//
+// This header is included by files compiled with AVX-512 enabled. It must pull in no inline function of the standard
+// library: the linker keeps one copy of such a function for the whole program, and might keep that one.
+#pragma once
+#include <stdint.h>
+
+namespace headzip::cpu {
+
+enum class Stored : uint8_t { kF32, kF16, kBF16 };
+
+constexpr int kPanel = 16;           // columns of a packed panel, whatever the vector width
+constexpr int64_t kKeyAlign = 32;    // keys a head's buffer is a multiple of: two panels
+constexpr int64_t kDepthBlock = 512; // depth of a packed block of a linear layer
+
+// One KV head as the kernels read it. Keys lie in panels so that neither scoring nor decoding ever repacks them.
+struct KvHead {
+  float* k;  // (capacity / 16, head_dim, 16): key j is column j % 16 of panel j / 16
+  float* v;  // (capacity, value_stride), columns past head_dim are zero
+  int64_t length;
+};
+
+struct SpanView {
+  KvHead head;
+  int64_t begin, end, position;  // keys [begin, end); key j stands at position + (j - begin)
+  bool in_score, scored;
+};
+
+// A block of queries of one KV head: row r is query r / group, query head r % group of the group.
+struct AttentionTask {
+  const float* q;     // first query's first head of the group
+  int64_t q_stride;   // floats from one query to the next
+  float* out;         // like q; nullptr when only scores are wanted
+  int64_t out_stride;
+  int64_t queries, group, head_dim, value_stride;
+  int64_t position;   // of the first query
+  float scale, score_scale;
+  const SpanView* spans;
+  int64_t span_count;
+  float* scores;      // (keys of the scored span), running maximum shared between threads; nullptr: none
+};
+
+struct Kernels {
+  const char* name;
+  int strip;  // rows of a packed strip
+  int64_t vector_bytes;
+
+  // Linear layers: y = x W^T from packed x and packed W.
+  void (*pack_rows)(const float* x, int64_t stride, int64_t rows, int64_t depth, float* out);
+  void (*pack_panels)(Stored type, const void* w, int64_t cols, int64_t rows, int64_t depth, float* out);
+  void (*gemm)(const float* a, int64_t rows, const float* b, int64_t columns, int64_t depth, float* c, int64_t ldc,
+               bool add);
+  // y[m, r] (+)= sum over c of x[m, c] W[r, c], for a handful of rows m: reads W once.
+  void (*few_rows)(Stored type, const void* w, int64_t cols, int64_t rows, const float* x, int64_t x_stride,
+                   int64_t x_rows, float* y, int64_t y_stride, bool add);
+
+  // Bytes of scratch that a task of this size needs.
+  int64_t (*attention_scratch)(int64_t rows, int64_t head_dim, int64_t scored_keys);
+  void (*attention)(const AttentionTask& task, void* scratch);
+
+  void (*widen)(Stored type, const void* in, int64_t count, float* out);
+  void (*rms_norm)(const float* x, const float* weight, int64_t width, float eps, float* out);
+  void (*silu_mul)(float* gate, const float* up, int64_t count);
+  bool (*finite)(const float* x, int64_t count);
+  // Independent fused multiply-adds; returns how many floating-point operations it did (`sink` keeps them alive).
+  double (*fma_peak)(int64_t rounds, float* sink);
+};
+
+// nullptr where this build or this processor lacks the instruction set.
+const Kernels* baseline_kernels();
+const Kernels* avx2_kernels();
+const Kernels* avx512_kernels();
+
+// The best the processor runs; HEADZIP_CPU=baseline|avx2|avx512 narrows it for tests. Throws Error when that is absent.
+const Kernels& kernels();
+
+}  // namespace headzip::cpu

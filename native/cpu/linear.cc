@@ -1,0 +1,95 @@
+// Linear layers of the CPU backend: who packs what, and how the work is cut into tasks.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "backend.h"
+
+namespace headzip::cpu {
+
+namespace {
+
+constexpr int64_t kFewRows = 6;        // up to here a weight is read once, row by row, instead of being packed
+constexpr int64_t kPanelsPerTask = 8;  // 128 columns x 512 deep: a packed block of 256 KiB stays in the second cache
+
+constexpr int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to; }
+
+// A task: some panels of one job's weight against some strips of x.
+struct Piece {
+  const LinearJob* job;
+  int64_t panel, panels, row, rows;
+};
+
+}  // namespace
+
+void CpuBackend::linear(Rows x, std::span<const LinearJob> jobs) {
+  if (x.rows <= kFewRows)
+    few_rows_linear(x, jobs);
+  else
+    packed_linear(x, jobs);
+  for (const LinearJob& job : jobs) {
+    if (job.bias == nullptr || !*job.bias) continue;
+    std::vector<float> bias(static_cast<size_t>(job.out.width));
+    k_.widen(stored(job.bias->type), job.bias->data, job.out.width, bias.data());
+    parallel(x.rows, [&](int64_t i, int) {
+      float* y = floats(job.out, i);
+      for (int64_t c = 0; c < job.out.width; ++c) y[c] += bias[c];
+    });
+  }
+}
+
+void CpuBackend::few_rows_linear(Rows x, std::span<const LinearJob> jobs) {
+  constexpr int64_t kRowsPerTask = 64;
+  std::vector<Piece> pieces;
+  for (const LinearJob& job : jobs)
+    for (int64_t r = 0; r < job.weight->rows; r += kRowsPerTask)
+      pieces.push_back({&job, r, std::min(kRowsPerTask, job.weight->rows - r), 0, 0});
+  parallel(static_cast<int64_t>(pieces.size()), [&](int64_t i, int) {
+    const Piece& p = pieces[i];
+    const Weight& w = *p.job->weight;
+    const int64_t row_bytes = w.cols * static_cast<int64_t>(bytes_of(w.type));
+    k_.few_rows(stored(w.type), w.data + p.panel * row_bytes, w.cols, p.panels, floats(x), x.width, x.rows,
+                floats(p.job->out) + p.panel, static_cast<int64_t>(p.job->out.row_bytes / sizeof(float)), p.job->add);
+  });
+}
+
+void CpuBackend::packed_linear(Rows x, std::span<const LinearJob> jobs) {
+  const int64_t depth = x.width, strip = k_.strip, strips = up(x.rows, strip), blocks = up(depth, kDepthBlock);
+  float* packed = scratch(packed_rows_, x.rows * depth);  // (blocks, strips, depth of the block, height)
+  parallel(strips * blocks, [&](int64_t i, int) {
+    const int64_t block = i / strips, row = i % strips * strip, from = block * kDepthBlock;
+    const int64_t deep = std::min(kDepthBlock, depth - from);
+    k_.pack_rows(floats(x, row) + from, x.width, std::min(strip, x.rows - row), deep,
+                 packed + from * x.rows + row * deep);
+  });
+
+  int64_t panels = 0;
+  for (const LinearJob& job : jobs) panels += up(job.weight->rows, kPanel);
+  // Wide tasks re-read x seldom; narrow ones keep every thread busy. At least four tasks a thread.
+  const int64_t each = std::clamp<int64_t>(panels / (4 * threads_) / 2 * 2, 2, kPanelsPerTask);
+  const int64_t parts = std::clamp<int64_t>(up(4 * threads_, up(panels, each)), 1, strips);
+  std::vector<Piece> pieces;
+  for (const LinearJob& job : jobs)
+    for (int64_t p = 0, all = up(job.weight->rows, kPanel); p < all; p += each)
+      for (int64_t part = 0; part < parts; ++part) {
+        const int64_t row = strips * part / parts * strip, end = std::min(x.rows, strips * (part + 1) / parts * strip);
+        pieces.push_back({&job, p, std::min(each, all - p), row, end - row});
+      }
+
+  float* panel_scratch = scratch(packed_panels_, threads_ * each * kPanel * kDepthBlock);
+  parallel(static_cast<int64_t>(pieces.size()), [&](int64_t i, int thread) {
+    const Piece& p = pieces[i];
+    const Weight& w = *p.job->weight;
+    float* b = panel_scratch + thread * each * kPanel * kDepthBlock;
+    const int64_t column = p.panel * kPanel, columns = std::min(p.panels * kPanel, w.rows - column);
+    const int64_t element = static_cast<int64_t>(bytes_of(w.type));
+    for (int64_t from = 0; from < depth; from += kDepthBlock) {
+      const int64_t deep = std::min(kDepthBlock, depth - from);
+      k_.pack_panels(stored(w.type), w.data + (column * w.cols + from) * element, w.cols, columns, deep, b);
+      k_.gemm(packed + from * x.rows + p.row * deep, p.rows, b, columns, deep, floats(p.job->out, p.row) + column,
+              static_cast<int64_t>(p.job->out.row_bytes / sizeof(float)), p.job->add || from > 0);
+    }
+  });
+}
+
+}  // namespace headzip::cpu

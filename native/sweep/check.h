@@ -1,0 +1,11 @@
+// What can be wrong with a job, before any work is done.
+#pragma once
+#include "sweep.h"
+
+namespace headzip {
+
+void check_ids(const std::vector<int32_t>& ids, const ModelSpec& spec, const char* what);
+void check_positions(int64_t needed, const ModelSpec& spec, const char* what);
+void check_job(const SweepJob& job, const ModelSpec& spec);
+
+}  // namespace headzip

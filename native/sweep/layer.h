@@ -1,0 +1,48 @@
+// One transformer layer over a tile of rows: the only forward pass there is. Prefill, scoring and decoding call it.
+#pragma once
+#include <vector>
+
+#include "../backend.h"
+#include "../job.h"
+
+namespace headzip {
+
+// Consecutive rows of a tile that share positions and keys: a stretch of the context, or of one repeat input.
+struct Piece {
+  int64_t first = 0, rows = 0;  // within the tile
+  int64_t position = 0;         // of the first row
+  KvLayer* own = nullptr;       // their keys and values are appended here
+  std::vector<KeySpan> spans;   // what they see, once appended
+  float* scores = nullptr;      // see AttentionJob
+  int64_t score_stride = 0;
+};
+
+enum class Need {
+  kHidden,  // the layer's output
+  kKeys,    // keys only: nothing after this layer reads these rows
+  kValues,  // keys and values only
+  kScores,  // keys and scores
+};
+
+class LayerRunner {
+ public:
+  // Work buffers for tiles of up to `rows` rows.
+  LayerRunner(Backend& backend, const Model& model, int64_t rows);
+  // x (rows, hidden) becomes the layer's output with Need::kHidden.
+  void run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need);
+  // Logits of one row after the last layer, on the host.
+  std::vector<float> logits(Rows row);
+
+ private:
+  void feed_forward(const LayerWeights& w, Rows x);
+
+  Backend& backend_;
+  const Model& model_;
+  OwnedRows normed_, q_, k_, v_, attended_, gate_, up_;
+};
+
+// Multiply-adds of a layer's linear parts for one row, and of attention for one query and key.
+double linear_work(const ModelSpec& spec);
+double attention_work(const ModelSpec& spec);
+
+}  // namespace headzip

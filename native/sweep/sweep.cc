@@ -1,0 +1,222 @@
+#include "sweep.h"
+
+#include <algorithm>
+
+#include "check.h"
+#include "layer.h"
+#include "summary.h"
+
+namespace headzip {
+
+namespace {
+
+// Rows that reconstruction inputs of one group hold together: their own KV is alive at the same time.
+struct Group {
+  size_t first_chunk, chunks;
+  int64_t first_row, rows;  // in the repeat stream
+};
+
+class SweepRun {
+ public:
+  SweepRun(Backend& backend, const Model& model, const SweepJob& job, Job& state)
+      : backend_(backend), model_(model), spec_(model.spec), job_(job), state_(state),
+        sink_(static_cast<int64_t>(job.sink.size())), prefill_(sink_ + static_cast<int64_t>(job.context.size())),
+        tile_(backend.tile_rows(model.spec)) {}
+
+  SweepResult run();
+
+ private:
+  void embed();
+  void plan();
+  void context_layer(int64_t layer, KvLayer& kv);
+  void repeat_layer(int64_t layer, KvLayer& kv, float* scores);
+  void repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores);
+  Piece repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const;
+  void keep(int64_t layer, std::unique_ptr<KvLayer> kv, KvCache& cache) const;
+  // End of the tile that starts at `row` of the context: tiles stop where what they see changes.
+  int64_t context_tile_end(int64_t row, bool last) const;
+  double tile_work(int64_t rows, double keys, Need need) const;
+  bool scoring() const { return !job_.chunks.empty(); }
+
+  Backend& backend_;
+  const Model& model_;
+  const ModelSpec& spec_;
+  const SweepJob& job_;
+  Job& state_;
+  int64_t sink_, prefill_, tile_;
+  OwnedRows context_rows_, repeat_rows_;
+  std::vector<Group> groups_;
+  std::vector<std::unique_ptr<KvLayer>> own_;  // KV of the inputs of a group
+  std::unique_ptr<LayerRunner> runner_;
+};
+
+double SweepRun::tile_work(int64_t rows, double keys, Need need) const {
+  const double linear = need == Need::kHidden ? linear_work(spec_) : linear_work(spec_) / 8;
+  const double attention = need == Need::kHidden ? attention_work(spec_) : need == Need::kScores ? attention_work(spec_) / 2 : 0;
+  return static_cast<double>(rows) * (linear + attention * keys);
+}
+
+void SweepRun::embed() {
+  std::vector<int32_t> ids = job_.sink;
+  ids.insert(ids.end(), job_.context.begin(), job_.context.end());
+  context_rows_ = backend_.rows(prefill_, spec_.hidden);
+  backend_.embed(model_.embed, ids, context_rows_);
+  ids.clear();
+  for (const Chunk& c : job_.chunks) ids.insert(ids.end(), c.ids.begin(), c.ids.end());
+  if (ids.empty()) return;
+  repeat_rows_ = backend_.rows(static_cast<int64_t>(ids.size()), spec_.hidden);
+  backend_.embed(model_.embed, ids, repeat_rows_);
+}
+
+void SweepRun::plan() {
+  int64_t row = 0, longest = 0;
+  size_t most = 0;
+  for (size_t c = 0; c < job_.chunks.size(); ++c) {
+    const auto rows = static_cast<int64_t>(job_.chunks[c].ids.size());
+    longest = std::max(longest, rows);
+    if (groups_.empty() || groups_.back().rows + rows > tile_) groups_.push_back({c, 0, row, 0});
+    groups_.back().chunks += 1;
+    groups_.back().rows += rows;
+    most = std::max(most, groups_.back().chunks);
+    row += rows;
+  }
+  for (size_t i = 0; i < most; ++i) own_.push_back(backend_.kv(spec_.kv_heads, spec_.head_dim, longest));
+  runner_ = std::make_unique<LayerRunner>(backend_, model_, std::min(tile_, std::max(prefill_, row)));
+
+  double total = 0;
+  const auto context = static_cast<double>(prefill_), chunk = static_cast<double>(longest);
+  const bool narrow = job_.kind != SweepKind::kFull;
+  const double context_keys = job_.kind == SweepKind::kBlock ? std::min(context, chunk) / 2 : context / 2;
+  for (int64_t l = 0; l < spec_.layers; ++l) {
+    const bool last = l + 1 == spec_.layers;
+    total += tile_work(prefill_, context_keys, last ? Need::kKeys : Need::kHidden);
+    total += tile_work(row, narrow || last ? 1.5 * chunk : context + chunk / 2, last ? Need::kScores : Need::kHidden);
+  }
+  state_.total = total;
+}
+
+int64_t SweepRun::context_tile_end(int64_t row, bool last) const {
+  int64_t end = std::min(row + tile_, prefill_);
+  // Of the last layer only the last token's output is wanted, and only for generation.
+  if (last && job_.want_cache && row < prefill_ - 1) end = std::min(end, prefill_ - 1);
+  if (job_.kind != SweepKind::kBlock || !scoring()) return end;
+  if (row < sink_) return std::min(end, sink_);
+  for (const Chunk& c : job_.chunks)
+    if (row < sink_ + c.end) return std::min(end, sink_ + c.end);
+  return end;
+}
+
+void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
+  const bool last = layer + 1 == spec_.layers;
+  const bool blocks = job_.kind == SweepKind::kBlock && scoring();
+  size_t chunk = 0;
+  for (int64_t row = 0; row < prefill_;) {
+    const int64_t end = context_tile_end(row, last);
+    Piece piece{0, end - row, row, &kv, {}, nullptr, 0};
+    if (blocks && row >= sink_) {
+      while (row >= sink_ + job_.chunks[chunk].end) ++chunk;
+      const int64_t start = sink_ + job_.chunks[chunk].start;
+      piece.spans = {{&kv, 0, sink_, 0}, {&kv, start, -1, start}};
+    } else {
+      piece.spans = {{&kv, 0, -1, 0}};
+    }
+    const bool final_row = last && job_.want_cache && row == prefill_ - 1;
+    const Need need = !last || final_row ? Need::kHidden : job_.want_cache ? Need::kValues : Need::kKeys;
+    runner_->run(layer, context_rows_.slice(row, end - row), {&piece, 1}, need);
+    const double keys = blocks ? static_cast<double>(sink_ + end - piece.spans.back().begin) : static_cast<double>(row + end) / 2;
+    state_.advance(tile_work(end - row, keys, need));
+    row = end;
+  }
+}
+
+// `own` holds the input's own KV; the piece is its rows [offset, offset + rows).
+Piece SweepRun::repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const {
+  const int64_t start = sink_ + c.start, end = sink_ + c.end;
+  Piece piece{0, rows, prefill_ + offset, &own, {}, scores + c.start, prefill_ - sink_};
+  const auto add = [&](KvLayer& from, int64_t begin, int64_t count, int64_t position, bool in_score, bool scored) {
+    if (count != 0) piece.spans.push_back({&from, begin, count, position, false, in_score, scored});
+  };
+  const bool full = job_.kind == SweepKind::kFull;
+  add(kv, 0, sink_, 0, true, false);
+  if (full) add(kv, sink_, start - sink_, sink_, false, false);
+  add(kv, start, end - start, start, true, true);
+  if (full) add(kv, end, prefill_ - end, end, false, false);
+  add(own, 0, -1, prefill_, true, false);
+  return piece;
+}
+
+void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores) {
+  const Need need = layer + 1 == spec_.layers ? Need::kScores : Need::kHidden;
+  for (size_t i = 0; i < group.chunks; ++i)
+    for (int64_t h = 0; h < spec_.kv_heads; ++h) own_[i]->truncate(h, 0);
+  for (int64_t from = 0; from < group.rows; from += tile_) {
+    const int64_t to = std::min(from + tile_, group.rows);
+    std::vector<Piece> pieces;
+    double work = 0;
+    int64_t input = 0;  // first row of the input within the group
+    for (size_t i = 0; i < group.chunks; ++i) {
+      const Chunk& c = job_.chunks[group.first_chunk + i];
+      const auto rows = static_cast<int64_t>(c.ids.size());
+      const int64_t low = std::max(from, input), high = std::min(to, input + rows);
+      if (low < high) {
+        pieces.push_back(repeat_piece(kv, *own_[i], c, low - input, high - low, scores));
+        pieces.back().first = low - from;
+        const bool narrow = job_.kind != SweepKind::kFull || need == Need::kScores;
+        const int64_t context = narrow ? sink_ + c.end - c.start : prefill_;
+        work += tile_work(high - low, static_cast<double>(context + (low + high) / 2 - input), need);
+      }
+      input += rows;
+    }
+    runner_->run(layer, repeat_rows_.slice(group.first_row + from, to - from), pieces, need);
+    state_.advance(work);
+  }
+}
+
+void SweepRun::keep(int64_t layer, std::unique_ptr<KvLayer> kv, KvCache& cache) const {
+  if (!job_.keep_heads.empty())
+    for (int64_t h = 0; h < spec_.kv_heads; ++h)
+      if (job_.keep_heads[layer * spec_.kv_heads + h] == 0) retain_context(*kv, h, sink_, prefill_ - sink_, {});
+  cache.layers.push_back(std::move(kv));
+}
+
+SweepResult SweepRun::run() {
+  backend_.reset_peak();
+  SweepResult result;
+  embed();
+  plan();
+  const int64_t context = prefill_ - sink_, heads = spec_.kv_heads;
+  if (job_.want_cache) {
+    result.cache = std::make_unique<KvCache>();
+    result.cache->kv_heads = heads;
+    result.cache->sink = sink_;
+    result.cache->context = context;
+    result.cache->position = prefill_;
+    result.cache->evicted = !job_.keep_heads.empty();
+  }
+  std::vector<float> scores(scoring() ? static_cast<size_t>(heads * context) : 0);
+  std::unique_ptr<KvLayer> kv;
+  for (int64_t layer = 0; layer < spec_.layers; ++layer) {
+    if (!kv) kv = backend_.kv(heads, spec_.head_dim, prefill_);
+    for (int64_t h = 0; h < heads; ++h) kv->truncate(h, 0);
+    context_layer(layer, *kv);
+    if (scoring()) {
+      std::fill(scores.begin(), scores.end(), 0.0f);
+      for (const Group& group : groups_) repeat_group(layer, *kv, group, scores.data());
+      summarise(scores, heads, layer, result.max, result.mean, result.p99);
+      if (job_.want_pairs) result.pairs.insert(result.pairs.end(), scores.begin(), scores.end());
+    }
+    if (result.cache) keep(layer, std::move(kv), *result.cache);
+  }
+  if (result.cache) result.cache->last_logits = runner_->logits(context_rows_.slice(prefill_ - 1, 1));
+  result.peak_bytes = backend_.peak_bytes();
+  return result;
+}
+
+}  // namespace
+
+SweepResult run_sweep(Backend& backend, const Model& model, const SweepJob& job, Job& state) {
+  check_job(job, model.spec);
+  return SweepRun(backend, model, job, state).run();
+}
+
+}  // namespace headzip

@@ -1,0 +1,41 @@
+// The one sweep over the layers: prefill of the context and scoring of its repetition, with one layer of KV alive.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "../backend.h"
+#include "../cache/kv_cache.h"
+#include "../job.h"
+
+namespace headzip {
+
+// What a reconstruction input (and under kBlock the context, too) may see of the context.
+enum class SweepKind { kFull, kChunk, kBlock };
+
+struct Chunk {
+  int64_t start = 0, end = 0;  // context tokens [start, end)
+  std::vector<int32_t> ids;    // the reconstruction input
+};
+
+struct SweepJob {
+  std::vector<int32_t> sink, context;
+  std::vector<Chunk> chunks;        // in order, covering the context; empty: prefill only
+  SweepKind kind = SweepKind::kFull;
+  bool want_pairs = false;
+  bool want_cache = false;          // keep every layer's KV (and compute the last token's logits)
+  std::vector<uint8_t> keep_heads;  // (layers, kv_heads), with want_cache: the rest lose their context layer by layer
+};
+
+struct SweepResult {
+  // (layers, kv_heads) over context positions: maximum, mean and 99th percentile (nearest rank)
+  std::vector<float> max, mean, p99;
+  std::vector<float> pairs;  // (layers, kv_heads, context) when wanted
+  std::unique_ptr<KvCache> cache;
+  size_t peak_bytes = 0;  // of the engine's own memory: weights are mapped and not counted
+};
+
+// Throws Error (one sentence) for a job that does not fit the model, Aborted when asked to stop.
+SweepResult run_sweep(Backend& backend, const Model& model, const SweepJob& job, Job& state);
+
+}  // namespace headzip
