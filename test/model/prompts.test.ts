@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { findModel } from '../../src/model/describe.js'
 import { promptsFor } from '../../src/model/prompts.js'
 import { Tokenizer } from '../../src/model/tokenizer.js'
-import { scratchFolder } from './write-safetensors.js'
+import { scratchFolder } from '../scratch.js'
 
 const nano = findModel('nano').folder
 const tokenizer = Tokenizer.load(nano)

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { InputError } from '../../src/errors.js'
 import { readSafetensorsHeader, readTensorBytes } from '../../src/model/safetensors.js'
-import { scratchFolder, writeSafetensors } from './write-safetensors.js'
+import { scratchFolder } from '../scratch.js'
+import { writeSafetensors } from './write-safetensors.js'
 
 const file = join(scratchFolder(), 'm.safetensors')
 const tensor = (shape: unknown, span: unknown, dtype: unknown = 'F32'): object => ({

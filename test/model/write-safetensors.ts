@@ -1,10 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-
-export function scratchFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'headzip-test-'))
-}
+import { writeFileSync } from 'node:fs'
 
 /** A safetensors file from a header (an object, or the very text) and the bytes that follow it. */
 export function writeSafetensors(file: string, header: object | string, data = Buffer.alloc(0)): string {
