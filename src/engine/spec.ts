@@ -17,8 +17,22 @@ export interface WeightRef {
 }
 
 export const layerRoles = [
-  'attn_norm', 'q', 'k', 'v', 'o', 'q_bias', 'k_bias', 'v_bias', 'o_bias',
-  'mlp_norm', 'gate', 'up', 'down', 'gate_bias', 'up_bias', 'down_bias',
+  'attn_norm',
+  'q',
+  'k',
+  'v',
+  'o',
+  'q_bias',
+  'k_bias',
+  'v_bias',
+  'o_bias',
+  'mlp_norm',
+  'gate',
+  'up',
+  'down',
+  'gate_bias',
+  'up_bias',
+  'down_bias',
 ] as const
 export type LayerRole = (typeof layerRoles)[number]
 
