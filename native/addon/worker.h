@@ -35,15 +35,31 @@ class Worker final : public Napi::AsyncWorker {
     }
   }
   void OnOK() override {
-    try {
-      result_.Resolve(finish_(Env()));
-    } catch (const Napi::Error& e) {
-      result_.Reject(e.Value());
-    }
+    settle([this] { result_.Resolve(finish_(Env())); });
   }
-  void OnError(const Napi::Error& e) override { result_.Reject(engine_error(Env(), e.Message(), code_).Value()); }
+  void OnError(const Napi::Error& e) override {
+    settle([&] { result_.Reject(engine_error(Env(), e.Message(), code_).Value()); });
+  }
 
  private:
+  template <typename F>
+  void settle(F&& tell) {
+    const Napi::HandleScope scope(Env());
+    try {
+      tell();
+    } catch (const Napi::Error&) {
+      // A worker thread that is being ended takes no more calls: there is nobody left to tell.
+    } catch (const std::exception& e) {
+      reject(e.what());
+    }
+  }
+  void reject(const char* why) {
+    try {
+      result_.Reject(engine_error(Env(), why, code_).Value());
+    } catch (const Napi::Error&) {
+    }
+  }
+
   std::function<void()> work_;
   std::function<Napi::Value(Napi::Env)> finish_;
   Napi::Promise::Deferred result_;

@@ -4,6 +4,12 @@
 
 namespace headzip {
 
+namespace {
+[[noreturn]] void not_finite(int64_t layer) {
+  throw Error("layer " + std::to_string(layer) + " gave a value that is not a finite number; its weights are damaged or overflow");
+}
+}  // namespace
+
 LayerRunner::LayerRunner(Backend& backend, const Model& model, int64_t rows)
     : backend_(backend),
       model_(model),
@@ -28,6 +34,8 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   if (queries) projections.push_back({&w.q, &w.q_bias, q});
   if (values) projections.push_back({&w.v, &w.v_bias, v});
   backend_.linear(h, projections);
+  // Softmax would swallow a logit that is no number; values show up in the layer's output.
+  if (!backend_.finite(k) || (queries && !backend_.finite(q))) not_finite(layer);
 
   std::vector<AttentionJob> jobs;
   for (const Piece& p : pieces) {
@@ -46,8 +54,7 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   const LinearJob project{&w.o, &w.o_bias, x, true};
   backend_.linear(out, {&project, 1});
   feed_forward(w, x);
-  if (!backend_.finite(x))
-    throw Error("layer " + std::to_string(layer) + " gave a value that is not a finite number; its weights are damaged or overflow");
+  if (!backend_.finite(x)) not_finite(layer);
 }
 
 void LayerRunner::feed_forward(const LayerWeights& w, Rows x) {

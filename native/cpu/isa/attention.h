@@ -160,7 +160,8 @@ void write_scores(const AttentionTask& t, const Tile& tile, int64_t filled, int6
     for (int64_t j = 0; j < filled; j += W)
       store(tile.columns + j, max(load(tile.columns + j), load(row + j) * by - lse));
   }
-  for (int64_t j = 0; j < filled; j += W) store(tile.columns + j, exp2(load(tile.columns + j)));
+  // A probability: rounding must not carry it past 1.
+  for (int64_t j = 0; j < filled; j += W) store(tile.columns + j, exp2(min(load(tile.columns + j), vf{})));
   for (int64_t j = skip; j < lesser(filled, skip + keys); ++j) raise_to(t.scores + j - skip, tile.columns[j]);
 }
 

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import { loadAddon } from '../../src/engine/binding.js'
+import { loadModel } from '../../src/inference/model.js'
+import { describeModel } from '../../src/model/describe.js'
+import { scratchFolder } from '../scratch.js'
+import { chunksOf, randomIds, tinyShape, writeTinyModel } from './tiny.js'
+
+const sinkIds = randomIds(5, tinyShape.vocab, 1)
+const contextIds = randomIds(300, tinyShape.vocab, 2)
+const chunks = chunksOf(contextIds, 64, sinkIds)
+
+describe('the engine refuses with one sentence', () => {
+  it('weights that hold a NaN, naming the layer', async () => {
+    const folder = writeTinyModel(scratchFolder(), tinyShape, (name, values) => {
+      if (name === 'model.layers.1.mlp.up_proj.weight') values[5] = Number.NaN
+    })
+    const model = await loadModel(folder)
+    await expect(model.prefillIds(sinkIds, contextIds)).rejects.toThrow(/^layer 1 gave a value that is not a finite number/)
+  })
+
+  it('a NaN that only the keys of the last layer meet', async () => {
+    const folder = writeTinyModel(scratchFolder(), tinyShape, (name, values) => {
+      if (name === 'model.layers.1.self_attn.k_proj.weight') values[5] = Number.NaN
+    })
+    const model = await loadModel(folder)
+    await expect(model.scorePairs({ sinkIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(
+      /^layer 1 gave a value that is not a finite number/,
+    )
+  })
+
+  it('ids outside the vocabulary, too many positions, an empty context and broken chunks', async () => {
+    const model = await loadModel(writeTinyModel(scratchFolder(), { ...tinyShape, positions: 310 }))
+    const bad = Int32Array.from([3, tinyShape.vocab])
+    await expect(model.prefillIds(sinkIds, bad)).rejects.toThrow(/token id 51, but the model's vocabulary has 51/)
+    await expect(model.prefillIds(sinkIds, new Int32Array(0))).rejects.toThrow(/context is empty/)
+    await expect(model.scorePairs({ sinkIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(
+      /needs 374 positions, but the model has 310/,
+    )
+    await expect(
+      model.scorePairs({ sinkIds, contextIds, chunks: chunks.slice(1), sweep: 'full' }),
+    ).rejects.toThrow(/cover the context/)
+    const kv = await model.prefillIds(sinkIds, contextIds)
+    await expect(model.generateIds(randomIds(9, 51, 1), { kv, maxNewTokens: 5 })).rejects.toThrow(/needs 315 positions/)
+    const made = await model.generateIds(randomIds(2, 51, 1), { kv, maxNewTokens: 50, ignoreEos: true })
+    expect(made.ids.length).toBe(3) // 310 positions, 307 of them taken
+  })
+
+  it('a job that is aborted, before and while it runs, and works on afterwards', async () => {
+    const model = await loadModel('nano')
+    const long = randomIds(3000, 4096, 5)
+    const job = { sinkIds, contextIds: long, chunks: chunksOf(long, 1000, sinkIds), sweep: 'full' as const }
+    await expect(model.scorePairs({ ...job, signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'HEADZIP_ABORTED',
+    })
+    const started = performance.now()
+    await expect(model.scorePairs({ ...job, signal: AbortSignal.timeout(200) })).rejects.toMatchObject({
+      code: 'HEADZIP_ABORTED',
+    })
+    expect(performance.now() - started).toBeLessThan(20_000)
+    const kv = await model.prefillIds(sinkIds, contextIds)
+    expect(kv.lastLogits.length).toBe(4096)
+    model.close()
+    await expect(model.prefillIds(sinkIds, contextIds)).rejects.toThrow(/closed/)
+  })
+
+  it('what native code is handed wrongly, whatever TypeScript let through', () => {
+    const { Engine } = loadAddon()
+    const { spec, weights } = describeModel(writeTinyModel(scratchFolder()))
+    const files = [weights[0]!.file]
+    const good = weights.map((weight) => ({ ...weight, file: 0 }))
+    const open = (change: object) => new Engine({ device: 'cpu', threads: 1, spec, files, weights: good, ...change })
+    const altered = (change: object) => good.map((w) => (w.role === 'layers.0.q' ? { ...w, ...change } : w))
+    expect(() => open({})).not.toThrow()
+    expect(() => open({ spec: { ...spec, kvHeads: 2 } })).toThrow(/multiple of num_key_value_heads/)
+    expect(() => open({ spec: { ...spec, layers: 1e9 } })).toThrow(/layers must be an integer from 1 to 4096/)
+    expect(() => open({ spec: { ...spec, rope: { ...spec.rope, invFreq: new Float32Array(2) } } })).toThrow(/inv_freq/)
+    expect(() => open({ files: [] })).toThrow(/file that is not in the list/)
+    expect(() => open({ files: ['/nowhere/model.safetensors'] })).toThrow(/cannot open/)
+    expect(() => open({ weights: good.slice(1) })).toThrow(/no weight for/)
+    expect(() => open({ weights: [...good, good[0]] })).toThrow(/given twice/)
+    expect(() => open({ weights: altered({ offset: 2 ** 40 }) })).toThrow(/truncated/)
+    expect(() => open({ weights: altered({ bytes: 4 }) })).toThrow(/does not match its shape/)
+    expect(() => open({ weights: altered({ shape: [1, 2, 3] }) })).toThrow(/wrong shape/)
+    expect(() => open({ weights: altered({ dtype: 'I8' }) })).toThrow(/dtype must be/)
+    expect(() => open({ weights: altered({ offset: -4 }) })).toThrow(/negative/)
+    expect(() => open({ device: 'tpu' })).toThrow(/not built into/)
+  })
+})

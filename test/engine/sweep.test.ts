@@ -1,0 +1,96 @@
+import { execFileSync } from 'node:child_process'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { loadAddon } from '../../src/engine/binding.js'
+import { loadModel } from '../../src/inference/model.js'
+import type { Sweep } from '../../src/scores/head-scores.js'
+import { scratchFolder } from '../scratch.js'
+import { chunksOf, randomIds, tinyShape, writeTinyModel } from './tiny.js'
+
+const sizes = [1, 19, 111, 700]
+let folder: string
+
+beforeAll(() => {
+  folder = writeTinyModel(scratchFolder())
+})
+
+async function score(context: number, options: { threads?: number; sweep?: Sweep; chunk?: number } = {}) {
+  const model = await loadModel(folder, { threads: options.threads })
+  const sinkIds = randomIds(5, tinyShape.vocab, 1)
+  const contextIds = randomIds(context, tinyShape.vocab, 2)
+  const chunks = chunksOf(contextIds, options.chunk ?? 64, randomIds(7, tinyShape.vocab, 3))
+  const result = await model.scorePairs({ sinkIds, contextIds, chunks, sweep: options.sweep ?? 'full', pairs: true })
+  model.close()
+  return result
+}
+
+function largest(a: Float32Array, b: Float32Array): number {
+  expect(a.length).toBe(b.length)
+  return a.reduce((most, x, i) => Math.max(most, Math.abs(x - (b[i] ?? Number.NaN))), 0)
+}
+
+describe('the sweep', () => {
+  it.each(sizes)('gives the same bits on one thread, on all, and again, at %i tokens', async (context) => {
+    const one = await score(context, { threads: 1 })
+    const all = await score(context)
+    const again = await score(context)
+    expect(all.pairs).toEqual(one.pairs)
+    expect(again.pairs).toEqual(one.pairs)
+    expect(Math.max(...one.max)).toBeGreaterThan(0.02)
+  })
+
+  it('summarises the pair scores it returns', async () => {
+    const { pairs, max, mean, p99 } = await score(300)
+    const heads = tinyShape.layers * tinyShape.kvHeads
+    for (let head = 0; head < heads; head++) {
+      const values = Array.from(pairs!.subarray(head * 300, (head + 1) * 300)).sort((a, b) => a - b)
+      expect(max[head]).toBe(values[299])
+      expect(p99[head]).toBe(values[Math.ceil(0.99 * 300) - 1])
+      expect(mean[head]).toBeCloseTo(values.reduce((a, b) => a + b) / 300, 6)
+    }
+  })
+
+  it('has nothing to narrow when one chunk is the whole context', async () => {
+    const [full, chunk, block] = [
+      await score(60, { chunk: 60 }),
+      await score(60, { chunk: 60, sweep: 'chunk' }),
+      await score(60, { chunk: 60, sweep: 'block' }),
+    ]
+    expect(largest(chunk.pairs!, full.pairs!)).toBeLessThan(1e-5)
+    expect(largest(block.pairs!, full.pairs!)).toBeLessThan(1e-5)
+  })
+
+  it('narrows what is seen when there are several chunks', async () => {
+    const full = await score(300)
+    expect(largest((await score(300, { sweep: 'chunk' })).pairs!, full.pairs!)).toBeGreaterThan(1e-3)
+    expect(largest((await score(300, { sweep: 'block' })).pairs!, full.pairs!)).toBeGreaterThan(1e-3)
+  })
+
+  it('agrees between the instruction sets that this processor runs', async () => {
+    const best = loadAddon().devices().isa
+    const others = ['baseline', 'avx2', 'avx512'].slice(0, ['baseline', 'avx2', 'avx512'].indexOf(best))
+    const reference = (await score(111)).pairs!
+    const program = `
+      import { loadModel } from ${JSON.stringify(new URL('../../dist/inference/model.js', import.meta.url).href)}
+      const job = JSON.parse(process.argv[1]), ids = (list) => Int32Array.from(list)
+      const model = await loadModel(job.folder)
+      const { pairs } = await model.scorePairs({ ...job, sinkIds: ids(job.sinkIds), contextIds: ids(job.contextIds),
+        chunks: job.chunks.map((c) => ({ ...c, ids: ids(c.ids) })), sweep: 'full', pairs: true })
+      console.log(JSON.stringify(Array.from(pairs)))`
+    const contextIds = randomIds(111, tinyShape.vocab, 2)
+    const chunks = chunksOf(contextIds, 64, randomIds(7, tinyShape.vocab, 3))
+    const job = {
+      folder,
+      sinkIds: Array.from(randomIds(5, tinyShape.vocab, 1)),
+      contextIds: Array.from(contextIds),
+      chunks: chunks.map((c) => ({ ...c, ids: Array.from(c.ids) })),
+    }
+    for (const isa of others) {
+      const out = execFileSync(process.execPath, ['--input-type=module', '-e', program, JSON.stringify(job)], {
+        env: { ...process.env, HEADZIP_CPU: isa },
+        encoding: 'utf8',
+      })
+      expect(largest(Float32Array.from(JSON.parse(out) as number[]), reference), isa).toBeLessThan(1e-5)
+    }
+    expect(reference.length).toBe(tinyShape.layers * tinyShape.kvHeads * 111)
+  })
+})
