@@ -1,0 +1,55 @@
+import yargs, { type Argv } from 'yargs'
+import { version } from '../engine/version.js'
+import { ask } from './commands/ask.js'
+import { doctor } from './commands/doctor.js'
+import { exportScores } from './commands/export.js'
+import { merge } from './commands/merge.js'
+import { score } from './commands/score.js'
+import { verify } from './commands/verify.js'
+import type { GlobalOptions } from './options.js'
+
+/** The command line itself was wrong. */
+export class UsageError extends Error {}
+
+const commands = [score, merge, exportScores, ask, verify, doctor]
+
+/** Options that may be given several times; any other given twice is a mistake. */
+const lists = ['query', 'files']
+
+export function buildCli(): Argv<GlobalOptions> {
+  const cli = yargs()
+    .scriptName('headzip')
+    .usage(
+      '$0 <command>\n\nFinds which attention heads need their long-context KV cache, and drops the rest.',
+    )
+    .option('json', { type: 'boolean', default: false, describe: 'Print one JSON value instead of text' })
+    .option('verbose', { type: 'boolean', default: false, describe: 'Show stack traces of errors' })
+    .parserConfiguration({ 'greedy-arrays': false })
+    .locale('en')
+    .version(version)
+    .wrap(Math.min(110, process.stdout.columns || 110))
+    .exitProcess(false)
+    .check((args) => {
+      const twice = Object.keys(args).find(
+        (key) => Array.isArray(args[key]) && key !== '_' && !lists.includes(key),
+      )
+      if (twice !== undefined) throw new UsageError(`--${twice} is given twice`)
+      return true
+    })
+    .fail((message, error) => {
+      throw error ?? new UsageError(`${oneLine(message)}; see headzip --help`)
+    })
+  return commands
+    .reduce((parser, register) => register(parser), cli)
+    .demandCommand(1, 'Name a command')
+    .strictCommands()
+    .strict()
+}
+
+/** yargs breaks its messages into lines, and speaks of non-option arguments. */
+function oneLine(message: string): string {
+  return message
+    .replace(/^Not enough non-option arguments.*/, 'The command needs more arguments')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .trim()
+}

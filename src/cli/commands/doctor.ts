@@ -1,0 +1,26 @@
+import type { Argv } from 'yargs'
+import { addonPaths, loadAddon } from '../../engine/binding.js'
+import { version } from '../../engine/version.js'
+import type { GlobalOptions } from '../options.js'
+import { printJson, printLine, table } from '../output.js'
+
+export function doctor(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
+  return cli.command(
+    'doctor',
+    'Show what headzip runs on',
+    (args) => args.example('$0 doctor', 'Versions, instruction set, and whether a GPU is used'),
+    ({ json }) => {
+      const { isa, threads, cuda } = loadAddon().devices()
+      const found = {
+        headzip: version,
+        node: process.version,
+        platform: `${process.platform} ${process.arch}`,
+        addon: addonPaths()[0] ?? '',
+        cpu: `${isa}, ${threads} threads`,
+        cuda: cuda === '' ? 'yes' : `no: ${cuda}`,
+      }
+      if (json) printJson(found)
+      else printLine(table(['what', 'found'], Object.entries(found)))
+    },
+  )
+}

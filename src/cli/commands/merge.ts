@@ -1,0 +1,58 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Argv } from 'yargs'
+import { InputError } from '../../errors.js'
+import { readAnyScores } from '../../formats/detect.js'
+import { writeScores } from '../../scores/arrow.js'
+import { checkWritable } from '../../scores/files.js'
+import { mergeScores } from '../../scores/merge.js'
+import { forceOption, type GlobalOptions } from '../options.js'
+import { printJson, printLine } from '../output.js'
+
+export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
+  return cli.command(
+    'merge <files..>',
+    'Merge head scores of several samples or data sets by their maximum',
+    (args) =>
+      args
+        .positional('files', {
+          type: 'string',
+          array: true,
+          demandOption: true,
+          describe: 'Score files, or a folder of them',
+        })
+        .options({
+          out: { alias: 'o', type: 'string', demandOption: true, describe: 'File to write' },
+          ...forceOption,
+        })
+        .example('$0 merge head_scores/nano -o head_scores/nano/merged.arrow', 'All scores in the folder'),
+    async (args) => {
+      await checkWritable(args.out, { force: args.force })
+      const files = await scoreFiles(args.files, args.out)
+      const merged = mergeScores(await Promise.all(files.map(readAnyScores)))
+      await writeScores(args.out, merged, { force: args.force })
+      const { layers, kvHeads, positions, provenance } = merged
+      if (args.json) printJson({ file: args.out, from: files, layers, kvHeads, positions, ...provenance })
+      else {
+        const sources = provenance.sources.map(({ data, index }) => `${data}-${index}`).join(', ')
+        printLine(`${args.out}: ${layers} layers x ${kvHeads} KV heads, the maximum over ${sources}`)
+      }
+    },
+  )
+}
+
+/** Files as given; for a folder the .arrow files in it, save the one that is about to be written. */
+async function scoreFiles(paths: readonly string[], out: string): Promise<string[]> {
+  const files: string[] = []
+  for (const path of paths) {
+    const found = await stat(path).catch(() => undefined)
+    const names = found?.isDirectory() ? (await readdir(path)).sort() : []
+    const arrows = names.filter((name) => name.endsWith('.arrow')).map((name) => join(path, name))
+    const inside = arrows.filter((file) => resolve(file) !== resolve(out))
+    if (found?.isDirectory() && arrows.length > 0 && inside.length === 0) {
+      throw new InputError(`${path} holds no .arrow file but ${out} itself`)
+    }
+    files.push(...(inside.length > 0 ? inside : [path]))
+  }
+  return files
+}

@@ -1,0 +1,82 @@
+import type { Argv } from 'yargs'
+import {
+  type CaseReport,
+  defaultTolerances,
+  type Quantity,
+  type VerifyReport,
+  verifyModel,
+} from '../../verify/verify.js'
+import { interruptSignal } from '../interrupt.js'
+import { engineOptions, type GlobalOptions, withModel } from '../options.js'
+import { formatSeconds, printJson, printLine, table } from '../output.js'
+
+export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
+  return cli.command(
+    'verify <model>',
+    'Check a model on this machine against expected logits, scores and tokens',
+    (args) =>
+      args
+        .positional('model', { type: 'string', demandOption: true, describe: 'Model folder' })
+        .options({
+          cases: {
+            type: 'string',
+            describe: "Folder of cases.json and expected.safetensors (default: the model's)",
+          },
+          'tolerance-scores': {
+            type: 'number',
+            default: defaultTolerances.scores,
+            describe: 'Largest difference of a score',
+          },
+          'tolerance-logits': {
+            type: 'number',
+            default: defaultTolerances.logits,
+            describe: 'Largest difference of a logit',
+          },
+          ...engineOptions,
+        })
+        .example('$0 verify test/fixtures/models/llama3', 'Exit code 1 when anything is past its tolerance'),
+    (args) =>
+      withModel(args.model, args, async (model) => {
+        const report = await verifyModel(model, {
+          cases: args.cases,
+          tolerances: { scores: args.toleranceScores, logits: args.toleranceLogits },
+          signal: interruptSignal,
+        })
+        if (args.json) printJson(report)
+        else printLine(describe(report))
+        if (!report.passed) process.exitCode = 1
+      }),
+  )
+}
+
+/** Columns of the table; those of several quantities show them all, in this order. */
+const columns: [header: string, ...quantities: string[]][] = [
+  ['prefill', 'prefill_logits'],
+  ['pairs', 'pair_scores'],
+  ['chunk', 'pair_scores_chunk'],
+  ['block', 'pair_scores_block'],
+  ['heads', 'head_scores'],
+  ['kept head/pair', 'keep_head', 'keep_pair'],
+  ['logits full/head/pair', 'logits_full', 'logits_head', 'logits_pair'],
+  ['tokens', 'tokens_full', 'tokens_head', 'tokens_pair'],
+]
+
+function describe({ model, arithmetic, cases, passed, seconds }: VerifyReport): string {
+  const rows = cases.map((each) => [each.name, ...columns.map(([, ...names]) => cell(each, names))])
+  const failed = cases.filter((each) => !each.passed).length
+  const verdict = passed
+    ? 'all within tolerance'
+    : `${failed} of ${cases.length} cases past tolerance (marked *)`
+  return [
+    'Largest difference of each quantity; of kept sets and tokens, how many differ.',
+    table(['case', ...columns.map(([header]) => header)], rows),
+    `${model} on ${arithmetic}: ${verdict}, ${formatSeconds(seconds)}`,
+  ].join('\n\n')
+}
+
+function cell({ quantities }: CaseReport, names: string[]): string {
+  const found = quantities.filter(({ name }) => names.includes(name))
+  const show = ({ difference, tolerance }: Quantity): string =>
+    tolerance === 0 ? `${difference}` : difference.toExponential(0)
+  return found.map(show).join('/') + (found.every((quantity) => quantity.passed) ? '' : '*')
+}

@@ -1,0 +1,46 @@
+/** What commands print. Text for people, or one JSON value with --json. */
+
+export function printLine(text = ''): void {
+  process.stdout.write(`${text}\n`)
+}
+
+/** Typed arrays become lists, NaN and infinities null. */
+export function printJson(value: unknown): void {
+  const plain = (_: string, each: unknown): unknown =>
+    ArrayBuffer.isView(each) && !(each instanceof DataView)
+      ? Array.from(each as unknown as ArrayLike<unknown>)
+      : each
+  printLine(JSON.stringify(value, plain, 2))
+}
+
+/** Columns padded to their widest cell; those of numbers only are set to the right. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const numeric = header.map((_, column) =>
+    rows.every((row) => /^[-+]?[\d.]+(e[-+]?\d+)?[%x*]?$|^-?$/.test(row[column] ?? '')),
+  )
+  const widths = header.map((name, column) =>
+    Math.max(name.length, ...rows.map((row) => (row[column] ?? '').length)),
+  )
+  const line = (cells: readonly string[]): string =>
+    widths
+      .map((width, column) =>
+        numeric[column] ? (cells[column] ?? '').padStart(width) : (cells[column] ?? '').padEnd(width),
+      )
+      .join('  ')
+      .trimEnd()
+  return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n')
+}
+
+/** 1.3 MiB */
+export function formatBytes(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
+  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`
+}
+
+/** 12 ms, 3.4 s, 2 min 5 s */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`
+  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
+}
