@@ -1,0 +1,110 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { scratchFolder } from '../scratch.js'
+import { headzip, packageRoot } from './headzip.js'
+
+const cwd = scratchFolder()
+const kim = 'This is my basic profile. My name is Kim living in Seoul. My major is computer science.'
+
+function ask(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  return headzip(['ask', 'nano', '--context', '-', '--query', 'What is my name?', ...args], {
+    cwd,
+    input: kim,
+  })
+}
+
+describe('the command line', () => {
+  beforeAll(async () => {
+    const long = kim.repeat(30)
+    writeFileSync(
+      join(cwd, 'own.jsonl'),
+      [kim, long].map((context) => JSON.stringify({ prompts: [context] })).join('\n'),
+    )
+    const scored = await headzip(['score', 'nano', '--data', 'own.jsonl', '--idx', '0,1'], { cwd })
+    expect(scored.err).toBe('')
+    expect(scored.code).toBe(0)
+  })
+
+  it('writes a score file a sample, and says so as JSON when asked', async () => {
+    expect(readdirSync(join(cwd, 'head_scores/nano')).sort()).toEqual(['own-0.arrow', 'own-1.arrow'])
+    const { out } = await headzip(['score', 'nano', '--data', 'own.jsonl', '-o', 'again', '--json'], { cwd })
+    expect(JSON.parse(out)).toMatchObject([
+      {
+        file: 'again/nano/own-0.arrow',
+        model: 'nano',
+        sweep: 'full',
+        chunkSize: 2000,
+        layers: 6,
+        kvHeads: 4,
+      },
+    ])
+  })
+
+  it('merges a folder of scores and exports the result to both formats', async () => {
+    const merged = await headzip(['merge', 'head_scores/nano', '-o', 'merged.arrow'], { cwd })
+    expect(merged.out).toBe('merged.arrow: 6 layers x 4 KV heads, the maximum over own-0, own-1\n')
+    const duo = await headzip(['export', 'merged.arrow', '--to', 'duo', '-o', 'duo'], { cwd })
+    expect(duo.out).toContain(
+      'ratio              0.5833  share of KV heads that keep their context: 14 of 24, asked 0.6',
+    )
+    const rows = readFileSync(join(cwd, 'duo/full_attention_heads.tsv'), 'utf8').trimEnd().split('\n')
+    expect(rows.map((row) => row.split('\t').length)).toEqual([4, 4, 4, 4, 4, 4])
+    const kvzip = await headzip(['export', 'merged.arrow', '--to', 'kvzip', '-o', 'kvzip', '--json'], { cwd })
+    expect(JSON.parse(kvzip.out)).toMatchObject({ files: ['kvzip/nano-own-0+1.pt'] })
+  })
+
+  it('answers the quick start from the full cache and from 60% of the heads', async () => {
+    const args = ['--query', 'Do I live in Seoul?', '--query', 'What is my major?', '--compare', '--json']
+    const { out, code } = await ask(...args, '--scores', 'head_scores/nano/own-1.arrow')
+    const { caches, answers } = JSON.parse(out) as {
+      caches: { name: string; keptHeads: number; bytes: number; fullBytes: number }[]
+      answers: { answers: { text: string }[] }[]
+    }
+    expect(code).toBe(0)
+    expect(caches.map(({ name, keptHeads }) => [name, keptHeads])).toEqual([
+      ['full', 24],
+      ['head 0.6', 14],
+    ])
+    expect(caches[0]?.bytes).toBe(caches[0]?.fullBytes)
+    expect(caches[1]?.bytes).toBeLessThan(caches[1]?.fullBytes ?? 0)
+    const full = answers.map((each) => each.answers[0]?.text)
+    expect(full).toEqual(['Kim', 'Yes', 'computer science'])
+  })
+
+  it('verifies a model with exit code 0, and 1 past a tolerance', async () => {
+    const folder = join(packageRoot, 'test/fixtures/models/llama3')
+    const passed = await headzip(['verify', folder])
+    expect(passed.out).toContain('llama3 on cpu/fp32: all within tolerance')
+    expect(passed.code).toBe(0)
+    const failed = await headzip(['verify', folder, '--tolerance-logits', '1e-9', '--json'])
+    expect(JSON.parse(failed.out)).toMatchObject({ passed: false })
+    expect(failed.code).toBe(1)
+  })
+
+  it('tells what it runs on', async () => {
+    const { out } = await headzip(['doctor', '--json'])
+    expect(JSON.parse(out)).toMatchObject({
+      node: process.version,
+      platform: `${process.platform} ${process.arch}`,
+    })
+  })
+
+  it('shows examples in the help of every command', async () => {
+    const { out } = await headzip(['--help'])
+    const commands = [...out.matchAll(/^ {2}headzip (\w+)/gm)].map(([, name]) => name!)
+    expect(commands).toContain('score')
+    for (const command of commands) expect((await headzip([command, '--help'])).out).toContain('Examples:')
+  })
+
+  it('stops at Ctrl-C with exit code 130 and leaves nothing behind', async () => {
+    writeFileSync(join(cwd, 'long.jsonl'), `${JSON.stringify({ prompts: [kim.repeat(190)] })}\n`.repeat(9))
+    const args = ['score', 'nano', '--data', 'long.jsonl', '--idx', '0,1,2,3,4,5,6,7,8', '-o', 'stopped']
+    expect(await headzip(args, { cwd, interruptAfter: 2500 })).toMatchObject({
+      code: 130,
+      out: '',
+      err: 'Interrupted; nothing half-written is left.\n',
+    })
+    expect(readdirSync(cwd)).not.toContain('stopped')
+  })
+})

@@ -1,0 +1,31 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+export const packageRoot = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Outcome {
+  code: number | null
+  out: string
+  err: string
+}
+
+/** Runs the built command line, as a user does. */
+export function headzip(
+  args: string[],
+  options: { cwd?: string; input?: string; interruptAfter?: number } = {},
+): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [`${packageRoot}/dist/cli/main.js`, ...args], { cwd: options.cwd })
+    const outcome: Outcome = { code: null, out: '', err: '' }
+    child.stdout.on('data', (text: Buffer) => {
+      outcome.out += text
+    })
+    child.stderr.on('data', (text: Buffer) => {
+      outcome.err += text
+    })
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ ...outcome, code }))
+    child.stdin.end(options.input ?? '')
+    if (options.interruptAfter !== undefined) setTimeout(() => child.kill('SIGINT'), options.interruptAfter)
+  })
+}
