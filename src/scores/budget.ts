@@ -1,0 +1,93 @@
+/** The four words that the field uses for a KV budget, always given together. */
+
+import { invalidParameter } from '../errors.js'
+
+export interface BudgetInput {
+  /** (layers, kv_heads) 1 keeps its context KV, 0 makes the head streaming */
+  keep: Uint8Array
+  /** what was asked for; the share really kept may differ by rounding or by the published rule */
+  ratio: number
+  /** tokens at the start that every head keeps */
+  sink: number
+  /** latest tokens that every head keeps; 0 for KVzip's own eviction */
+  recent: number
+  /** tokens in the cache, sink included; null when unknown */
+  tokens: number | null
+}
+
+export interface Budget {
+  heads: number
+  kept: number
+  /** asked for */
+  asked: number
+  /** share of heads that keep their context KV */
+  ratio: number
+  /** share of heads made streaming: 1 - ratio */
+  sparsity: number
+  /** share of the cache's bytes removed: 1 - effectiveKv; null when tokens are unknown */
+  compressionRatio: number | null
+  /** bytes really kept over bytes of the full cache, sink and recent tokens of streaming heads counted */
+  effectiveKv: number | null
+  sink: number
+  recent: number
+  tokens: number | null
+}
+
+/** Every scored head has the same head_dim and type, so that tokens kept stand for bytes kept. */
+export function budget(input: BudgetInput): Budget {
+  const { keep, ratio, sink, recent, tokens } = input
+  for (const [name, value] of [
+    ['sink', sink],
+    ['recent', recent],
+    ['tokens', tokens ?? 1],
+  ] as const)
+    if (!Number.isSafeInteger(value) || value < (name === 'tokens' ? 1 : 0))
+      throw invalidParameter(name, 'a whole number of tokens', value)
+  const heads = keep.length
+  const kept = keep.reduce((sum, flag) => sum + flag, 0)
+  const share = heads > 0 ? kept / heads : 0
+  const streaming = tokens === null ? null : Math.min(tokens, sink + recent) / tokens
+  const effectiveKv = streaming === null ? null : share + (1 - share) * streaming
+  return {
+    heads,
+    kept,
+    asked: ratio,
+    ratio: share,
+    sparsity: 1 - share,
+    compressionRatio: effectiveKv === null ? null : 1 - effectiveKv,
+    effectiveKv,
+    sink,
+    recent,
+    tokens,
+  }
+}
+
+/** word, value with four decimals, meaning: for a terminal, a page, anything that prints a budget */
+export function budgetRows(of: Budget): [word: string, value: string, meaning: string][] {
+  const at = of.tokens === null ? 'the context length is not known' : `at ${of.tokens} tokens`
+  const windows = `${of.sink} sink and ${of.recent} recent tokens a streaming head`
+  return [
+    [
+      'ratio',
+      fixed(of.ratio),
+      `share of KV heads that keep their context: ${of.kept} of ${of.heads}, asked ${of.asked}`,
+    ],
+    [
+      'sparsity',
+      fixed(of.sparsity),
+      `share of KV heads made streaming: ${of.heads - of.kept} of ${of.heads}`,
+    ],
+    ['compression_ratio', fixed(of.compressionRatio), `share of the cache removed, ${at}`],
+    ['effective KV', fixed(of.effectiveKv), `share of the cache's bytes kept, ${windows}`],
+  ]
+}
+
+export function formatBudget(of: Budget): string {
+  const rows = budgetRows(of)
+  const width = Math.max(...rows.map(([word]) => word.length))
+  return rows.map(([word, value, meaning]) => `${word.padEnd(width)}  ${value}  ${meaning}`).join('\n')
+}
+
+function fixed(value: number | null): string {
+  return value === null ? '     -' : value.toFixed(4)
+}

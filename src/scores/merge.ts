@@ -1,0 +1,93 @@
+/** Scores of several samples or data sets -> one set: the element-wise maximum, as KVzip merges. */
+
+import { InputError } from '../errors.js'
+import type { HeadScores, Provenance } from './head-scores.js'
+import { sourceLabel } from './verify.js'
+
+/**
+ * max and p99: element-wise maximum. mean: weighted by positions, hence the mean over all of them.
+ * Both optional columns need every input to have them. Pair scores belong to one source and are dropped.
+ * `created` is the latest of the inputs', so that the same inputs merge to the same scores.
+ * @throws InputError naming the two inputs that do not belong together, or a source that is in two of them
+ */
+export function mergeScores(list: readonly HeadScores[]): HeadScores {
+  const [first, ...others] = list
+  if (!first) throw new InputError('nothing to merge: no scores were given')
+  for (const other of others) refuseDifferent(first, other)
+  refuseRepeated(list)
+  const positions = list.reduce((sum, scores) => sum + scores.positions, 0)
+  return {
+    layers: first.layers,
+    kvHeads: first.kvHeads,
+    layerIds: first.layerIds.slice(),
+    max: largest(list.map((scores) => scores.max)),
+    mean: list.every((scores) => scores.mean) ? weightedMean(list, positions) : null,
+    p99: list.every((scores) => scores.p99) ? largest(list.map((scores) => scores.p99!)) : null,
+    positions,
+    pairs: null,
+    provenance: {
+      ...first.provenance,
+      sources: list.flatMap((scores) => scores.provenance.sources),
+      arithmetic: joined(list, 'arithmetic'),
+      engineVersion: joined(list, 'engineVersion'),
+      created: list
+        .map((scores) => scores.provenance.created)
+        .sort()
+        .at(-1)!,
+    },
+  }
+}
+
+const mustAgree = [
+  ['model', (scores) => scores.provenance.model],
+  ['model hash', (scores) => scores.provenance.modelHash.slice(0, 12) || 'none'],
+  ['shape', (scores) => `${scores.layers} layers x ${scores.kvHeads} KV heads`],
+  ['set of scored layers', (scores) => Array.from(scores.layerIds).join(',')],
+  ['method', (scores) => scores.provenance.method],
+  ['sweep', (scores) => scores.provenance.sweep || 'unknown'],
+  ['chunk size', (scores) => scores.provenance.chunkSize],
+] as const satisfies readonly [string, (scores: HeadScores) => string | number][]
+
+function refuseDifferent(a: HeadScores, b: HeadScores): void {
+  for (const [name, of] of mustAgree)
+    if (of(a) !== of(b))
+      throw new InputError(
+        `${sourceLabel(a)} and ${sourceLabel(b)} cannot be merged: their ${name} differs, ${of(a)} against ${of(b)}`,
+      )
+}
+
+/** A maximum would not mind, but the mean would count the source twice. */
+function refuseRepeated(list: readonly HeadScores[]): void {
+  const holder = new Map<string, HeadScores>()
+  for (const scores of list)
+    for (const { data, index } of scores.provenance.sources) {
+      const key = `${data}-${index}`
+      const other = holder.get(key)
+      if (other && other !== scores)
+        throw new InputError(
+          `${sourceLabel(other)} and ${sourceLabel(scores)} cannot be merged: both hold ${key}`,
+        )
+      holder.set(key, scores)
+    }
+}
+
+function largest(columns: Float32Array[]): Float32Array {
+  const result = columns[0]!.slice()
+  for (const column of columns.slice(1))
+    for (let i = 0; i < result.length; i++) result[i] = Math.max(result[i]!, column[i]!)
+  return result
+}
+
+function weightedMean(list: readonly HeadScores[], positions: number): Float32Array {
+  const sum = new Float64Array(list[0]!.max.length)
+  for (const scores of list)
+    for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + scores.mean![i]! * scores.positions
+  return Float32Array.from(sum, (value) => value / positions)
+}
+
+function joined(
+  list: readonly HeadScores[],
+  field: keyof Provenance & ('arithmetic' | 'engineVersion'),
+): string {
+  return [...new Set(list.map((scores) => scores.provenance[field]))].join(' + ')
+}
