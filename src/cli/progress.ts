@@ -4,38 +4,55 @@ import type { Progress } from '../engine/job.js'
 /** Short jobs show nothing. */
 const showAfterSeconds = 2
 
-/**
- * A bar with the time left on stderr, for a job that takes longer than a moment; none where stderr is no terminal or
- * with --json.
- */
+/** A bar with the time left on stderr, one step after another; silent where stderr is no terminal or when told so. */
+export class StepBar {
+  private bar: SingleBar | undefined
+  private started = performance.now()
+  private readonly silent: boolean
+
+  constructor(
+    silent: boolean,
+    private readonly label = '',
+  ) {
+    this.silent = silent || !process.stderr.isTTY
+  }
+
+  update({ done }: Progress): void {
+    const seconds = (performance.now() - this.started) / 1000
+    if (this.silent || (!this.bar && (seconds < showAfterSeconds || done >= 1))) return
+    if (!this.bar) {
+      this.bar = new SingleBar({
+        format: `${this.label}[{bar}] {percentage}%  {left}`,
+        stream: process.stderr,
+        clearOnComplete: true,
+        hideCursor: true,
+        // Its own handling of Ctrl-C would end the process before the job has stopped.
+        gracefulExit: false,
+      })
+      this.bar.start(100, 0, { left: '' })
+    }
+    const left = done > 0 ? `${Math.ceil((seconds / done) * (1 - done))} s left` : ''
+    this.bar.update(Math.floor(done * 100), { left })
+  }
+
+  /** Takes the bar away; the next update belongs to a new step. */
+  stop(): void {
+    this.bar?.stop()
+    this.bar = undefined
+    this.started = performance.now()
+  }
+}
+
+/** A bar for the time of one job. */
 export async function withProgress<T>(
   label: string,
-  quiet: boolean,
-  job: (onProgress: ((progress: Progress) => void) | undefined) => Promise<T>,
+  silent: boolean,
+  job: (onProgress: (progress: Progress) => void) => Promise<T>,
 ): Promise<T> {
-  if (quiet || !process.stderr.isTTY) return job(undefined)
-  const bar = new SingleBar({
-    format: `${label} [{bar}] {percentage}%  {left}`,
-    stream: process.stderr,
-    clearOnComplete: true,
-    hideCursor: true,
-    // Its own handling of Ctrl-C would end the process before the job has stopped.
-    gracefulExit: false,
-  })
-  const started = performance.now()
-  let shown = false
-  const onProgress = ({ done }: Progress): void => {
-    const seconds = (performance.now() - started) / 1000
-    if (!shown && seconds > showAfterSeconds && done < 1) {
-      bar.start(100, 0, { left: '' })
-      shown = true
-    }
-    const left = done > 0 ? Math.ceil((seconds / done) * (1 - done)) : undefined
-    if (shown) bar.update(Math.floor(done * 100), { left: left === undefined ? '' : `${left} s left` })
-  }
+  const bar = new StepBar(silent, `${label} `)
   try {
-    return await job(onProgress)
+    return await job((progress) => bar.update(progress))
   } finally {
-    if (shown) bar.stop()
+    bar.stop()
   }
 }

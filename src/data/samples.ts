@@ -75,6 +75,8 @@ async function findFile(nameOrFile: string): Promise<string> {
     inPackage === undefined ? nameOrFile : fileURLToPath(new URL(`../../${inPackage}`, import.meta.url))
   const found = await stat(file).catch(() => undefined)
   if (!found?.isFile()) {
+    if (inPackage !== undefined)
+      throw new InputError(`${file} is missing, the data set ${nameOrFile} of this package`)
     const known = `known are ${dataSetNames.join(', ')}; or give a .parquet or .jsonl file`
     throw new InputError(`There is no data set or file ${nameOrFile}: ${known}`)
   }

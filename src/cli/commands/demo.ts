@@ -1,0 +1,68 @@
+import type { Argv } from 'yargs'
+import { dataSetNames } from '../../data/samples.js'
+import { checkRatio } from '../../errors.js'
+import { type DemoResult, runDemo } from '../../eval/demo.js'
+import { interruptSignal } from '../interrupt.js'
+import { type GlobalOptions, namesIn } from '../options.js'
+import { formatSeconds, printJson, printLine, table } from '../output.js'
+import { StepBar } from '../progress.js'
+
+export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
+  return cli.command(
+    'demo',
+    'All of it on the embedded model nano, ending with a table of right answers',
+    (args) =>
+      args
+        .options({
+          out: { alias: 'o', type: 'string', default: 'headzip-demo', describe: 'Folder to write into' },
+          data: { type: 'string', default: dataSetNames.join(','), describe: 'Data sets, joined by commas' },
+          ratio: { type: 'number', default: 0.6, describe: 'Share of KV heads that keep their context' },
+          draws: { type: 'number', default: 5, describe: 'Random choices of heads to compare with' },
+          questions: { type: 'number', describe: 'Questions a sample (default: as many as take a minute)' },
+        })
+        .example('$0 demo', 'Writes ./headzip-demo')
+        .example('$0 demo --questions 12', 'Every question, in a few minutes'),
+    async ({ out, data, ratio, draws, questions, json }) => {
+      const started = performance.now()
+      const bar = new StepBar(json)
+      try {
+        const result = await runDemo({
+          out,
+          data: namesIn(data, '--data'),
+          ratio: checkRatio(ratio, '--ratio'),
+          draws,
+          questions,
+          signal: interruptSignal,
+          onStep: (step) => {
+            bar.stop()
+            if (!json) printLine(`${step} ...`)
+          },
+          onProgress: (_, progress) => bar.update(progress),
+        })
+        bar.stop()
+        const seconds = (performance.now() - started) / 1000
+        if (json) printJson({ ...result, seconds })
+        else printLine(describe(result, seconds))
+      } finally {
+        bar.stop()
+      }
+    },
+  )
+}
+
+function describe(
+  { data, questions, rows, quickStart, scoreFiles, exports }: DemoResult,
+  seconds: number,
+): string {
+  const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
+  const answers = table(
+    ['question', 'full cache', rows[1]?.name ?? ''],
+    quickStart.map(({ query, full, evicted }) => [query, full, evicted]),
+  )
+  const accuracy = table(
+    ['right answers', ...data.map((name, i) => `${name} (${questions[i]} questions)`), 'KV held'],
+    rows.map((row) => [row.name, ...row.accuracy.map(percent), percent(row.kv)]),
+  )
+  const files = [...scoreFiles, ...exports].map((file) => `  ${file}`).join('\n')
+  return `\n${answers}\n\n${accuracy}\n\nWritten in ${formatSeconds(seconds)}:\n${files}`
+}
