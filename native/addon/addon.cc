@@ -1,4 +1,5 @@
 // The N-API door. Everything behind it is plain C++.
+#include <dlfcn.h>
 #include <napi.h>
 
 #include "../cpu/kernels.h"
@@ -24,7 +25,15 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
   return o;
 }
 
+// Node unloads an addon when the last environment that loaded it ends, a worker thread's for one. The pool's threads
+// would then run code that is gone: the library stays for good.
+void stay_loaded() {
+  Dl_info self;
+  if (dladdr(reinterpret_cast<void*>(&stay_loaded), &self) != 0) dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
+  stay_loaded();
   auto* constructors = new Constructors;
   const Napi::Function cache = Cache::define(env);
   constructors->cache = Napi::Persistent(cache);

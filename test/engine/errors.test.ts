@@ -15,7 +15,9 @@ describe('the engine refuses with one sentence', () => {
       if (name === 'model.layers.1.mlp.up_proj.weight') values[5] = Number.NaN
     })
     const model = await loadModel(folder)
-    await expect(model.prefillIds(sinkIds, contextIds)).rejects.toThrow(/^layer 1 gave a value that is not a finite number/)
+    await expect(model.prefillIds(sinkIds, contextIds)).rejects.toThrow(
+      /^layer 1 gave a value that is not a finite number/,
+    )
   })
 
   it('a NaN that only the keys of the last layer meet', async () => {
@@ -31,7 +33,9 @@ describe('the engine refuses with one sentence', () => {
   it('ids outside the vocabulary, too many positions, an empty context and broken chunks', async () => {
     const model = await loadModel(writeTinyModel(scratchFolder(), { ...tinyShape, positions: 310 }))
     const bad = Int32Array.from([3, tinyShape.vocab])
-    await expect(model.prefillIds(sinkIds, bad)).rejects.toThrow(/token id 51, but the model's vocabulary has 51/)
+    await expect(model.prefillIds(sinkIds, bad)).rejects.toThrow(
+      /token id 51, but the model's vocabulary has 51/,
+    )
     await expect(model.prefillIds(sinkIds, new Int32Array(0))).rejects.toThrow(/context is empty/)
     await expect(model.scorePairs({ sinkIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(
       /needs 374 positions, but the model has 310/,
@@ -40,7 +44,9 @@ describe('the engine refuses with one sentence', () => {
       model.scorePairs({ sinkIds, contextIds, chunks: chunks.slice(1), sweep: 'full' }),
     ).rejects.toThrow(/cover the context/)
     const kv = await model.prefillIds(sinkIds, contextIds)
-    await expect(model.generateIds(randomIds(9, 51, 1), { kv, maxNewTokens: 5 })).rejects.toThrow(/needs 315 positions/)
+    await expect(model.generateIds(randomIds(9, 51, 1), { kv, maxNewTokens: 5 })).rejects.toThrow(
+      /needs 315 positions/,
+    )
     const made = await model.generateIds(randomIds(2, 51, 1), { kv, maxNewTokens: 50, ignoreEos: true })
     expect(made.ids.length).toBe(3) // 310 positions, 307 of them taken
   })
@@ -68,12 +74,15 @@ describe('the engine refuses with one sentence', () => {
     const { spec, weights } = describeModel(writeTinyModel(scratchFolder()))
     const files = [weights[0]!.file]
     const good = weights.map((weight) => ({ ...weight, file: 0 }))
-    const open = (change: object) => new Engine({ device: 'cpu', threads: 1, spec, files, weights: good, ...change })
+    const open = (change: object) =>
+      new Engine({ device: 'cpu', threads: 1, spec, files, weights: good, ...change })
     const altered = (change: object) => good.map((w) => (w.role === 'layers.0.q' ? { ...w, ...change } : w))
     expect(() => open({})).not.toThrow()
     expect(() => open({ spec: { ...spec, kvHeads: 2 } })).toThrow(/multiple of num_key_value_heads/)
     expect(() => open({ spec: { ...spec, layers: 1e9 } })).toThrow(/layers must be an integer from 1 to 4096/)
-    expect(() => open({ spec: { ...spec, rope: { ...spec.rope, invFreq: new Float32Array(2) } } })).toThrow(/inv_freq/)
+    expect(() => open({ spec: { ...spec, rope: { ...spec.rope, invFreq: new Float32Array(2) } } })).toThrow(
+      /inv_freq/,
+    )
     expect(() => open({ files: [] })).toThrow(/file that is not in the list/)
     expect(() => open({ files: ['/nowhere/model.safetensors'] })).toThrow(/cannot open/)
     expect(() => open({ weights: good.slice(1) })).toThrow(/no weight for/)

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
@@ -36,7 +37,11 @@ describe('the engine under stress', () => {
   it('scores from several callers at once, each with its own right answer', async () => {
     const model = await loadModel(writeTinyModel(scratchFolder()))
     const alone = await model.scorePairs(job)
-    const shorter = { ...job, contextIds: contextIds.subarray(0, 150), chunks: chunksOf(contextIds.subarray(0, 150), 50, sinkIds) }
+    const shorter = {
+      ...job,
+      contextIds: contextIds.subarray(0, 150),
+      chunks: chunksOf(contextIds.subarray(0, 150), 50, sinkIds),
+    }
     const aloneShorter = await model.scorePairs(shorter)
     const together = await Promise.all(
       Array.from({ length: 16 }, (_, i) => {
@@ -74,5 +79,30 @@ describe('the engine under stress', () => {
     expect(seen).toEqual([expected, expected])
     collect()
     expect(Array.from((await (await loadModel(folder)).scorePairs(job)).max)).toEqual(expected)
+  })
+
+  it('outlives worker threads that were the only ones to load it', () => {
+    const module = new URL('../../dist/inference/model.js', import.meta.url).href
+    const inner = `
+      const { parentPort, workerData } = require('node:worker_threads')
+      import(${JSON.stringify(module)}).then(async ({ loadModel }) => {
+        const model = await loadModel(workerData.folder)
+        parentPort.postMessage('loaded')
+        for (;;) await model.prefillIds(workerData.ids, workerData.ids)
+      })`
+    const outer = `
+      import { Worker } from 'node:worker_threads'
+      const workerData = { folder: process.argv[1], ids: new Int32Array(500).fill(7) }
+      for (let round = 0; round < 12; round++) {
+        const workers = [1, 2].map(() => new Worker(${JSON.stringify(inner)}, { eval: true, workerData }))
+        await Promise.all(workers.map((w) => new Promise((ok, no) => w.on('error', no).once('message', ok))))
+        await Promise.all(workers.map((w) => w.terminate()))
+      }
+      console.log('done')`
+    const folder = writeTinyModel(scratchFolder())
+    const out = execFileSync(process.execPath, ['--input-type=module', '-e', outer, folder], {
+      encoding: 'utf8',
+    })
+    expect(out.trim()).toBe('done')
   })
 })

@@ -18,7 +18,13 @@ async function score(context: number, options: { threads?: number; sweep?: Sweep
   const sinkIds = randomIds(5, tinyShape.vocab, 1)
   const contextIds = randomIds(context, tinyShape.vocab, 2)
   const chunks = chunksOf(contextIds, options.chunk ?? 64, randomIds(7, tinyShape.vocab, 3))
-  const result = await model.scorePairs({ sinkIds, contextIds, chunks, sweep: options.sweep ?? 'full', pairs: true })
+  const result = await model.scorePairs({
+    sinkIds,
+    contextIds,
+    chunks,
+    sweep: options.sweep ?? 'full',
+    pairs: true,
+  })
   model.close()
   return result
 }
@@ -85,10 +91,14 @@ describe('the sweep', () => {
       chunks: chunks.map((c) => ({ ...c, ids: Array.from(c.ids) })),
     }
     for (const isa of others) {
-      const out = execFileSync(process.execPath, ['--input-type=module', '-e', program, JSON.stringify(job)], {
-        env: { ...process.env, HEADZIP_CPU: isa },
-        encoding: 'utf8',
-      })
+      const out = execFileSync(
+        process.execPath,
+        ['--input-type=module', '-e', program, JSON.stringify(job)],
+        {
+          env: { ...process.env, HEADZIP_CPU: isa },
+          encoding: 'utf8',
+        },
+      )
       expect(largest(Float32Array.from(JSON.parse(out) as number[]), reference), isa).toBeLessThan(1e-5)
     }
     expect(reference.length).toBe(tinyShape.layers * tinyShape.kvHeads * 111)

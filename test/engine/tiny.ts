@@ -36,7 +36,9 @@ export function randomFloats(count: number, seed: number): Float32Array {
 }
 
 export function randomIds(count: number, vocab: number, seed: number): Int32Array {
-  return Int32Array.from(randomFloats(count, seed), (x) => Math.min(vocab - 1, Math.floor(((x + 1) / 2) * vocab)))
+  return Int32Array.from(randomFloats(count, seed), (x) =>
+    Math.min(vocab - 1, Math.floor(((x + 1) / 2) * vocab)),
+  )
 }
 
 export function tensorShapes(shape: TinyShape): Record<string, number[]> {
@@ -78,7 +80,8 @@ export function writeTinyModel(
       index + 1,
     )
     if (name.includes('norm')) values.forEach((v, i) => (values[i] = 1 + 0.2 * v))
-    else if (!name.includes('q_proj') && !name.includes('k_proj')) values.forEach((v, i) => (values[i] = 0.4 * v))
+    else if (!name.includes('q_proj') && !name.includes('k_proj'))
+      values.forEach((v, i) => (values[i] = 0.4 * v))
     edit(name, values)
     header[name] = { dtype: 'F32', shape: dims, data_offsets: [offset, offset + values.byteLength] }
     offset += values.byteLength
