@@ -49,7 +49,8 @@ describe('the engine under stress', () => {
         return model.scorePairs(i % 2 ? shorter : job)
       }),
     )
-    together.forEach((result, i) => expect(result.max).toEqual((i % 2 ? aloneShorter : alone).max))
+    for (const [i, result] of together.entries())
+      expect(result.max).toEqual((i % 2 ? aloneShorter : alone).max)
   })
 
   it('works in worker threads, also when one is ended in the middle of a job', async () => {
@@ -84,7 +85,7 @@ describe('the engine under stress', () => {
   it('outlives worker threads that were the only ones to load it', () => {
     const module = new URL('../../dist/inference/model.js', import.meta.url).href
     const inner = `
-      const { parentPort, workerData } = require('node:worker_threads')
+      import { parentPort, workerData } from 'node:worker_threads'
       import(${JSON.stringify(module)}).then(async ({ loadModel }) => {
         const model = await loadModel(workerData.folder)
         parentPort.postMessage('loaded')

@@ -79,9 +79,9 @@ export function writeTinyModel(
       dims.reduce((a, b) => a * b, 1),
       index + 1,
     )
-    if (name.includes('norm')) values.forEach((v, i) => (values[i] = 1 + 0.2 * v))
-    else if (!name.includes('q_proj') && !name.includes('k_proj'))
-      values.forEach((v, i) => (values[i] = 0.4 * v))
+    const norm = name.includes('norm')
+    const peaky = name.includes('q_proj') || name.includes('k_proj')
+    for (const [i, v] of values.entries()) values[i] = norm ? 1 + 0.2 * v : peaky ? v : 0.4 * v
     edit(name, values)
     header[name] = { dtype: 'F32', shape: dims, data_offsets: [offset, offset + values.byteLength] }
     offset += values.byteLength
