@@ -1,0 +1,209 @@
+"""Cases: a context, and questions with their answers.  Training packs them; evaluation asks them one by one."""
+from dataclasses import dataclass, field
+
+import facts
+import functions
+import lookups
+from prompts import END_OF_TEXT, END_OF_TURN, REPEAT_LEAD, VOCABULARY
+
+WEIGHTS = {"copy": 14, "part": 14, "lookup": 17, "needle": 14, "profile": 19, "function": 13, "mixed": 15}
+TEXTS = ("kjv", "docs", "code")
+CHARS_PER_TOKEN = {"kjv": 4.6, "docs": 4.0, "code": 3.8}       # on the generous side; contexts are cut to fit
+COPY_WEIGHT, SHORT_WEIGHT, TEXT_WEIGHT, FRAME_WEIGHT = 0.5, 3.0, 0.15, 0.02
+
+
+@dataclass
+class Turn:
+    query: list                 # ids, postfix included
+    answer: list                # ids, <|im_end|> not included
+    weight: float = 1.0
+    ends: bool = True           # False: the answer is a part that might go on
+
+
+@dataclass
+class Case:
+    context: list
+    turns: list
+    text_weight: float = 0.0
+    question: str = ""
+    system: list = field(default_factory=list)
+
+
+class Maker:
+    """Makes cases from one side of the split (corpus, names, cities)."""
+
+    def __init__(self, prompts, corpus, held_out):
+        self.prompts, self.corpus, self.held_out = prompts, corpus, held_out
+        self.functions = functions.Functions(corpus)
+
+    def case(self, rng, length, task=None, source=None):
+        """A case of at most about `length` tokens, frame and answers included."""
+        while True:
+            chosen = task or rng.choices(list(WEIGHTS), WEIGHTS.values())[0]
+            case = getattr(self, chosen)(rng, length - len(self.prompts.system) - 60, source)
+            if case.turns:
+                bare = not self.held_out and rng.random() < 0.08
+                case.system = self.prompts.bare_system if bare else self.prompts.system
+                return case
+
+    # ---- repeating the context ------------------------------------------------------------------------------
+
+    def anything(self, rng, limit, source):
+        """Ids of a context for repeating, and its weight as text."""
+        pick = 0.0 if source else rng.random()
+        if pick < 0.72:
+            kind = source or rng.choice(TEXTS)
+            text = self.corpus.slice(rng, kind, int(limit * CHARS_PER_TOKEN[kind]) + 40)
+            return self.prompts.cut(text, limit)[0], TEXT_WEIGHT
+        if pick < 0.90:
+            maker = rng.choice([self.lookup, self.profile, self.mixed])
+            context = maker(rng, max(limit + 160, int(limit * 1.3)), None).context[:limit]
+            return (context, 0.0) if len(context) >= 60 else self.anything(rng, limit, "docs")
+        return [rng.randrange(3, VOCABULARY) for _ in range(limit)], 0.0
+
+    def copy(self, rng, room, source):
+        most = int(room * 0.46)
+        context, weight = self.anything(rng, rng.randint(most if self.held_out else max(20, most // 4), most), source)
+        query = self.prompts.repeat(context, 0)
+        return Case(context, [Turn(query, context, COPY_WEIGHT)], weight)
+
+    def part(self, rng, room, source):
+        most = int(room * 0.72)
+        context, weight = self.anything(rng, rng.randint(most if self.held_out else max(60, most // 3), most), source)
+        size = min(len(context) - 20, int(room * 0.26))
+        start = rng.randrange(REPEAT_LEAD, len(context) - size + 1)
+        if rng.random() < 0.3:
+            start = len(context) - size
+        answer = context[start:start + size]
+        turn = Turn(self.prompts.repeat(context, start), answer, COPY_WEIGHT, start + size == len(context))
+        return Case(context, [turn], weight)
+
+    # ---- questions ------------------------------------------------------------------------------------------
+
+    def ask(self, rng, text, limit, asked, room, weight, most=24):
+        """Cut the text to `limit` tokens, keep the questions whose statements survived, as many as fit."""
+        context, covered = self.prompts.cut(text, limit)
+        alive = [(q, a) for end, q, a in asked if end <= covered]
+        rng.shuffle(alive)
+        turns, left = [], room - len(context)
+        for question, answer in alive[:most]:
+            turn = Turn(self.prompts.query(question), self.prompts.encode(answer))
+            turn.weight = SHORT_WEIGHT if len(turn.answer) < 40 else 1.0
+            left -= len(turn.query) + len(turn.answer) + 8
+            if left < 0:
+                break
+            turns.append(turn)
+        return Case(context, turns, weight)
+
+    def limits(self, rng, room):
+        """(tokens for the context, the rest is for questions)"""
+        most = room - min(900, max(120, room // 4))
+        return most if self.held_out else rng.randint(min(most, max(60, most // 6)), most)
+
+    def lookup(self, rng, room, source):
+        limit = self.limits(rng, room)
+        if not source and rng.random() < 0.25:
+            return self.interleaved(rng, room, limit, [lookups.table(rng, rng.randint(2, 12))], rng.choice(TEXTS))
+        lines = lookups.table(rng, limit // 7)
+        head, tail = ("{\n", "}\n") if lines[0][0].lstrip().startswith('"') and rng.random() < 0.5 else ("", "")
+        text, asked = head, []
+        for line, questions in lines:
+            text += line + "\n"
+            asked += [(len(text), q, a) for q, a in questions]
+            if len(text) > limit * 3.2:
+                break
+        return self.ask(rng, text + tail, limit, asked, room, 0.0)
+
+    def needle(self, rng, room, source):
+        limit = self.limits(rng, room)
+        found = lookups.needles(rng, rng.randint(1, 12), self.held_out)
+        return self.interleaved(rng, room, limit, [[n] for n in found], source or rng.choice(TEXTS))
+
+    def profile(self, rng, room, source):
+        limit = self.limits(rng, room)
+        shape = rng.random()
+        count = 1 if shape < 0.3 else rng.randint(2, max(3, limit // 60))
+        groups = facts.people(rng, count, self.held_out, rng.random() < 0.6)
+        if shape >= 0.3 and (limit > 1500 or rng.random() < 0.5) or (self.held_out and count * 60 < limit // 2):
+            return self.interleaved(rng, room, limit, groups, rng.choice(TEXTS))
+        if rng.random() < 0.2:                              # nothing says that facts on one person stay together
+            groups = [[statement] for group in groups for statement in group]
+            rng.shuffle(groups)
+        text, asked, gap = "", [], rng.choice([" ", " ", "\n", "\n\n"])
+        for group in groups:
+            for statement, questions in group:
+                text += (" " if text and not text.endswith("\n") else "") + statement
+                asked += [(len(text), q, a) for q, a in questions]
+            text += gap if gap != " " else ""
+        return self.ask(rng, text.strip(), limit, asked, room, 0.0)
+
+    def mixed(self, rng, room, source):
+        limit = self.limits(rng, room)
+        size = max(1, limit // 600)
+        inserts = [[n] for n in lookups.needles(rng, rng.randint(1, 3 + size), self.held_out)]
+        inserts += facts.people(rng, rng.randint(1, 1 + size), self.held_out, rng.random() < 0.7)
+        notation = rng.choice(lookups.NOTATIONS)
+        inserts += [lookups.table(rng, rng.randint(1, 6), notation) for _ in range(rng.randint(1, 1 + size))]
+        rng.shuffle(inserts)
+        return self.interleaved(rng, room, limit, inserts, source or rng.choice(TEXTS))
+
+    def interleaved(self, rng, room, limit, inserts, kind):
+        """Spread groups of statements over running text; each group stays together."""
+        spent = sum(len(s) for group in inserts for s, _ in group) / 2.8
+        chars = int(max(20, limit - spent) * CHARS_PER_TOKEN[kind] * 0.9)
+        text, asked = weave(rng, self.corpus.slice(rng, kind, chars), inserts, own_lines=kind == "code")
+        return self.ask(rng, text, limit, asked, room, TEXT_WEIGHT)
+
+    def function(self, rng, room, source):
+        limit = self.limits(rng, room - min(260, room // 4))
+        if self.held_out or rng.random() < 0.6:
+            text = self.corpus.slice(rng, "code", int(limit * CHARS_PER_TOKEN["code"]))
+        else:
+            text = self.functions.assemble(rng, int(limit * 3.4))
+        text = text[:self.prompts.cut(text, limit)[1]]
+        found = functions.extract(text)
+        asked = [(end, rng.choice(functions.QUESTIONS).format(f=name), functions.answer(body))
+                 for name, body, _, end in found]
+        return self.ask(rng, text, limit, asked, room, TEXT_WEIGHT, 6)
+
+
+def weave(rng, text, inserts, own_lines):
+    """-> the text with the groups put at sentence or line ends, and [(end of statement, question, answer), ...]"""
+    places = [i + 1 for i, c in enumerate(text[:-1]) if c == "\n" or (c in ".;:!?" and text[i + 1] == " ")]
+    if own_lines:
+        places = [p for p in places if text[p - 1] == "\n"]
+    chosen = sorted(rng.choices(places or [len(text)], k=len(inserts)))
+    out, asked, last = "", [], 0
+    for place, group in zip(chosen, inserts):
+        out += text[last:place]
+        last = place
+        lines = own_lines or any(len(q) and "." != s.strip()[-1] for s, q in group)     # key-value notations
+        for statement, questions in group:
+            if lines:
+                out += ("" if out.endswith("\n") or not out else "\n") + statement + "\n"
+            else:
+                out += ("" if out.endswith((" ", "\n")) or not out else " ") + statement
+            asked += [(len(out), q, a) for q, a in questions]
+        if last < len(text) and text[last] not in " \n" and not out.endswith("\n"):
+            out += " "
+    return out + text[last:], asked
+
+
+def pack(rng, maker, length):
+    """One row of exactly length + 1 ids with a loss weight for each: cases after one another."""
+    prompts, ids, weights = maker.prompts, [], []
+    while len(ids) < length - 200:
+        left = max(450, length - len(ids))
+        case = maker.case(rng, left if rng.random() < 0.7 else rng.randint(450, left))
+        ids += case.system + case.context
+        weights += [FRAME_WEIGHT] * len(case.system) + [case.text_weight] * len(case.context)
+        switch = rng.choice(prompts.next_turns)
+        for i, turn in enumerate(case.turns):
+            query = (switch if i else []) + turn.query
+            ids += query + turn.answer + [END_OF_TURN]
+            weights += [FRAME_WEIGHT] * len(query) + [turn.weight] * len(turn.answer)
+            weights.append(turn.weight if turn.ends else 0.0)
+        ids.append(END_OF_TEXT)
+        weights.append(0.0)
+    missing = max(0, length + 1 - len(ids))
+    return (ids + [END_OF_TEXT] * missing)[:length + 1], (weights + [0.0] * missing)[:length + 1]
