@@ -44,8 +44,9 @@ function compileTypeScript() {
 function run(command, args, failure) {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
   if (result.error) throw new SetupError(`${failure}: ${result.error.message}`)
-  if (result.status !== 0)
-    throw new SetupError(`${result.stdout}${result.stderr}${failure} (exit code ${result.status})`)
+  if (result.status === 0) return
+  const output = `${result.stdout}${result.stderr}`.trimEnd().split('\n')
+  throw new SetupError([...output.slice(0, 20), `${failure} (exit code ${result.status})`].join('\n'))
 }
 
 async function step(what, isFresh, act) {
