@@ -48,7 +48,7 @@ export async function measureAccuracy(
     const full = await model.prefill(sample.context, { signal })
     try {
       for (const arm of arms) {
-        const kv = full.clone()
+        const kv = arm.keep ? full.clone() : full
         try {
           if (arm.keep) kv.pruneHeads(arm.keep)
           const result = entryOf(results, arm.name, sample.data)
@@ -62,7 +62,7 @@ export async function measureAccuracy(
             onProgress?.({ done: ++done / total })
           }
         } finally {
-          kv.close()
+          if (kv !== full) kv.close()
         }
       }
     } finally {

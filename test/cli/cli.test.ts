@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { scratchFolder } from '../scratch.js'
@@ -70,6 +70,37 @@ describe('the command line', () => {
     expect(caches[1]?.bytes).toBeLessThan(caches[1]?.fullBytes ?? 0)
     const full = answers.map((each) => each.answers[0]?.text)
     expect(full).toEqual(['Kim', 'Yes', 'computer science'])
+  })
+
+  it('demonstrates all of it in one command', async () => {
+    const queries = {
+      'What is my name?': 'Kim',
+      'Do I live in Seoul?': 'Yes',
+      'What is my major?': 'computer science',
+    }
+    const sample = { prompts: [kim, ...Object.keys(queries)], ground_truth: Object.values(queries) }
+    writeFileSync(join(cwd, 'kim.jsonl'), JSON.stringify(sample))
+    const { out, code, err } = await headzip(['demo', '--data', 'kim.jsonl', '--draws', '2', '--json'], {
+      cwd,
+    })
+    expect(err).toBe('')
+    expect(code).toBe(0)
+    const { rows, quickStart, ...files } = JSON.parse(out) as {
+      rows: { name: string; accuracy: number[]; kv: number }[]
+      quickStart: { full: string }[]
+      scoreFiles: string[]
+      exports: string[]
+    }
+    expect(rows.map(({ name }) => name)).toEqual([
+      'full cache',
+      'head ratio 0.6',
+      'random heads 0.6, mean of 2',
+    ])
+    expect(rows[0]).toMatchObject({ accuracy: [1], kv: 1 })
+    expect(rows[1]?.kv).toBeLessThan(1)
+    expect(rows[1]?.kv).toBe(rows[2]?.kv)
+    expect(quickStart.map(({ full }) => full)).toEqual(['Kim', 'Yes', 'computer science'])
+    for (const file of [...files.scoreFiles, ...files.exports]) expect(existsSync(join(cwd, file))).toBe(true)
   })
 
   it('verifies a model with exit code 0, and 1 past a tolerance', async () => {
