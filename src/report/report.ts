@@ -1,0 +1,51 @@
+/** The report of one model's scores as files. */
+
+import { join } from 'node:path'
+import { checkRatio } from '../errors.js'
+import { checkWritable, type WriteOptions, writeFilesAtomic } from '../scores/files.js'
+import type { HeadScores } from '../scores/head-scores.js'
+import { heatmap } from './heatmap.js'
+import { type PageOptions, reportPage } from './page.js'
+import { panelsOf } from './panels.js'
+import { renderPng } from './png.js'
+
+export interface ReportOptions extends Partial<PageOptions>, WriteOptions {}
+
+export interface ReportPaths {
+  svg: string
+  png: string
+  html: string
+}
+
+/**
+ * Writes `heatmap.svg`, `heatmap.png` and `index.html`, all of them or none.
+ * @param list scores of single samples, which are merged for the last panel, or with their merged scores among them
+ * @param folder created when it is missing
+ * @param options ratio 0.6 unless given
+ * @throws InputError when the scores do not belong together, or a file exists and force is not set
+ */
+export async function writeReport(
+  list: readonly HeadScores[],
+  folder: string,
+  options: ReportOptions = {},
+): Promise<ReportPaths> {
+  const { force = false, ratio = 0.6, ...rest } = options
+  const page = { ...rest, ratio: checkRatio(ratio) }
+  const paths = {
+    svg: join(folder, 'heatmap.svg'),
+    png: join(folder, 'heatmap.png'),
+    html: join(folder, 'index.html'),
+  }
+  for (const path of Object.values(paths)) await checkWritable(path, { force })
+  const panels = panelsOf(list)
+  const svg = heatmap(panels, page)
+  await writeFilesAtomic(
+    [
+      [paths.svg, svg],
+      [paths.png, renderPng(svg)],
+      [paths.html, reportPage(panels, page)],
+    ],
+    { force },
+  )
+  return paths
+}
