@@ -5,6 +5,7 @@ import { demo } from './commands/demo.js'
 import { doctor } from './commands/doctor.js'
 import { exportScores } from './commands/export.js'
 import { merge } from './commands/merge.js'
+import { report } from './commands/report.js'
 import { score } from './commands/score.js'
 import { verify } from './commands/verify.js'
 import type { GlobalOptions } from './options.js'
@@ -12,7 +13,7 @@ import type { GlobalOptions } from './options.js'
 /** The command line itself was wrong. */
 export class UsageError extends Error {}
 
-const commands = [score, merge, exportScores, ask, verify, demo, doctor]
+const commands = [score, merge, exportScores, report, ask, verify, demo, doctor]
 
 /** Options that may be given several times; any other given twice is a mistake. */
 const lists = ['query', 'files']

@@ -6,6 +6,7 @@ import type { JobOptions, Progress } from '../engine/job.js'
 import { exportDuo } from '../formats/duo.js'
 import { exportKvzip, kvzipFileName } from '../formats/kvzip-pt.js'
 import { loadModel, type Model } from '../inference/model.js'
+import { type ReportPaths, writeReport } from '../report/report.js'
 import { writeScores } from '../scores/arrow.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { mergeScores } from '../scores/merge.js'
@@ -43,10 +44,11 @@ export interface DemoResult {
   quickStart: { query: string; full: string; evicted: string }[]
   scoreFiles: string[]
   exports: string[]
+  report: ReportPaths
 }
 
 /** A function takes some fifty tokens to write, a fact three: this keeps the demo under a minute on two cores. */
-const questionsByKind = { code: 3, text: 12 }
+const questionsByKind = { code: 2, text: 8 }
 
 const profile = 'This is my basic profile. My name is Kim living in Seoul. My major is computer science.'
 const profileQueries = ['What is my name?', 'Do I live in Seoul?', 'What is my major?']
@@ -56,10 +58,13 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   try {
     const { merged, files, scores } = await makeScores(model, options)
     const exports = await makeExports(merged, options)
+    options.onStep?.('Drawing the report')
+    const folder = join(options.out, 'report')
+    const report = await writeReport([...scores, merged], folder, { ratio: options.ratio, force: true })
     const quickStart = await askProfile(model, merged, options)
     const { questions, rows } = await makeTable(model, merged, options)
     const data = scores.map(({ provenance }) => provenance.sources[0]!.data)
-    return { data, questions, rows, quickStart, scoreFiles: files, exports }
+    return { data, questions, rows, quickStart, scoreFiles: files, exports, report }
   } finally {
     model.close()
   }

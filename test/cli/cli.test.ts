@@ -41,7 +41,7 @@ describe('the command line', () => {
     ])
   })
 
-  it('merges a folder of scores and exports the result to both formats', async () => {
+  it('merges a folder of scores, draws it, and exports the result to both formats', async () => {
     const merged = await headzip(['merge', 'head_scores/nano', '-o', 'merged.arrow'], { cwd })
     expect(merged.out).toBe('merged.arrow: 6 layers x 4 KV heads, the maximum over own-0, own-1\n')
     const duo = await headzip(['export', 'merged.arrow', '--to', 'duo', '-o', 'duo'], { cwd })
@@ -50,6 +50,8 @@ describe('the command line', () => {
     )
     const rows = readFileSync(join(cwd, 'duo/full_attention_heads.tsv'), 'utf8').trimEnd().split('\n')
     expect(rows.map((row) => row.split('\t').length)).toEqual([4, 4, 4, 4, 4, 4])
+    const drawn = await headzip(['report', 'head_scores/nano', '-o', 'report'], { cwd })
+    expect(drawn.out).toBe('report/heatmap.svg\nreport/heatmap.png\nreport/index.html\n')
     const kvzip = await headzip(['export', 'merged.arrow', '--to', 'kvzip', '-o', 'kvzip', '--json'], { cwd })
     expect(JSON.parse(kvzip.out)).toMatchObject({ files: ['kvzip/nano-own-0+1.pt'] })
   })
@@ -90,6 +92,7 @@ describe('the command line', () => {
       quickStart: { full: string }[]
       scoreFiles: string[]
       exports: string[]
+      report: Record<string, string>
     }
     expect(rows.map(({ name }) => name)).toEqual([
       'full cache',
@@ -100,7 +103,9 @@ describe('the command line', () => {
     expect(rows[1]?.kv).toBeLessThan(1)
     expect(rows[1]?.kv).toBe(rows[2]?.kv)
     expect(quickStart.map(({ full }) => full)).toEqual(['Kim', 'Yes', 'computer science'])
-    for (const file of [...files.scoreFiles, ...files.exports]) expect(existsSync(join(cwd, file))).toBe(true)
+    const written = [...files.scoreFiles, ...files.exports, ...Object.values(files.report)]
+    expect(written).toHaveLength(2 + 3 + 3)
+    for (const file of written) expect(existsSync(join(cwd, file))).toBe(true)
   })
 
   it('verifies a model with exit code 0, and 1 past a tolerance', async () => {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { Argv } from 'yargs'
 import { dataSetNames } from '../../data/samples.js'
 import { checkRatio } from '../../errors.js'
@@ -50,10 +51,8 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   )
 }
 
-function describe(
-  { data, questions, rows, quickStart, scoreFiles, exports }: DemoResult,
-  seconds: number,
-): string {
+function describe(result: DemoResult, seconds: number): string {
+  const { data, questions, rows, quickStart, scoreFiles, exports, report } = result
   const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
   const answers = table(
     ['question', 'full cache', rows[1]?.name ?? ''],
@@ -63,6 +62,6 @@ function describe(
     ['right answers', ...data.map((name, i) => `${name} (${questions[i]} questions)`), 'KV held'],
     rows.map((row) => [row.name, ...row.accuracy.map(percent), percent(row.kv)]),
   )
-  const files = [...scoreFiles, ...exports].map((file) => `  ${file}`).join('\n')
-  return `\n${answers}\n\n${accuracy}\n\nWritten in ${formatSeconds(seconds)}:\n${files}`
+  const files = [...scoreFiles, ...exports, report.svg, report.png].map((file) => `  ${file}`).join('\n')
+  return `\n${answers}\n\n${accuracy}\n\nWritten in ${formatSeconds(seconds)}:\n${files}\n\nThe report, to open in a browser: ${resolve(report.html)}`
 }

@@ -1,13 +1,11 @@
-import { readdir, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
 import type { Argv } from 'yargs'
-import { InputError } from '../../errors.js'
 import { readAnyScores } from '../../formats/detect.js'
 import { writeScores } from '../../scores/arrow.js'
 import { checkWritable } from '../../scores/files.js'
 import { mergeScores } from '../../scores/merge.js'
 import { forceOption, type GlobalOptions } from '../options.js'
 import { printJson, printLine } from '../output.js'
+import { scoreFiles } from '../score-files.js'
 
 export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -39,20 +37,4 @@ export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       }
     },
   )
-}
-
-/** Files as given; for a folder the .arrow files in it, save the one that is about to be written. */
-async function scoreFiles(paths: readonly string[], out: string): Promise<string[]> {
-  const files: string[] = []
-  for (const path of paths) {
-    const found = await stat(path).catch(() => undefined)
-    const names = found?.isDirectory() ? (await readdir(path)).sort() : []
-    const arrows = names.filter((name) => name.endsWith('.arrow')).map((name) => join(path, name))
-    const inside = arrows.filter((file) => resolve(file) !== resolve(out))
-    if (found?.isDirectory() && arrows.length > 0 && inside.length === 0) {
-      throw new InputError(`${path} holds no .arrow file but ${out} itself`)
-    }
-    files.push(...(inside.length > 0 ? inside : [path]))
-  }
-  return files
 }
