@@ -1,0 +1,59 @@
+// Which keys a tile of queries meets, block by block: the segments of its job, cut where causality ends them.
+#pragma once
+#include "../types.h"
+
+namespace headzip::cuda {
+
+// A segment as one KV head sees it.
+struct HeadSegment {
+  const bf16* k;
+  const bf16* v;
+  int begin, end;     // keys that some query of the tile may see
+  int last;           // keys that exist
+  int position;       // of key `begin`
+  bool in_score, scored;
+};
+
+__device__ __forceinline__ HeadSegment head_segment(const Segment& s, int kv_head, int last_position) {
+  const int end = s.ends == nullptr ? s.end : s.ends[kv_head];
+  const int position = s.ends == nullptr ? s.position : s.position - (end - 1 - s.begin);
+  const int seen = min(end, s.begin + max(0, last_position - position + 1));
+  return {s.heads[kv_head].k, s.heads[kv_head].v, s.begin, seen, end, position, s.in_score != 0, s.scored != 0};
+}
+
+// Walks blocks of `size` keys over the segments that pass the filter.
+template <int kSize>
+class KeyWalk {
+ public:
+  enum class Which { kAll, kInScore, kScored };
+  __device__ KeyWalk(const AttentionJob& job, int kv_head, int last_position, Which which)
+      : job_(job), kv_head_(kv_head), last_position_(last_position), which_(which) { enter(); }
+  __device__ bool done() const { return index_ >= job_.segments; }
+  __device__ const HeadSegment& segment() const { return segment_; }
+  __device__ int first() const { return at_; }
+  __device__ void next() {
+    at_ += kSize;
+    if (at_ < segment_.end) return;
+    ++index_;
+    enter();
+  }
+
+ private:
+  __device__ void enter() {
+    for (; index_ < job_.segments; ++index_) {
+      const Segment& s = job_.segment[index_];
+      if (which_ == Which::kInScore && !s.in_score) continue;
+      if (which_ == Which::kScored && !s.scored) continue;
+      segment_ = head_segment(s, kv_head_, last_position_);
+      at_ = segment_.begin;
+      if (at_ < segment_.end) return;
+    }
+  }
+
+  const AttentionJob& job_;
+  int kv_head_, last_position_, index_ = 0, at_ = 0;
+  Which which_;
+  HeadSegment segment_{};
+};
+
+}  // namespace headzip::cuda

@@ -1,0 +1,202 @@
+// Everything between the products: one pass over its bytes each, 16 bytes a thread where the shape allows.
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "../launch.h"
+
+namespace headzip::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+int blocks(int64_t items) {
+  const int64_t n = (items + kThreads - 1) / kThreads;
+  return static_cast<int>(n < 1 ? 1 : n > (1 << 20) ? (1 << 20) : n);
+}
+
+struct alignas(16) Eight {
+  __nv_bfloat162 pair[4];
+};
+
+__global__ void embed_kernel(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, bf16* out) {
+  for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
+    const bf16* from = table + ids[row] * width;
+    for (int64_t c = threadIdx.x; c < width; c += blockDim.x) out[row * width + c] = from[c];
+  }
+}
+
+// One block a row; width even.
+__global__ void rms_norm_kernel(const bf16* x, const bf16* weight, float eps, int64_t width, bf16* out) {
+  __shared__ float warps[kThreads / 32];
+  const auto* row = reinterpret_cast<const __nv_bfloat162*>(x + blockIdx.x * width);
+  const auto* w = reinterpret_cast<const __nv_bfloat162*>(weight);
+  auto* to = reinterpret_cast<__nv_bfloat162*>(out + blockIdx.x * width);
+  float squares = 0;
+  for (int64_t c = threadIdx.x; c < width / 2; c += kThreads) {
+    const float2 v = __bfloat1622float2(row[c]);
+    squares += v.x * v.x + v.y * v.y;
+  }
+  for (int step = 16; step > 0; step /= 2) squares += __shfl_xor_sync(~0u, squares, step);
+  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = squares;
+  __syncthreads();
+  float sum = 0;
+  for (int i = 0; i < kThreads / 32; ++i) sum += warps[i];
+  const float factor = rsqrtf(sum / static_cast<float>(width) + eps);
+  for (int64_t c = threadIdx.x; c < width / 2; c += kThreads) {
+    const float2 v = __bfloat1622float2(row[c]), scale = __bfloat1622float2(w[c]);
+    // The normalised value is rounded before the weight multiplies it, as the published modules do.
+    const float2 n = __bfloat1622float2(__floats2bfloat162_rn(v.x * factor, v.y * factor));
+    to[c] = __floats2bfloat162_rn(n.x * scale.x, n.y * scale.y);
+  }
+}
+
+// A thread turns one pair of (row, head).
+__global__ void rope_kernel(bf16* x, int64_t rows, int64_t heads, int64_t half, int64_t position, const float* inv_freq, float scale) {
+  const int64_t total = rows * half;
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < total; i += int64_t{gridDim.x} * kThreads) {
+    const int64_t row = i / half, d = i % half;
+    float sine, cosine;
+    // The angle is rounded to fp32 first, as transformers does; reduced exactly, for positions past 100,000.
+    sincosf(static_cast<float>(position + row) * inv_freq[d], &sine, &cosine);
+    sine *= scale;
+    cosine *= scale;
+    bf16* at = x + row * heads * half * 2 + d;
+    for (int64_t h = 0; h < heads; ++h, at += half * 2) {
+      const float a = __bfloat162float(at[0]), b = __bfloat162float(at[half]);
+      at[0] = __float2bfloat16_rn(a * cosine - b * sine);
+      at[half] = __float2bfloat16_rn(b * cosine + a * sine);
+    }
+  }
+}
+
+// Eight values a thread; head_dim a multiple of 8.
+__global__ void append_kernel(const bf16* k, const bf16* v, int64_t rows, int64_t kv_heads, int64_t head_dim, const HeadKv* heads,
+                              const int32_t* lengths, int64_t at) {
+  const int64_t pieces = head_dim / 8, total = rows * kv_heads * pieces;
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < total; i += int64_t{gridDim.x} * kThreads) {
+    const int64_t piece = i % pieces, head = i / pieces % kv_heads, row = i / pieces / kv_heads;
+    const int64_t first = lengths == nullptr ? at : lengths[head];
+    const int64_t to = (first + row) * head_dim + piece * 8;
+    *reinterpret_cast<Eight*>(heads[head].k + to) = reinterpret_cast<const Eight*>(k)[i];
+    if (v != nullptr) *reinterpret_cast<Eight*>(heads[head].v + to) = reinterpret_cast<const Eight*>(v)[i];
+  }
+}
+
+__global__ void silu_mul_kernel(bf16* gate, const bf16* up, int64_t pairs) {
+  auto* g = reinterpret_cast<__nv_bfloat162*>(gate);
+  const auto* u = reinterpret_cast<const __nv_bfloat162*>(up);
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < pairs; i += int64_t{gridDim.x} * kThreads) {
+    const float2 a = __bfloat1622float2(g[i]), b = __bfloat1622float2(u[i]);
+    // Rounded between the two, as the published modules do.
+    const float2 s = __bfloat1622float2(__floats2bfloat162_rn(a.x / (1 + __expf(-a.x)), a.y / (1 + __expf(-a.y))));
+    g[i] = __floats2bfloat162_rn(s.x * b.x, s.y * b.y);
+  }
+}
+
+__global__ void bias_kernel(bf16* x, const bf16* bias, int64_t rows, int64_t width) {
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < rows * width; i += int64_t{gridDim.x} * kThreads)
+    x[i] = __float2bfloat16_rn(__bfloat162float(x[i]) + __bfloat162float(bias[i % width]));
+}
+
+__global__ void finite_kernel(const bf16* x, int64_t pairs, int32_t* flag) {
+  const auto* bits = reinterpret_cast<const uint32_t*>(x);
+  bool bad = false;
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < pairs; i += int64_t{gridDim.x} * kThreads)
+    bad |= (bits[i] & 0x7f80u) == 0x7f80u || (bits[i] & 0x7f800000u) == 0x7f800000u;
+  if (bad) *flag = 1;
+}
+
+template <typename T>
+__device__ float widen(T x);
+template <>
+__device__ float widen(float x) { return x; }
+template <>
+__device__ float widen(__half x) { return __half2float(x); }
+
+template <typename T>
+__global__ void to_bf16_kernel(const T* in, int64_t count, bf16* out) {
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kThreads)
+    out[i] = __float2bfloat16_rn(widen(in[i]));
+}
+
+__global__ void to_float_kernel(const bf16* in, int64_t count, float* out) {
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kThreads)
+    out[i] = __bfloat162float(in[i]);
+}
+
+__global__ void gather_kernel(HeadKv from, const int32_t* index, int64_t count, int64_t head_dim, HeadKv to) {
+  const int64_t pieces = head_dim / 8;
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count * pieces; i += int64_t{gridDim.x} * kThreads) {
+    const int64_t source = index[i / pieces] * pieces + i % pieces;
+    reinterpret_cast<Eight*>(to.k)[i] = reinterpret_cast<const Eight*>(from.k)[source];
+    reinterpret_cast<Eight*>(to.v)[i] = reinterpret_cast<const Eight*>(from.v)[source];
+  }
+}
+
+}  // namespace
+
+cudaError_t embed(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, bf16* out, cudaStream_t stream) {
+  if (rows == 0) return cudaSuccess;
+  embed_kernel<<<static_cast<int>(rows < (1 << 20) ? rows : (1 << 20)), kThreads, 0, stream>>>(table, ids, rows, width, out);
+  return cudaGetLastError();
+}
+
+cudaError_t rms_norm(const bf16* x, const bf16* weight, float eps, int64_t rows, int64_t width, bf16* out, cudaStream_t stream) {
+  if (rows == 0) return cudaSuccess;
+  if (width % 2 != 0) return cudaErrorInvalidValue;
+  rms_norm_kernel<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(x, weight, eps, width, out);
+  return cudaGetLastError();
+}
+
+cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t position, const float* inv_freq, float scale,
+                 cudaStream_t stream) {
+  if (rows == 0) return cudaSuccess;
+  rope_kernel<<<blocks(rows * head_dim / 2), kThreads, 0, stream>>>(x, rows, heads, head_dim / 2, position, inv_freq, scale);
+  return cudaGetLastError();
+}
+
+cudaError_t append_kv(const bf16* k, const bf16* v, int64_t rows, int64_t kv_heads, int64_t head_dim, const HeadKv* heads,
+                      const int32_t* lengths, int64_t at, cudaStream_t stream) {
+  if (rows == 0) return cudaSuccess;
+  if (head_dim % 8 != 0) return cudaErrorInvalidValue;
+  append_kernel<<<blocks(rows * kv_heads * head_dim / 8), kThreads, 0, stream>>>(k, v, rows, kv_heads, head_dim, heads, lengths, at);
+  return cudaGetLastError();
+}
+
+cudaError_t silu_mul(bf16* gate, const bf16* up, int64_t count, cudaStream_t stream) {
+  if (count % 2 != 0) return cudaErrorInvalidValue;
+  silu_mul_kernel<<<blocks(count / 2), kThreads, 0, stream>>>(gate, up, count / 2);
+  return cudaGetLastError();
+}
+
+cudaError_t add_bias(bf16* x, const bf16* bias, int64_t rows, int64_t width, cudaStream_t stream) {
+  bias_kernel<<<blocks(rows * width), kThreads, 0, stream>>>(x, bias, rows, width);
+  return cudaGetLastError();
+}
+
+cudaError_t find_not_finite(const bf16* x, int64_t count, int32_t* flag, cudaStream_t stream) {
+  if (count % 2 != 0) return cudaErrorInvalidValue;
+  finite_kernel<<<blocks(count / 16), kThreads, 0, stream>>>(x, count / 2, flag);
+  return cudaGetLastError();
+}
+
+cudaError_t to_bf16(const void* in, int type, int64_t count, bf16* out, cudaStream_t stream) {
+  if (type == 2) return cudaMemcpyAsync(out, in, count * 2, cudaMemcpyDeviceToDevice, stream);
+  if (type == 1) to_bf16_kernel<<<blocks(count), kThreads, 0, stream>>>(static_cast<const __half*>(in), count, out);
+  else to_bf16_kernel<<<blocks(count), kThreads, 0, stream>>>(static_cast<const float*>(in), count, out);
+  return cudaGetLastError();
+}
+
+cudaError_t to_float(const bf16* in, int64_t count, float* out, cudaStream_t stream) {
+  to_float_kernel<<<blocks(count), kThreads, 0, stream>>>(in, count, out);
+  return cudaGetLastError();
+}
+
+cudaError_t gather_kv(const HeadKv& from, const int32_t* index, int64_t count, int64_t head_dim, const HeadKv& to, cudaStream_t stream) {
+  if (count == 0) return cudaSuccess;
+  if (head_dim % 8 != 0) return cudaErrorInvalidValue;
+  gather_kernel<<<blocks(count * head_dim / 8), kThreads, 0, stream>>>(from, index, count, head_dim, to);
+  return cudaGetLastError();
+}
+
+}  // namespace headzip::cuda

@@ -1,0 +1,42 @@
+// y (rows, out) (+)= x (rows, in) w^T (out, in), all bf16 row-major, sums in fp32, through cuBLASLt.
+#pragma once
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "../types.h"
+#include "cublaslt.h"
+
+namespace headzip::cuda {
+
+class Gemm {
+ public:
+  // `workspace` is device memory for the library's own use.
+  Gemm(void* workspace, size_t workspace_bytes);
+  ~Gemm();
+  Gemm(const Gemm&) = delete;
+  Gemm& operator=(const Gemm&) = delete;
+  // Empty when it went well, else one sentence.
+  std::string run(const bf16* x, const bf16* w, bf16* y, int64_t rows, int64_t out, int64_t in, bool add, cudaStream_t stream);
+  // Why this object cannot work; empty when it can.
+  const std::string& reason() const { return reason_; }
+
+ private:
+  struct Plan {
+    cublaslt::Layout w = nullptr, x = nullptr, y = nullptr;
+    cublaslt::Heuristic choice{};
+  };
+  using Key = std::tuple<int64_t, int64_t, int64_t>;  // rows, out, in
+  std::string plan(const Key& key, Plan& into);
+
+  const cublaslt::Api& api_;
+  cublaslt::Handle handle_ = nullptr;
+  cublaslt::MatmulDesc desc_ = nullptr;
+  cublaslt::Preference preference_ = nullptr;
+  void* workspace_;
+  size_t workspace_bytes_;
+  std::string reason_;
+  std::map<Key, Plan> plans_;
+};
+
+}  // namespace headzip::cuda

@@ -1,0 +1,39 @@
+// Every kernel the engine launches, by the function that launches it.
+#pragma once
+#include "types.h"
+
+namespace headzip::cuda {
+
+// Rows of (query, head of group) pairs that one tile of the portable kernels holds.
+int portable_attention_rows(int head_dim);
+// head_dim up to 256, a multiple of 8.
+cudaError_t portable_attention(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+                               cudaStream_t stream);
+// Raises job.scores (never negative, zero at first) to the maximum over the job's queries; tiles as above.
+cudaError_t reconstruction_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+                                 cudaStream_t stream);
+
+// out (rows, width) = table[ids]
+cudaError_t embed(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, bf16* out, cudaStream_t stream);
+// out = x / sqrt(mean(x^2) + eps) * weight, rows of `width`
+cudaError_t rms_norm(const bf16* x, const bf16* weight, float eps, int64_t rows, int64_t width, bf16* out, cudaStream_t stream);
+// Rotates (rows, heads, head_dim) in place, first half against second half, for positions position, position + 1, …
+cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t position, const float* inv_freq, float scale,
+                 cudaStream_t stream);
+// Writes (rows, kv_heads * head_dim) keys and values at entry `at` of every head; v == nullptr: keys only.
+cudaError_t append_kv(const bf16* k, const bf16* v, int64_t rows, int64_t kv_heads, int64_t head_dim, const HeadKv* heads,
+                      const int32_t* lengths, int64_t at, cudaStream_t stream);
+// gate = silu(gate) * up
+cudaError_t silu_mul(bf16* gate, const bf16* up, int64_t count, cudaStream_t stream);
+// x (rows, width) += bias
+cudaError_t add_bias(bf16* x, const bf16* bias, int64_t rows, int64_t width, cudaStream_t stream);
+// *flag becomes 1 when any value is not finite.
+cudaError_t find_not_finite(const bf16* x, int64_t count, int32_t* flag, cudaStream_t stream);
+// Weights arrive as they are stored and become bf16. `type` is headzip::StoredType.
+cudaError_t to_bf16(const void* in, int type, int64_t count, bf16* out, cudaStream_t stream);
+cudaError_t to_float(const bf16* in, int64_t count, float* out, cudaStream_t stream);
+// Gathers entries `index` (count) of one head into another buffer.
+cudaError_t gather_kv(const HeadKv& from, const int32_t* index, int64_t count, int64_t head_dim, const HeadKv& to,
+                      cudaStream_t stream);
+
+}  // namespace headzip::cuda

@@ -1,0 +1,63 @@
+import type { Argv } from 'yargs'
+import { benchKernels, benchScoring } from '../../bench/bench.js'
+import { readSample } from '../../data/samples.js'
+import { interruptSignal } from '../interrupt.js'
+import { engineOptions, type GlobalOptions, withModel } from '../options.js'
+import { formatBytes, printJson, printLine, table } from '../output.js'
+import { withProgress } from '../progress.js'
+
+export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
+  return cli.command(
+    'bench [model]',
+    'Measure kernel rates and scoring runs on this machine',
+    (args) =>
+      args
+        .positional('model', { type: 'string', default: 'nano', describe: 'Model folder or name' })
+        .options({
+          data: {
+            type: 'string',
+            default: 'sample_qa_eng',
+            describe: 'Data set whose first sample is scored',
+          },
+          tokens: { type: 'number', default: 6000, describe: 'Most context tokens to score' },
+          ...engineOptions,
+        })
+        .example('$0 bench', 'Rates of the engine with the embedded model'),
+    async (args) => {
+      const kernels = await withProgress('kernels', args.json, () => benchKernels())
+      const scoring = await withModel(args.model, args, async (model) => {
+        const { context } = await readSample(args.data, 0)
+        return withProgress('scoring', args.json, (onProgress) =>
+          benchScoring(model, context, args.tokens, { onProgress, signal: interruptSignal }),
+        )
+      })
+      const maxRssBytes = process.resourceUsage().maxRSS * 1024
+      if (args.json) return printJson({ kernels, scoring, maxRssBytes })
+      printLine(
+        `${kernels.isa}, ${kernels.threads} threads; multiply-add peak ${kernels.peakGflops.toFixed(0)} GFLOP/s`,
+      )
+      printLine()
+      printLine(
+        table(
+          ['kernel', 'GFLOP/s', 'of peak'],
+          kernels.rates.map((r) => [r.name, r.gflops.toFixed(0), `${(r.ofPeak * 100).toFixed(0)}%`]),
+        ),
+      )
+      printLine()
+      printLine(
+        table(
+          ['sweep', 'tokens', 'seconds', 'tokens/s', 'engine peak', 'Spearman to full'],
+          scoring.runs.map((r) => [
+            r.sweep,
+            String(scoring.tokens),
+            r.seconds.toFixed(2),
+            r.contextTokensPerSecond.toFixed(0),
+            formatBytes(r.peakBytes),
+            r.spearmanToFull.toFixed(3),
+          ]),
+        ),
+      )
+      printLine(`\npeak resident memory of this process: ${formatBytes(maxRssBytes)}`)
+    },
+  )
+}

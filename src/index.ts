@@ -1,0 +1,37 @@
+/**
+ * headzip: which attention heads of a language model need their long-context KV cache, and eviction of the rest.
+ * The README's quick start uses what is exported here.
+ */
+
+export { dataSetNames, readSample, readSamples, type Sample } from './data/samples.js'
+export { type Addon, loadAddon, type NativeCacheInfo } from './engine/binding.js'
+export type { JobOptions, Progress } from './engine/job.js'
+export type { Device, EngineOptions } from './engine/open.js'
+export { version } from './engine/version.js'
+export { type ErrorCode, InputError, isUserError } from './errors.js'
+export { readAnyScores } from './formats/detect.js'
+export { exportDuo, importDuo } from './formats/duo.js'
+export { exportKvzip, importKvzip } from './formats/kvzip-pt.js'
+export type { GenerateOptions, Generation } from './inference/generate.js'
+export { KvCache, type PruneOptions, type PruneResult } from './inference/kv-cache.js'
+export {
+  loadModel,
+  type Model,
+  type PrefillOptions,
+  type ScoredPairs,
+  type ScorePairsJob,
+} from './inference/model.js'
+export { describeModel, type ModelDescription } from './model/describe.js'
+export { heatmap } from './report/heatmap.js'
+export { panelsOf } from './report/panels.js'
+export { renderPng } from './report/png.js'
+export { writeReport } from './report/report.js'
+export { readScores, writeScores } from './scores/arrow.js'
+export { type Budget, budget, formatBudget } from './scores/budget.js'
+export { spearman, topShareOverlap } from './scores/compare.js'
+export type { HeadScores, Provenance, Source, Sweep } from './scores/head-scores.js'
+export { mergeScores } from './scores/merge.js'
+export { randomHeads, type Selection, type SelectionRule, selectHeads, selectPairs } from './scores/select.js'
+export { reconstructionInputs } from './scoring/reconstruction.js'
+export { type ScoredHeads, type ScoreOptions, scoreHeads } from './scoring/score.js'
+export { type VerifyReport, verifyModel } from './verify/verify.js'
