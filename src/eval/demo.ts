@@ -60,7 +60,10 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     const exports = await makeExports(merged, options)
     options.onStep?.('Drawing the report')
     const folder = join(options.out, 'report')
-    const report = await writeReport([...scores, merged], folder, { ratio: options.ratio, force: true })
+    const report = await writeReport(scores.length > 1 ? [...scores, merged] : scores, folder, {
+      ratio: options.ratio,
+      force: true,
+    })
     const quickStart = await askProfile(model, merged, options)
     const { questions, rows } = await makeTable(model, merged, options)
     const data = scores.map(({ provenance }) => provenance.sources[0]!.data)
