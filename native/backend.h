@@ -28,6 +28,13 @@ struct OwnedRows : Rows {
   std::unique_ptr<Memory> memory;
 };
 
+// (kv_heads, positions) running maxima in the backend's memory.
+struct ScoreBuffer {
+  float* data = nullptr;
+  int64_t kv_heads = 0, positions = 0;
+  std::unique_ptr<Memory> memory;
+};
+
 // Keys (rotated) and values of one layer: (kv_heads, length of that head, head_dim). Lengths differ between heads.
 class KvLayer {
  public:
@@ -62,8 +69,8 @@ struct AttentionJob {
   int64_t position = 0;  // of the first query; the next one stands one further
   std::span<const KeySpan> spans;
   Rows out;                 // (queries, heads * head_dim); data == nullptr when only scores are wanted
-  float* scores = nullptr;  // host, (kv_heads, stride): running maximum over the scored span's keys, or nullptr
-  int64_t score_stride = 0;
+  float* scores = nullptr;  // in a ScoreBuffer: maxima over the scored span's keys are raised from here on; or nullptr
+  int64_t score_stride = 0; // from one KV head to the next
 };
 
 struct LinearJob {
@@ -80,6 +87,11 @@ class Backend {
 
   virtual OwnedRows rows(int64_t count, int64_t width) = 0;
   virtual std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) = 0;
+  virtual ScoreBuffer scores(int64_t kv_heads, int64_t positions) = 0;
+  virtual void clear(const ScoreBuffer& scores) = 0;
+  virtual void download(const ScoreBuffer& scores, float* out) = 0;
+  // Announces the layer whose weights come next, so that they can be on their way.
+  virtual void enter_layer(const Model&, int64_t) {}
   // Rows that one pass over the linear layers should hold, for the weights' traffic to be paid for.
   virtual int64_t tile_rows(const ModelSpec& spec) const = 0;
 
@@ -95,8 +107,11 @@ class Backend {
   virtual void silu_mul(Rows gate, Rows up) = 0;
   // Copies rows to host memory as fp32, (rows, width).
   virtual void download(Rows x, float* out) = 0;
-  // False when any value is not finite.
+  // False when a value is not finite. A backend that works ahead of its caller may say so only when settle() is called.
   virtual bool finite(Rows x) = 0;
+  virtual bool settle() { return true; }
+  // Called between tiles: keeps a backend that works ahead from running away from progress and abort.
+  virtual void pace() {}
 
   virtual size_t allocated_bytes() const = 0;
   virtual size_t peak_bytes() const = 0;

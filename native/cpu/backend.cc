@@ -38,6 +38,16 @@ std::unique_ptr<KvLayer> CpuBackend::kv(int64_t kv_heads, int64_t head_dim, int6
   return std::make_unique<CpuKvLayer>(meter_, kv_heads, head_dim, capacity);
 }
 
+ScoreBuffer CpuBackend::scores(int64_t kv_heads, int64_t positions) {
+  auto memory = std::make_unique<Floats>(meter_, static_cast<size_t>(kv_heads * positions), true);
+  float* data = memory->data();
+  return {data, kv_heads, positions, std::move(memory)};
+}
+
+void CpuBackend::clear(const ScoreBuffer& s) { std::fill_n(s.data, s.kv_heads * s.positions, 0.0f); }
+
+void CpuBackend::download(const ScoreBuffer& s, float* out) { std::copy_n(s.data, s.kv_heads * s.positions, out); }
+
 int64_t CpuBackend::tile_rows(const ModelSpec& spec) const {
   // Enough rows that packing a weight is paid for; few enough that the widest buffers stay near 64 MiB.
   const int64_t width = 2 * spec.intermediate + (2 * spec.heads + 2 * spec.kv_heads) * spec.head_dim + 2 * spec.hidden;

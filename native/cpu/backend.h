@@ -13,6 +13,9 @@ class CpuBackend final : public Backend {
   const char* name() const override { return "cpu"; }
   OwnedRows rows(int64_t count, int64_t width) override;
   std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) override;
+  ScoreBuffer scores(int64_t kv_heads, int64_t positions) override;
+  void clear(const ScoreBuffer& scores) override;
+  void download(const ScoreBuffer& scores, float* out) override;
   int64_t tile_rows(const ModelSpec& spec) const override;
   void embed(const Weight& table, std::span<const int32_t> ids, Rows out) override;
   void rms_norm(Rows x, const Weight& weight, float eps, Rows out) override;

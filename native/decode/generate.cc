@@ -50,6 +50,7 @@ std::vector<float> forward(Backend& backend, const Model& model, LayerRunner& ru
     backend.embed(model.embed, part, x);
     for (size_t l = 0; l < cache.layers.size(); ++l) {
       state.check();
+      backend.enter_layer(model, static_cast<int64_t>(l));
       KvLayer* kv = cache.layers[l].get();
       const Piece piece{0, rows, cache.position, kv, {{kv, 0, -1, cache.position + rows - 1, true}}, nullptr, 0};
       runner.run(static_cast<int64_t>(l), x, {&piece, 1}, Need::kHidden);

@@ -57,6 +57,10 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   if (!backend_.finite(x)) not_finite(layer);
 }
 
+void LayerRunner::settle(int64_t layer) {
+  if (!backend_.settle()) not_finite(layer);
+}
+
 void LayerRunner::feed_forward(const LayerWeights& w, Rows x) {
   const Rows h = normed_.slice(0, x.rows), gate = gate_.slice(0, x.rows), up = up_.slice(0, x.rows);
   backend_.rms_norm(x, w.mlp_norm, model_.spec.norm_eps, h);

@@ -30,6 +30,8 @@ class LayerRunner {
   LayerRunner(Backend& backend, const Model& model, int64_t rows);
   // x (rows, hidden) becomes the layer's output with Need::kHidden.
   void run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need);
+  // Waits for the layer's work; throws Error when a value in it was not finite.
+  void settle(int64_t layer);
   // Logits of one row after the last layer, on the host.
   std::vector<float> logits(Rows row);
 

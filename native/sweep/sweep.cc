@@ -124,6 +124,7 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
     const Need need = !last || final_row ? Need::kHidden : job_.want_cache ? Need::kValues : Need::kKeys;
     runner_->run(layer, context_rows_.slice(row, end - row), {&piece, 1}, need);
     const double keys = blocks ? static_cast<double>(sink_ + end - piece.spans.back().begin) : static_cast<double>(row + end) / 2;
+    backend_.pace();
     state_.advance(tile_work(end - row, keys, need));
     row = end;
   }
@@ -168,6 +169,7 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
       input += rows;
     }
     runner_->run(layer, repeat_rows_.slice(group.first_row + from, to - from), pieces, need);
+    backend_.pace();
     state_.advance(work);
   }
 }
@@ -193,17 +195,27 @@ SweepResult SweepRun::run() {
     result.cache->position = prefill_;
     result.cache->evicted = !job_.keep_heads.empty();
   }
-  std::vector<float> scores(scoring() ? static_cast<size_t>(heads * context) : 0);
+  ScoreBuffer scores;
+  std::vector<float> host;  // (kv_heads, context) of one layer
+  if (scoring()) {
+    scores = backend_.scores(heads, context);
+    host.resize(static_cast<size_t>(heads * context));
+  }
   std::unique_ptr<KvLayer> kv;
   for (int64_t layer = 0; layer < spec_.layers; ++layer) {
+    backend_.enter_layer(model_, layer);
     if (!kv) kv = backend_.kv(heads, spec_.head_dim, prefill_);
     for (int64_t h = 0; h < heads; ++h) kv->truncate(h, 0);
     context_layer(layer, *kv);
     if (scoring()) {
-      std::fill(scores.begin(), scores.end(), 0.0f);
-      for (const Group& group : groups_) repeat_group(layer, *kv, group, scores.data());
-      summarise(scores, heads, layer, result.max, result.mean, result.p99);
-      if (job_.want_pairs) result.pairs.insert(result.pairs.end(), scores.begin(), scores.end());
+      backend_.clear(scores);
+      for (const Group& group : groups_) repeat_group(layer, *kv, group, scores.data);
+      backend_.download(scores, host.data());
+    }
+    runner_->settle(layer);
+    if (scoring()) {
+      summarise(host, heads, layer, result.max, result.mean, result.p99);
+      if (job_.want_pairs) result.pairs.insert(result.pairs.end(), host.begin(), host.end());
     }
     if (result.cache) keep(layer, std::move(kv), *result.cache);
   }
