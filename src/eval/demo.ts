@@ -21,8 +21,8 @@ export interface DemoOptions extends Pick<JobOptions, 'signal'> {
   ratio: number
   /** Random choices of heads to compare with. */
   draws: number
-  /** Most questions of each sample that are asked; a default by kind of data when left out. */
-  questions?: number | undefined
+  /** Ask every question of every sample, which takes minutes. */
+  all?: boolean | undefined
   onStep?: ((step: string) => void) | undefined
   onProgress?: ((step: string, progress: Progress) => void) | undefined
 }
@@ -47,8 +47,11 @@ export interface DemoResult {
   report: ReportPaths
 }
 
-/** A function takes some fifty tokens to write, a fact three: this keeps the demo under a minute on two cores. */
-const questionsByKind = { code: 2, text: 8 }
+/**
+ * What is asked unless all is: samples of each data set, questions of each sample. A function takes some sixty tokens
+ * to write, a fact three; this keeps the demo well under a minute on two cores.
+ */
+const few = { samples: 4, textQuestions: 8, codeQuestions: 3 }
 
 const profile = 'This is my basic profile. My name is Kim living in Seoul. My major is computer science.'
 const profileQueries = ['What is my name?', 'Do I live in Seoul?', 'What is my major?']
@@ -130,8 +133,9 @@ async function makeTable(
   merged: HeadScores,
   options: DemoOptions,
 ): Promise<Pick<DemoResult, 'questions' | 'rows'>> {
-  const { data, ratio, draws, questions, signal, onStep, onProgress } = options
-  const samples = (await Promise.all(data.map((name) => readSamples(name)))).flat()
+  const { data, ratio, draws, all = false, signal, onStep, onProgress } = options
+  const sets = await Promise.all(data.map((name) => readSamples(name)))
+  const samples = sets.flatMap((set) => (all ? set : set.slice(0, few.samples)))
   const random = Array.from({ length: draws }, (_, seed) => ({
     name: `random ${seed}`,
     keep: randomHeads(merged, ratio, seed),
@@ -145,7 +149,9 @@ async function makeTable(
   onStep?.(step)
   const results = await measureAccuracy(model, samples, arms, {
     signal,
-    questionsOf: (sample) => questions ?? questionsByKind[isCode(sample) ? 'code' : 'text'],
+    ...(!all && {
+      questionsOf: (sample: Sample) => (isCode(sample) ? few.codeQuestions : few.textQuestions),
+    }),
     onProgress: (progress) => onProgress?.(step, progress),
   })
   const row = (name: string, which: readonly Arm[]): DemoRow => ({

@@ -19,11 +19,15 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           data: { type: 'string', default: dataSetNames.join(','), describe: 'Data sets, joined by commas' },
           ratio: { type: 'number', default: 0.6, describe: 'Share of KV heads that keep their context' },
           draws: { type: 'number', default: 5, describe: 'Random choices of heads to compare with' },
-          questions: { type: 'number', describe: 'Questions a sample (default: as many as take a minute)' },
+          all: {
+            type: 'boolean',
+            default: false,
+            describe: 'Ask every question of every sample, which takes minutes',
+          },
         })
         .example('$0 demo', 'Writes ./headzip-demo')
-        .example('$0 demo --questions 12', 'Every question, in a few minutes'),
-    async ({ out, data, ratio, draws, questions, json }) => {
+        .example('$0 demo --all --draws 20', 'Every question, and more random choices'),
+    async ({ out, data, ratio, draws, all, json }) => {
       const started = performance.now()
       const bar = new StepBar(json)
       try {
@@ -32,7 +36,7 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           data: namesIn(data, '--data'),
           ratio: checkRatio(ratio, '--ratio'),
           draws,
-          questions,
+          all,
           signal: interruptSignal,
           onStep: (step) => {
             bar.stop()
