@@ -24,6 +24,7 @@ from tasks import Maker
 
 CHUNK = 2000
 COPIES = ("copy text", "copy code", "part text", "part code")
+PARTS = ("samples", "full", "evicted", "random")
 BARS = ("copy text", "copy code", "lookup", "needle", "profile", "function")
 QUICK_START = ("This is my basic profile. My name is Kim living in Seoul. My major is computer science.",
                {"What is my name?": "Kim", "Do I live in Seoul?": "Yes", "What is my major?": "computer science",
@@ -134,17 +135,20 @@ def read_samples(path):
 
 def sample_scores(model, prompts, rows, hidden=None, include=False):
     """Exact (and include) share over the questions of a sample data set."""
-    exact, included = [], []
+    exact, tokens, included = [], [], []
     for row in rows:
         context = prompts.encode(row["prompts"][0])
         cache, span = model.prefill(prompts.system + context), columns(prompts.system, context)
         for question, answer in zip(row["prompts"][1:], row["ground_truth"]):
             turn = Answer(prompts.query(question), prompts.encode(answer))
-            exact.append(judge(model, cache, turn, hidden=hidden, context=span)[1])
+            right = judge(model, cache, turn, hidden=hidden, context=span)
+            tokens.append(right[0])
+            exact.append(right[1])
             if include:
                 made = generate(model, prompts, cache, turn.query, 40, hidden=hidden, context=span)
                 included.append(float(answer.lower() in made.lower()))
-    result = {"exact": round(sum(exact) / len(exact), 4), "answers": len(exact)}
+    result = {"tokens": round(sum(tokens) / len(tokens), 4), "exact": round(sum(exact) / len(exact), 4),
+              "answers": len(exact)}
     if include:
         result["include"] = round(sum(included) / len(included), 4)
     return result
@@ -172,6 +176,7 @@ def main():
     parser.add_argument("--cases", type=int, default=50, help="contexts for each kind and length (default 50)")
     parser.add_argument("--lengths", type=int, nargs="+", default=[1000, 4000, 8000])
     parser.add_argument("--draws", type=int, default=5, help="random choices of heads to compare with (default 5)")
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="what to measure (default all)")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
@@ -196,16 +201,16 @@ def main():
                     for i in range(args.draws)]
     choices = {"full": None, **{f"ratio {r}": lowest(merged, r) for r in (0.6, 0.4, 0.3)},
                **{f"random 0.6 #{i}": hidden for i, hidden in enumerate(random_heads)}}
+    if "samples" in args.parts:
+        for label, hidden in choices.items():
+            for name, rows in sets.items():
+                report(f"samples {name}, {label}", sample_scores(model, prompts, rows, hidden, name == "qa"))
+    if "full" in args.parts:
+        report("held out, full", held_out_scores(model, maker, args.lengths, args.cases, misses=results["misses"]))
+        report("conversation@4000", conversation_score(model, maker, 4000, max(1, args.cases // 2)))
     for label, hidden in choices.items():
-        for name, rows in sets.items():
-            report(f"samples {name}, {label}", sample_scores(model, prompts, rows, hidden, name == "qa"))
-    report("held out, full", held_out_scores(model, maker, args.lengths, args.cases, misses=results["misses"]))
-    report("conversation@4000", conversation_score(model, maker, 4000, args.cases // 2))
-    few = max(1, args.cases // 2)
-    for label, hidden in choices.items():
-        if hidden is not None:
-            some = [4000] if label != "ratio 0.6" else args.lengths
-            report(f"held out, {label}", held_out_scores(model, maker, some, few, hidden, only=BARS))
+        if hidden is not None and ("random" if "random" in label else "evicted") in args.parts:
+            report(f"held out, {label}", held_out_scores(model, maker, [4000], max(1, args.cases // 2), hidden, only=BARS))
 
 
 if __name__ == "__main__":

@@ -48,24 +48,31 @@ def following_is_outside(text, end, indent):
 
 
 class Functions:
-    """Every qualifying function of the code documents of one side of the split."""
+    """The qualifying functions of the code documents of one side of the split."""
 
     def __init__(self, corpus):
-        self.all = [(name, body) for _, text in corpus.documents["code"] for name, body, _, _ in extract(text)]
+        found = [[(name, body) for name, body, _, _ in extract(text)] for _, text in corpus.documents["code"]]
+        self.documents = [functions for functions in found if functions]
+        self.sizes = [len(functions) for functions in self.documents]
 
     def assemble(self, rng, chars):
-        """A made-up module: functions from different files, some renamed, blank lines between them."""
+        """A made-up module: functions of one to three files (these are alike) or of many, some renamed."""
+        near = rng.random() < 0.7
+        files = rng.choices(self.documents, self.sizes, k=rng.randint(1, 3) if near else 40)
+        pool = [function for file in files for function in file]
         parts, used, size = [], set(), 0
-        while size < chars:
-            name, body = rng.choice(self.all)
+        for _ in range(400):
+            if size >= chars:
+                break
+            name, body = rng.choice(pool)
             if rng.random() < 0.4 and not name.startswith("__"):
                 new = made_up(rng, 2, 3) + rng.choice(["", "_" + made_up(rng, 1, 3)])
                 body = re.sub(rf"\b{re.escape(name)}\b", new, body)
                 name = new
-            if name in used or HEADER.search(body) is None or HEADER.search(body)[2] != name:
+            header = HEADER.search(body)
+            if name in used or header is None or header[2] != name:
                 continue
             used.add(name)
-            part = body + rng.choice(["\n\n", "\n\n", "\n\n\n"])
-            parts.append(part)
-            size += len(part)
+            parts.append(body + rng.choice(["\n\n", "\n\n", "\n\n\n"]))
+            size += len(parts[-1])
         return "".join(parts)

@@ -7,9 +7,10 @@ import lookups
 from prompts import END_OF_TEXT, END_OF_TURN, REPEAT_LEAD, VOCABULARY
 
 WEIGHTS = {"copy": 14, "part": 14, "lookup": 17, "needle": 14, "profile": 19, "function": 13, "mixed": 15}
+FINISH = {"copy": 10, "part": 14, "lookup": 11, "needle": 12, "profile": 13, "function": 28, "mixed": 12}
 TEXTS = ("kjv", "docs", "code")
 CHARS_PER_TOKEN = {"kjv": 4.6, "docs": 4.0, "code": 3.8}       # on the generous side; contexts are cut to fit
-COPY_WEIGHT, SHORT_WEIGHT, TEXT_WEIGHT, FRAME_WEIGHT = 0.5, 3.0, 0.15, 0.02
+COPY_WEIGHT, SHORT_WEIGHT, TEXT_WEIGHT, FRAME_WEIGHT, INDENT_WEIGHT = 0.5, 3.0, 0.15, 0.02, 5.0
 
 
 @dataclass
@@ -18,6 +19,7 @@ class Turn:
     answer: list                # ids, <|im_end|> not included
     weight: float = 1.0
     ends: bool = True           # False: the answer is a part that might go on
+    hard: int = -1              # the token that needs INDENT_WEIGHT: the first one behind a code fence
 
 
 @dataclass
@@ -32,14 +34,15 @@ class Case:
 class Maker:
     """Makes cases from one side of the split (corpus, names, cities)."""
 
-    def __init__(self, prompts, corpus, held_out):
-        self.prompts, self.corpus, self.held_out = prompts, corpus, held_out
+    def __init__(self, prompts, corpus, held_out, weights=WEIGHTS):
+        self.prompts, self.corpus, self.held_out, self.weights = prompts, corpus, held_out, weights
+        self.fence = prompts.encode("```python\n")
         self.functions = functions.Functions(corpus)
 
     def case(self, rng, length, task=None, source=None):
         """A case of at most about `length` tokens, frame and answers included."""
         while True:
-            chosen = task or rng.choices(list(WEIGHTS), WEIGHTS.values())[0]
+            chosen = task or rng.choices(list(self.weights), self.weights.values())[0]
             case = getattr(self, chosen)(rng, length - len(self.prompts.system) - 60, source)
             if case.turns:
                 bare = not self.held_out and rng.random() < 0.08
@@ -51,15 +54,32 @@ class Maker:
     def anything(self, rng, limit, source):
         """Ids of a context for repeating, and its weight as text."""
         pick = 0.0 if source else rng.random()
-        if pick < 0.72:
+        if pick < 0.62:
             kind = source or rng.choice(TEXTS)
             text = self.corpus.slice(rng, kind, int(limit * CHARS_PER_TOKEN[kind]) + 40)
             return self.prompts.cut(text, limit)[0], TEXT_WEIGHT
-        if pick < 0.90:
+        if pick < 0.78:
             maker = rng.choice([self.lookup, self.profile, self.mixed])
             context = maker(rng, max(limit + 160, int(limit * 1.3)), None).context[:limit]
             return (context, 0.0) if len(context) >= 60 else self.anything(rng, limit, "docs")
+        if pick < 0.93:
+            return self.repetitive(rng, limit), 0.0
         return [rng.randrange(3, VOCABULARY) for _ in range(limit)], 0.0
+
+    def repetitive(self, rng, limit):
+        """Few different tokens, or lines that come back a little changed: only a long match says where one is."""
+        if rng.random() < 0.5:
+            few = [rng.randrange(3, VOCABULARY) for _ in range(int(2 ** rng.uniform(3, 8)))]
+            return rng.choices(few, k=limit)
+        lines, text = self.corpus.slice(rng, rng.choice(TEXTS), limit * 2).split("\n"), ""
+        while len(text) < limit * 5:
+            start = rng.randrange(len(lines))
+            for line in lines[start:start + rng.randint(1, 6)]:
+                words = line.split(" ")
+                if rng.random() < 0.4:
+                    words[rng.randrange(len(words))] = rng.choice(rng.choice(lines).split(" "))
+                text += " ".join(words) + "\n"
+        return self.prompts.cut(text, limit)[0]
 
     def copy(self, rng, room, source):
         most = int(room * 0.46)
@@ -89,6 +109,8 @@ class Maker:
         for question, answer in alive[:most]:
             turn = Turn(self.prompts.query(question), self.prompts.encode(answer))
             turn.weight = SHORT_WEIGHT if len(turn.answer) < 40 else 1.0
+            if turn.answer[:len(self.fence)] == self.fence:
+                turn.weight, turn.hard = 1.0, len(self.fence)
             left -= len(turn.query) + len(turn.answer) + 8
             if left < 0:
                 break
@@ -98,7 +120,7 @@ class Maker:
     def limits(self, rng, room):
         """(tokens for the context, the rest is for questions)"""
         most = room - min(900, max(120, room // 4))
-        return most if self.held_out else rng.randint(min(most, max(60, most // 6)), most)
+        return most if self.held_out or rng.random() < 0.2 else rng.randint(min(most, max(60, most // 6)), most)
 
     def lookup(self, rng, room, source):
         limit = self.limits(rng, room)
@@ -155,16 +177,17 @@ class Maker:
         return self.ask(rng, text, limit, asked, room, TEXT_WEIGHT)
 
     def function(self, rng, room, source):
-        limit = self.limits(rng, room - min(260, room // 4))
-        if self.held_out or rng.random() < 0.6:
+        limit, most = self.limits(rng, room - min(260, room // 4)), 6
+        if self.held_out or rng.random() < 0.5:
             text = self.corpus.slice(rng, "code", int(limit * CHARS_PER_TOKEN["code"]))
         else:
+            limit, most = min(limit, int(room * 0.6)), 40
             text = self.functions.assemble(rng, int(limit * 3.4))
         text = text[:self.prompts.cut(text, limit)[1]]
         found = functions.extract(text)
         asked = [(end, rng.choice(functions.QUESTIONS).format(f=name), functions.answer(body))
                  for name, body, _, end in found]
-        return self.ask(rng, text, limit, asked, room, TEXT_WEIGHT, 6)
+        return self.ask(rng, text, limit, asked, room, TEXT_WEIGHT, most)
 
 
 def weave(rng, text, inserts, own_lines):
@@ -201,7 +224,8 @@ def pack(rng, maker, length):
         for i, turn in enumerate(case.turns):
             query = (switch if i else []) + turn.query
             ids += query + turn.answer + [END_OF_TURN]
-            weights += [FRAME_WEIGHT] * len(query) + [turn.weight] * len(turn.answer)
+            weights += [FRAME_WEIGHT] * len(query)
+            weights += [INDENT_WEIGHT if i == turn.hard else turn.weight for i in range(len(turn.answer))]
             weights.append(turn.weight if turn.ends else 0.0)
         ids.append(END_OF_TEXT)
         weights.append(0.0)
