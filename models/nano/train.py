@@ -1,7 +1,7 @@
 """Train nano, headzip's embedded model, from nothing.
 
-To rerun it you need one NVIDIA GPU with 80 GB (21 minutes of training on an H100, 16 of them in the first run), some 16 CPU cores
-that make the training cases, Linux, Python 3.11 or later and `pip install torch safetensors tokenizers numpy pyarrow`:
+To rerun it you need one NVIDIA GPU with 80 GB (21 minutes of training on an H100), some 16 CPU cores that make the
+training cases, Linux, Python 3.11 or later and `pip install torch safetensors tokenizers numpy pyarrow`:
 
     python corpus.py corpus                                # fetch the texts; no GPU; needs Debian's apt-get and pip
     python train.py --corpus corpus --out out              # tokenizer, then training at growing lengths
