@@ -90,6 +90,10 @@ class Backend {
   virtual ScoreBuffer scores(int64_t kv_heads, int64_t positions) = 0;
   virtual void clear(const ScoreBuffer& scores) = 0;
   virtual void download(const ScoreBuffer& scores, float* out) = 0;
+  // Announces a job on this model and how many bytes of rows and KV it will hold, so that weights can be kept or streamed.
+  virtual void begin(const Model&, size_t /*working_bytes*/) {}
+  // Bytes of one activation or KV value.
+  virtual size_t element_bytes() const = 0;
   // Announces the layer whose weights come next, so that they can be on their way.
   virtual void enter_layer(const Model&, int64_t) {}
   // Rows that one pass over the linear layers should hold, for the weights' traffic to be paid for.

@@ -4,6 +4,7 @@
 
 #include "../cpu/kernels.h"
 #include "../cpu/thread_pool.h"
+#include "../cuda/info.h"
 #include "../error.h"
 #include "args.h"
 #include "bench.h"
@@ -12,7 +13,7 @@
 namespace headzip::addon {
 namespace {
 
-// { isa, threads, cuda: reason }
+// { isa, threads, cuda: { reason, name, compute, memory, cublaslt } }
 Napi::Value devices(const Napi::CallbackInfo& info) {
   Napi::Object o = Napi::Object::New(info.Env());
   try {
@@ -21,7 +22,14 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
     throw engine_error(info.Env(), e.what());
   }
   o.Set("threads", cpu::ThreadPool::instance().size());
-  o.Set("cuda", "this addon was built without CUDA");
+  const cuda::Info gpu = cuda::info();
+  Napi::Object c = Napi::Object::New(info.Env());
+  c.Set("reason", gpu.reason);
+  c.Set("name", gpu.name);
+  c.Set("compute", gpu.compute);
+  c.Set("memory", static_cast<double>(gpu.memory));
+  c.Set("cublaslt", gpu.cublaslt);
+  o.Set("cuda", c);
   return o;
 }
 

@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include "../cuda/info.h"
 #include "../decode/generate.h"
 #include "../error.h"
 #include "../sweep/sweep.h"
@@ -24,12 +25,15 @@ Engine::Engine(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const std::string device = text(field(options, "device"), "device");
   const int64_t threads = integer(field(options, "threads"), "threads");
   if (threads < 0 || threads > 4096) refuse(info.Env(), "threads must be between 0 and 4096");
+  const int64_t memory = integer(field(options, "gpuMemory"), "gpuMemory");
+  if (memory < 0) refuse(info.Env(), "gpuMemory must not be negative");
   try {
     auto runtime = std::make_shared<Runtime>();
     runtime->model = open_model(read_spec(field(options, "spec")), read_paths(field(options, "files")),
                                 read_weights(field(options, "weights")));
-    if (device != "cpu") throw Error("the device '" + device + "' is not built into this addon");
-    runtime->backend = make_cpu_backend(static_cast<int>(threads));
+    if (device == "cpu") runtime->backend = make_cpu_backend(static_cast<int>(threads));
+    else if (device == "cuda") runtime->backend = make_cuda_backend(static_cast<size_t>(memory));
+    else throw Error("the device must be cpu or cuda, got " + device);
     runtime_ = std::move(runtime);
   } catch (const Error& e) {
     throw engine_error(info.Env(), e.what());

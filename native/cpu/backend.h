@@ -11,6 +11,7 @@ class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(int threads);
   const char* name() const override { return "cpu"; }
+  size_t element_bytes() const override { return sizeof(float); }
   OwnedRows rows(int64_t count, int64_t width) override;
   std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) override;
   ScoreBuffer scores(int64_t kv_heads, int64_t positions) override;

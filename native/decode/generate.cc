@@ -77,6 +77,7 @@ Generation generate(Backend& backend, const Model& model, KvCache& cache, const 
   const auto seconds = [](Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); };
   const Clock::time_point start = Clock::now();
   Rollback rollback(cache);
+  backend.begin(model, static_cast<size_t>(64) << 20);
   const int64_t tile = std::min(backend.tile_rows(model.spec), length);
   LayerRunner runner(backend, model, tile);
   Generation out;

@@ -26,6 +26,7 @@ class SweepRun {
   SweepResult run();
 
  private:
+  void announce();
   void embed();
   void plan();
   void context_layer(int64_t layer, KvLayer& kv);
@@ -54,6 +55,20 @@ double SweepRun::tile_work(int64_t rows, double keys, Need need) const {
   const double linear = need == Need::kHidden ? linear_work(spec_) : linear_work(spec_) / 8;
   const double attention = need == Need::kHidden ? attention_work(spec_) : need == Need::kScores ? attention_work(spec_) / 2 : 0;
   return static_cast<double>(rows) * (linear + attention * keys);
+}
+
+// What the job will hold besides weights: two streams, one layer of KV (or all of it, when kept), a tile's buffers.
+void SweepRun::announce() {
+  int64_t repeat = 0, longest = 0;
+  for (const Chunk& c : job_.chunks) {
+    repeat += static_cast<int64_t>(c.ids.size());
+    longest = std::max(longest, static_cast<int64_t>(c.ids.size()));
+  }
+  const int64_t kv = spec_.kv_heads * spec_.head_dim, q = spec_.heads * spec_.head_dim;
+  const int64_t values = (prefill_ + repeat) * spec_.hidden +
+                         2 * kv * (prefill_ * (job_.want_cache ? spec_.layers : 1) + std::max(longest, tile_)) +
+                         tile_ * (2 * spec_.intermediate + 2 * q + 2 * kv + spec_.hidden);
+  backend_.begin(model_, static_cast<size_t>(values) * backend_.element_bytes());
 }
 
 void SweepRun::embed() {
@@ -184,6 +199,7 @@ void SweepRun::keep(int64_t layer, std::unique_ptr<KvLayer> kv, KvCache& cache) 
 SweepResult SweepRun::run() {
   backend_.reset_peak();
   SweepResult result;
+  announce();
   embed();
   plan();
   const int64_t context = prefill_ - sink_, heads = spec_.kv_heads;

@@ -16,6 +16,10 @@ export const engineOptions = {
     describe: 'Where to compute',
   },
   threads: { type: 'number', describe: 'CPU threads (default: all cores)' },
+  'gpu-memory': {
+    type: 'string',
+    describe: 'Most GPU memory to hold, weights included, as 8GiB (default: what is free)',
+  },
 } as const satisfies Record<string, Options>
 
 export const forceOption = {
@@ -25,10 +29,15 @@ export const forceOption = {
 /** Loads a model for the time of one use. */
 export async function withModel<T>(
   pathOrName: string,
-  options: { device: Device; threads: number | undefined },
+  options: { device: Device; threads: number | undefined; gpuMemory: string | undefined },
   use: (model: Model) => Promise<T>,
 ): Promise<T> {
-  const model = await loadModel(pathOrName, { device: options.device, threads: options.threads })
+  const { device, threads, gpuMemory } = options
+  const model = await loadModel(pathOrName, {
+    device,
+    threads,
+    gpuMemory: gpuMemory === undefined ? undefined : bytesIn(gpuMemory, '--gpu-memory'),
+  })
   try {
     return await use(model)
   } finally {
@@ -48,4 +57,23 @@ export function indicesIn(text: string, option: string): number[] {
   const names = namesIn(text, option)
   if (names.every((name) => /^\d{1,9}$/.test(name))) return names.map(Number)
   throw new InputError(`${option} must be whole numbers joined by commas, got '${text}'`)
+}
+
+/** `8GiB`, `500MB`, `1073741824` -> bytes. @throws InputError for anything else */
+export function bytesIn(text: string, option: string): number {
+  const units: Record<string, number> = {
+    '': 1,
+    B: 1,
+    KB: 1e3,
+    MB: 1e6,
+    GB: 1e9,
+    KIB: 2 ** 10,
+    MIB: 2 ** 20,
+    GIB: 2 ** 30,
+  }
+  const [, count, unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? []
+  const factor = units[unit.toUpperCase()]
+  if (count === undefined || factor === undefined || Number(count) <= 0)
+    throw new InputError(`${option} must be a size such as 8GiB or 500MB, got '${text}'`)
+  return Math.floor(Number(count) * factor)
 }

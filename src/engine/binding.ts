@@ -88,6 +88,8 @@ export interface NativeEngineOptions {
   device: 'cpu' | 'cuda'
   /** 0: all cores */
   threads: number
+  /** Bytes that all of the engine may hold on the GPU; 0: what is free */
+  gpuMemory: number
   spec: EngineSpec
   files: string[]
   weights: (Omit<WeightRef, 'file'> & { file: number })[]
@@ -97,8 +99,18 @@ export interface NativeDevices {
   /** Instruction set the CPU kernels run with. */
   isa: string
   threads: number
-  /** Why there is no CUDA; empty when there is. */
-  cuda: string
+  cuda: {
+    /** Why CUDA cannot be used; empty when it can. */
+    reason: string
+    /** Of the GPU. */
+    name: string
+    /** 90: compute capability 9.0 */
+    compute: number
+    /** Bytes in all. */
+    memory: number
+    /** The cuBLASLt library that was opened. */
+    cublaslt: string
+  }
 }
 
 export interface Addon {

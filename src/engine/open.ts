@@ -11,6 +11,8 @@ export interface EngineOptions {
   device?: Device | undefined
   /** CPU threads; all cores when left out. */
   threads?: number | undefined
+  /** Bytes that the engine may hold on the GPU, weights included; all that is free when left out. */
+  gpuMemory?: number | undefined
 }
 
 export interface OpenedEngine {
@@ -26,20 +28,23 @@ export function openEngine(
   weights: WeightRef[],
   options: EngineOptions = {},
 ): OpenedEngine {
-  const { device = 'auto', threads = 0 } = options
+  const { device = 'auto', threads = 0, gpuMemory = 0 } = options
   if (!['auto', 'cpu', 'cuda'].includes(device)) throw invalidParameter('device', 'auto, cpu or cuda', device)
   if (!Number.isInteger(threads) || threads < 0 || threads > 4096)
     throw invalidParameter('threads', 'an integer from 0 to 4096', threads)
+  if (!Number.isSafeInteger(gpuMemory) || gpuMemory < 0)
+    throw invalidParameter('gpuMemory', 'a number of bytes', gpuMemory)
   const files = [...new Set(weights.map((weight) => weight.file))]
   const index = new Map(files.map((file, i) => [file, i]))
-  const { Engine } = loadAddon()
-  const chosen = device === 'auto' ? 'cpu' : device
+  const { Engine, devices } = loadAddon()
+  const chosen = device !== 'auto' ? device : devices().cuda.reason === '' ? 'cuda' : 'cpu'
   const engine = new Engine({
     device: chosen,
     threads,
+    gpuMemory,
     spec,
     files,
     weights: weights.map((weight) => ({ ...weight, file: index.get(weight.file) ?? 0 })),
   })
-  return { engine, device: chosen, arithmetic: 'cpu/fp32' }
+  return { engine, device: chosen, arithmetic: chosen === 'cpu' ? 'cpu/fp32' : 'cuda/bf16' }
 }

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs'
 import { addonPaths, loadAddon } from '../../engine/binding.js'
 import { version } from '../../engine/version.js'
 import type { GlobalOptions } from '../options.js'
-import { printJson, printLine, table } from '../output.js'
+import { formatBytes, printJson, printLine, table } from '../output.js'
 
 export function doctor(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -17,7 +17,11 @@ export function doctor(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         platform: `${process.platform} ${process.arch}`,
         addon: addonPaths()[0] ?? '',
         cpu: `${isa}, ${threads} threads`,
-        cuda: cuda === '' ? 'yes' : `no: ${cuda}`,
+        cuda:
+          cuda.reason === ''
+            ? `${cuda.name}, compute capability ${cuda.compute / 10}, ${formatBytes(cuda.memory)}`
+            : `no: ${cuda.reason}`,
+        cublaslt: cuda.cublaslt || 'not found',
       }
       if (json) printJson(found)
       else printLine(table(['what', 'found'], Object.entries(found)))

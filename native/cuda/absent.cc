@@ -1,0 +1,22 @@
+// Stands in for the CUDA backend where no CUDA compiler was found.
+#include "../backend.h"
+#include "../error.h"
+#include "info.h"
+
+namespace headzip {
+
+namespace {
+constexpr const char* kReason = "this build has no CUDA: no nvcc was found when the addon was built";
+}
+
+namespace cuda {
+Info info() {
+  Info i;
+  i.reason = kReason;
+  return i;
+}
+}  // namespace cuda
+
+std::unique_ptr<Backend> make_cuda_backend(size_t) { throw Error(kReason); }
+
+}  // namespace headzip

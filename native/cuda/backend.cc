@@ -1,0 +1,223 @@
+#include "backend.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "../error.h"
+#include "info.h"
+
+namespace headzip::cuda {
+
+namespace {
+constexpr size_t kWorkspace = size_t{64} << 20;
+
+size_t usable_memory(size_t limit) {
+  size_t free = 0, total = 0;
+  HEADZIP_CUDA(cudaMemGetInfo(&free, &total));
+  // The driver and the libraries take some on their own account.
+  const size_t most = free > (size_t{512} << 20) ? free - (size_t{512} << 20) : free / 2;
+  return limit == 0 ? most : std::min(limit, most);
+}
+}  // namespace
+
+CudaBackend::CudaBackend(size_t memory_limit)
+    : meter_(std::make_shared<DeviceMeter>(usable_memory(memory_limit))),
+      weights_(meter_, stream_),
+      workspace_(meter_, kWorkspace, "cuBLASLt's workspace"),
+      gemm_(std::make_unique<Gemm>(workspace_.as(), kWorkspace)),
+      flag_(meter_, sizeof(int32_t), "a flag") {
+  if (!gemm_->reason().empty()) throw Error(gemm_->reason());
+  HEADZIP_CUDA(cudaMemsetAsync(flag_.as(), 0, sizeof(int32_t), stream_));
+}
+
+CudaBackend::~CudaBackend() { cudaStreamSynchronize(stream_); }
+
+OwnedRows CudaBackend::rows(int64_t count, int64_t width) {
+  auto memory = std::make_unique<DeviceMemory>(meter_, static_cast<size_t>(count * width) * 2, "a buffer of activations");
+  OwnedRows out;
+  static_cast<Rows&>(out) = Rows{memory->as<std::byte>(), count, width, static_cast<size_t>(width) * 2};
+  out.memory = std::move(memory);
+  return out;
+}
+
+std::unique_ptr<KvLayer> CudaBackend::kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) {
+  return std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads, head_dim, capacity);
+}
+
+ScoreBuffer CudaBackend::scores(int64_t kv_heads, int64_t positions) {
+  auto memory = std::make_unique<DeviceMemory>(meter_, static_cast<size_t>(kv_heads * positions) * sizeof(float), "a layer's scores");
+  auto* data = memory->as<float>();
+  return {data, kv_heads, positions, std::move(memory)};
+}
+
+void CudaBackend::clear(const ScoreBuffer& s) {
+  HEADZIP_CUDA(cudaMemsetAsync(s.data, 0, static_cast<size_t>(s.kv_heads * s.positions) * sizeof(float), stream_));
+}
+
+void CudaBackend::download(const ScoreBuffer& s, float* out) {
+  HEADZIP_CUDA(cudaMemcpyAsync(out, s.data, static_cast<size_t>(s.kv_heads * s.positions) * sizeof(float), cudaMemcpyDeviceToHost, stream_));
+}
+
+void CudaBackend::begin(const Model& model, size_t working_bytes) { weights_.plan(model, working_bytes); }
+
+void CudaBackend::enter_layer(const Model& model, int64_t layer) { weights_.enter(model, layer); }
+
+int64_t CudaBackend::tile_rows(const ModelSpec& spec) const {
+  // Rows enough for the products and for a dozen waves of attention tiles, within an eighth of the memory allowed.
+  const int64_t width = 2 * spec.intermediate + 2 * (spec.heads + spec.kv_heads) * spec.head_dim + spec.hidden;
+  const auto most = static_cast<int64_t>(meter_->limit() / 8) / (width * 2);
+  return std::clamp<int64_t>(most / 1024 * 1024, 1024, 16384);
+}
+
+void CudaBackend::embed(const Weight& table, std::span<const int32_t> ids, Rows out) {
+  if (weights_.streamed()) return embed_from_host(table, ids, out);
+  const DeviceMemory list(meter_, ids.size() * sizeof(int32_t), "token ids");
+  HEADZIP_CUDA(cudaMemcpyAsync(list.as(), ids.data(), ids.size() * sizeof(int32_t), cudaMemcpyHostToDevice, stream_));
+  HEADZIP_CUDA(cuda::embed(weights_.get(table), list.as<int32_t>(), static_cast<int64_t>(ids.size()), out.width, values(out), stream_));
+  HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
+}
+
+// A table that is used once a job does not earn a place on the GPU when weights are streamed.
+void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out) {
+  const size_t row = static_cast<size_t>(table.cols) * bytes_of(table.type), step = std::max<size_t>(1, (size_t{16} << 20) / row);
+  std::vector<std::byte> gathered(std::min(step, ids.size()) * row);
+  const DeviceMemory stored(meter_, gathered.size(), "embedding rows");
+  for (size_t at = 0; at < ids.size(); at += step) {
+    const size_t count = std::min(step, ids.size() - at);
+    for (size_t i = 0; i < count; ++i) std::memcpy(gathered.data() + i * row, table.data + static_cast<size_t>(ids[at + i]) * row, row);
+    HEADZIP_CUDA(cudaMemcpyAsync(stored.as(), gathered.data(), count * row, cudaMemcpyHostToDevice, stream_));
+    HEADZIP_CUDA(to_bf16(stored.as(), static_cast<int>(table.type), static_cast<int64_t>(count) * table.cols,
+                         values(out.slice(static_cast<int64_t>(at), static_cast<int64_t>(count))), stream_));
+    HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+  }
+}
+
+void CudaBackend::rms_norm(Rows x, const Weight& weight, float eps, Rows out) {
+  HEADZIP_CUDA(cuda::rms_norm(values(x), weights_.get(weight), eps, x.rows, x.width, values(out), stream_));
+}
+
+void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
+  for (const LinearJob& job : jobs) {
+    const std::string why = gemm_->run(values(x), weights_.get(*job.weight), values(job.out), x.rows, job.weight->rows,
+                                       job.weight->cols, job.add, stream_);
+    if (!why.empty()) throw Error(why);
+    if (job.bias != nullptr && *job.bias)
+      HEADZIP_CUDA(add_bias(values(job.out), weights_.get(*job.bias), x.rows, job.weight->rows, stream_));
+  }
+}
+
+void CudaBackend::rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) {
+  if (inv_freq_of_ != &spec) {
+    inv_freq_ = DeviceMemory(meter_, spec.inv_freq.size() * sizeof(float), "rope frequencies");
+    HEADZIP_CUDA(cudaMemcpyAsync(inv_freq_.as(), spec.inv_freq.data(), spec.inv_freq.size() * sizeof(float), cudaMemcpyHostToDevice, stream_));
+    inv_freq_of_ = &spec;
+  }
+  HEADZIP_CUDA(cuda::rope(values(x), x.rows, heads, spec.head_dim, position, inv_freq_.as<float>(), spec.rope_scale, stream_));
+}
+
+void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
+  auto& layer = static_cast<CudaKvLayer&>(kv);
+  layer.reserve(k.rows);
+  HEADZIP_CUDA(append_kv(values(k), v.data == nullptr ? nullptr : values(v), k.rows, layer.kv_heads(), k.width / layer.kv_heads(),
+                         layer.device_heads(), layer.device_lengths(), 0, stream_));
+  layer.grow(k.rows);
+}
+
+AttentionJob CudaBackend::describe(const ModelSpec& spec, const headzip::AttentionJob& job) const {
+  if (job.spans.size() > kMostSegments) throw Error("an attention job has more key spans than the engine plans for");
+  AttentionJob d{};
+  d.q = values(job.q);
+  d.out = job.out.data == nullptr ? nullptr : values(job.out);
+  d.scores = job.scores;
+  d.q_stride = d.out_stride = spec.heads * spec.head_dim;
+  d.score_stride = job.score_stride;
+  d.queries = static_cast<int32_t>(job.q.rows);
+  d.position = static_cast<int32_t>(job.position);
+  for (const KeySpan& span : job.spans) {
+    const auto& kv = static_cast<const CudaKvLayer&>(*span.kv);
+    Segment& s = d.segment[d.segments++];
+    s.heads = kv.device_heads();
+    s.ends = span.count < 0 && span.from_end ? kv.device_lengths() : nullptr;
+    s.begin = static_cast<int32_t>(span.begin);
+    s.end = static_cast<int32_t>(span.count < 0 ? kv.length(0) : std::min(kv.length(0), span.begin + span.count));
+    s.position = static_cast<int32_t>(span.position);
+    s.in_score = span.in_score;
+    s.scored = span.scored;
+  }
+  return d;
+}
+
+void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) {
+  if (jobs.empty()) return;
+  const int rows = portable_attention_rows(static_cast<int>(spec.head_dim));
+  std::vector<AttentionJob> described;
+  std::vector<Tile> tiles;
+  bool outputs = false, scores = false;
+  for (const headzip::AttentionJob& job : jobs) {
+    described.push_back(describe(spec, job));
+    outputs |= job.out.data != nullptr;
+    scores |= job.scores != nullptr;
+    // Later queries see more keys: the longest tiles go first, so that the chip empties evenly.
+    const int64_t all = job.q.rows * spec.group();
+    for (int64_t row = (all - 1) / rows * rows; row >= 0; row -= rows)
+      tiles.push_back({static_cast<int32_t>(described.size() - 1), static_cast<int32_t>(row)});
+  }
+  const size_t job_bytes = described.size() * sizeof(AttentionJob), tile_bytes = tiles.size() * sizeof(Tile);
+  if (plan_.bytes() < job_bytes + tile_bytes) {
+    HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+    plan_ = DeviceMemory(meter_, 2 * (job_bytes + tile_bytes), "an attention plan");
+  }
+  auto* at = plan_.as<std::byte>();
+  HEADZIP_CUDA(cudaMemcpyAsync(at, described.data(), job_bytes, cudaMemcpyHostToDevice, stream_));
+  HEADZIP_CUDA(cudaMemcpyAsync(at + job_bytes, tiles.data(), tile_bytes, cudaMemcpyHostToDevice, stream_));
+  const auto* device_jobs = reinterpret_cast<const AttentionJob*>(at);
+  const auto* device_tiles = reinterpret_cast<const Tile*>(at + job_bytes);
+  const AttentionShape shape{static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
+                             spec.attention_scale, spec.score_scale()};
+  const int count = static_cast<int>(tiles.size());
+  if (scores) HEADZIP_CUDA(reconstruction_score(device_jobs, device_tiles, count, shape, stream_));
+  if (outputs) HEADZIP_CUDA(portable_attention(device_jobs, device_tiles, count, shape, stream_));
+}
+
+void CudaBackend::silu_mul(Rows gate, Rows up) {
+  HEADZIP_CUDA(cuda::silu_mul(values(gate), values(up), gate.rows * gate.width, stream_));
+}
+
+void CudaBackend::download(Rows x, float* out) {
+  const int64_t count = x.rows * x.width;
+  const DeviceMemory wide(meter_, static_cast<size_t>(count) * sizeof(float), "a copy for the host");
+  HEADZIP_CUDA(to_float(values(x), count, wide.as<float>(), stream_));
+  HEADZIP_CUDA(cudaMemcpyAsync(out, wide.as(), static_cast<size_t>(count) * sizeof(float), cudaMemcpyDeviceToHost, stream_));
+  HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+}
+
+bool CudaBackend::finite(Rows x) {
+  HEADZIP_CUDA(find_not_finite(values(x), x.rows * x.width, flag_.as<int32_t>(), stream_));
+  return true;  // settle() knows
+}
+
+bool CudaBackend::settle() {
+  int32_t bad = 0;
+  HEADZIP_CUDA(cudaMemcpyAsync(&bad, flag_.as(), sizeof bad, cudaMemcpyDeviceToHost, stream_));
+  HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+  if (bad != 0) HEADZIP_CUDA(cudaMemsetAsync(flag_.as(), 0, sizeof bad, stream_));
+  return bad == 0;
+}
+
+void CudaBackend::pace() {
+  HEADZIP_CUDA(cudaEventSynchronize(paces_[pace_]));  // of kAhead tiles ago
+  HEADZIP_CUDA(cudaEventRecord(paces_[pace_], stream_));
+  pace_ = (pace_ + 1) % kAhead;
+}
+
+}  // namespace headzip::cuda
+
+namespace headzip {
+
+std::unique_ptr<Backend> make_cuda_backend(size_t memory_limit) {
+  const cuda::Info info = cuda::info();
+  if (!info.reason.empty()) throw Error(info.reason);
+  return std::make_unique<cuda::CudaBackend>(memory_limit);
+}
+
+}  // namespace headzip

@@ -1,0 +1,62 @@
+// The CUDA backend: bf16 activations and KV on the GPU, one stream of work, the caller running ahead of it.
+#pragma once
+#include <vector>
+
+#include "../../cuda/gemm/gemm.h"
+#include "../../cuda/launch.h"
+#include "device.h"
+#include "kv_layer.h"
+#include "weights.h"
+
+namespace headzip::cuda {
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(size_t memory_limit);
+  ~CudaBackend() override;
+  const char* name() const override { return "cuda"; }
+  size_t element_bytes() const override { return 2; }
+  OwnedRows rows(int64_t count, int64_t width) override;
+  std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) override;
+  ScoreBuffer scores(int64_t kv_heads, int64_t positions) override;
+  void clear(const ScoreBuffer& scores) override;
+  void download(const ScoreBuffer& scores, float* out) override;
+  void begin(const Model& model, size_t working_bytes) override;
+  void enter_layer(const Model& model, int64_t layer) override;
+  int64_t tile_rows(const ModelSpec& spec) const override;
+  void embed(const Weight& table, std::span<const int32_t> ids, Rows out) override;
+  void rms_norm(Rows x, const Weight& weight, float eps, Rows out) override;
+  void linear(Rows x, std::span<const LinearJob> jobs) override;
+  void rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) override;
+  void append(KvLayer& kv, Rows k, Rows v) override;
+  void attention(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) override;
+  void silu_mul(Rows gate, Rows up) override;
+  void download(Rows x, float* out) override;
+  bool finite(Rows x) override;
+  bool settle() override;
+  void pace() override;
+  size_t allocated_bytes() const override { return meter_->now(); }
+  size_t peak_bytes() const override { return meter_->peak(); }
+  void reset_peak() override { meter_->reset_peak(); }
+
+ private:
+  AttentionJob describe(const ModelSpec& spec, const headzip::AttentionJob& job) const;
+  void embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out);
+
+  std::shared_ptr<DeviceMeter> meter_;
+  Stream stream_;
+  WeightStore weights_;
+  DeviceMemory workspace_;
+  std::unique_ptr<Gemm> gemm_;
+  DeviceMemory inv_freq_;           // (head_dim / 2) of the model at hand
+  const ModelSpec* inv_freq_of_ = nullptr;
+  DeviceMemory plan_;               // jobs and tiles of an attention launch
+  DeviceMemory flag_;               // set by finite()
+  static constexpr int kAhead = 2;  // tiles that may be under way
+  Event paces_[kAhead];
+  int pace_ = 0;
+};
+
+inline bf16* values(Rows x) { return reinterpret_cast<bf16*>(x.data); }
+
+}  // namespace headzip::cuda
