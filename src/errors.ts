@@ -14,14 +14,24 @@ export class InputError extends Error {
  * @param name of the parameter as its caller writes it, `--ratio` or `options.ratio`
  * @param expected "a number in (0, 1]"
  */
-export function invalidParameter(name: string, expected: string, actual: unknown, kind: 'type' | 'range' = 'range'): Error {
+export function invalidParameter(
+  name: string,
+  expected: string,
+  actual: unknown,
+  kind: 'type' | 'range' = 'range',
+): Error {
   const message = `${name} must be ${expected}, got ${show(actual)}`
   const error = kind === 'type' ? new TypeError(message) : new RangeError(message)
   return Object.assign(error, { code: 'HEADZIP_PARAMETER' satisfies ErrorCode })
 }
 
 export function isUserError(error: unknown): error is Error & { code: ErrorCode } {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('HEADZIP_')
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    error.code.startsWith('HEADZIP_')
+  )
 }
 
 /** @throws RangeError or TypeError unless 0 < ratio <= 1 (NaN fails) */
@@ -33,6 +43,7 @@ export function checkRatio(ratio: unknown, name = 'ratio'): number {
 
 function show(value: unknown): string {
   if (typeof value === 'string') return value.length > 80 ? `'${value.slice(0, 77)}...'` : `'${value}'`
-  if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined) return String(value)
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined)
+    return String(value)
   return Array.isArray(value) ? `an array of ${value.length}` : `a ${typeof value}`
 }
