@@ -1,6 +1,7 @@
 import yargs, { type Argv } from 'yargs'
 import { version } from '../engine/version.js'
 import { ask } from './commands/ask.js'
+import { bench } from './commands/bench.js'
 import { demo } from './commands/demo.js'
 import { doctor } from './commands/doctor.js'
 import { exportScores } from './commands/export.js'
@@ -13,7 +14,7 @@ import type { GlobalOptions } from './options.js'
 /** The command line itself was wrong. */
 export class UsageError extends Error {}
 
-const commands = [score, merge, exportScores, report, ask, verify, demo, doctor]
+const commands = [score, merge, exportScores, report, ask, verify, demo, bench, doctor]
 
 /** Options that may be given several times; any other given twice is a mistake. */
 const lists = ['query', 'files']

@@ -1,7 +1,7 @@
 /** From a folder, or the name of the embedded model, to everything the engine has to know of it. */
 
 import { createHash } from 'node:crypto'
-import { existsSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { EngineSpec, StoredType, WeightRef } from '../engine/spec.js'
@@ -16,7 +16,7 @@ export interface ModelDescription {
   /** Name for files and messages: `nano`, or the folder's name. */
   id: string
   folder: string
-  /** sha256, hex, of config.json and of the weights' index (or the only file's header). */
+  /** sha256, hex, of config.json, of the weights' index (or the only file's header), and of a little of each weight. */
   hash: string
   family: Family
   config: Config
@@ -37,8 +37,18 @@ export function describeModel(pathOrName: string): ModelDescription {
   const spec = family.spec(config)
   const checkpoint = readCheckpoint(folder)
   const weights = family.weights(config, spec).map((weight) => findWeight(weight, checkpoint, folder))
-  const hash = createHash('sha256').update(bytes).update(checkpoint.layout).digest('hex')
-  return { id, folder, hash, family, config, spec, weights, eosIds: readEosIds(folder, config) }
+  const hash = createHash('sha256').update(bytes).update(checkpoint.layout)
+  for (const sample of sampleWeights(weights)) hash.update(sample)
+  return {
+    id,
+    folder,
+    hash: hash.digest('hex'),
+    family,
+    config,
+    spec,
+    weights,
+    eosIds: readEosIds(folder, config),
+  }
 }
 
 /** The folder of a model; the package's own for the name of an embedded one. */
@@ -74,6 +84,25 @@ function findWeight({ role, name, shape }: WeightName, { tensors }: Checkpoint, 
 
 function isStoredType(dtype: string): dtype is StoredType {
   return storedTypes.includes(dtype)
+}
+
+/**
+ * 64 bytes from the middle of every weight: a model trained anew has the same layout and other numbers, and reading
+ * all of them would take minutes.
+ */
+function sampleWeights(weights: WeightRef[]): Buffer[] {
+  const open = new Map<string, number>()
+  try {
+    return weights.map(({ file, offset, bytes }) => {
+      const handle = open.get(file) ?? openSync(file, 'r')
+      open.set(file, handle)
+      const sample = Buffer.alloc(Math.min(64, bytes))
+      readSync(handle, sample, 0, sample.length, offset + Math.floor((bytes - sample.length) / 2))
+      return sample
+    })
+  } finally {
+    for (const handle of open.values()) closeSync(handle)
+  }
 }
 
 /** Chat models often name their end-of-turn token in generation_config.json only. */

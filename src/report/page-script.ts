@@ -27,7 +27,7 @@ function keptOf(panel, ratio) {
   const n = panel.order.length
   if (data.rule === 'exact') return Math.round(n * ratio)
   if (ratio === 1) return n
-  const threshold = panel.scores[Math.max(Math.floor(n * ratio) - 1, 0)]
+  const threshold = panel.scores[Math.max(Math.ceil(n * ratio - 1e-9) - 1, 0)]
   return panel.scores.filter((score) => score > threshold).length
 }
 

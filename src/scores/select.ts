@@ -7,7 +7,7 @@ import type { HeadScores } from './head-scores.js'
 /**
  * `exact` (ours): exactly round(n * ratio) are kept; ties broken deterministically.
  * `published` (KVzip): keep score > t, t the value at index max(floor(n * ratio) - 1, 0) of the descending
- * sort; a ratio of 1 keeps all. It keeps nothing where more than that share the maximum.
+ * sort of all pairs; a ratio of 1 keeps all. It keeps nothing where more than that share the maximum.
  */
 export type SelectionRule = 'exact' | 'published'
 
@@ -38,7 +38,7 @@ export function rankHeads(scores: Pick<HeadScores, 'max' | 'mean'>): Int32Array 
 
 export function selectHeads(scores: Pick<HeadScores, 'max' | 'mean'>, options: SelectOptions): Selection {
   const ratio = checkRatio(options.ratio)
-  if (checkRule(options.rule) === 'published') return aboveThreshold(scores.max, ratio)
+  if (checkRule(options.rule) === 'published') return aboveThreshold(scores.max, ratio, publishedHeadRank)
   const order = rankHeads(scores)
   const kept = Math.round(order.length * ratio)
   const keep = new Uint8Array(order.length)
@@ -106,10 +106,23 @@ export function randomHeads(
   return keep
 }
 
-function aboveThreshold(values: Float32Array, ratio: number): Selection {
+/**
+ * KVzip applies its rule to pairs, each carrying its head's score: the pair at index floor(n * positions * ratio) - 1
+ * belongs to this head, for any number of positions that is not tiny.
+ */
+function publishedHeadRank(n: number, ratio: number): number {
+  // n * ratio may miss a whole number by a rounding error
+  return Math.max(Math.ceil(n * ratio - 1e-9) - 1, 0)
+}
+
+function publishedPairRank(n: number, ratio: number): number {
+  return Math.max(Math.floor(n * ratio) - 1, 0)
+}
+
+function aboveThreshold(values: Float32Array, ratio: number, rank = publishedPairRank): Selection {
   const n = values.length
   if (ratio === 1) return { keep: new Uint8Array(n).fill(1), kept: n, threshold: Number.NEGATIVE_INFINITY }
-  const threshold = descendingAt(values, Math.max(Math.floor(n * ratio) - 1, 0))
+  const threshold = descendingAt(values, rank(n, ratio))
   const keep = new Uint8Array(n)
   let kept = 0
   for (let i = 0; i < n; i++)

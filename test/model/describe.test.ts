@@ -62,6 +62,18 @@ describe('describing a model folder', () => {
     expect(hash).toMatch(/^[0-9a-f]{64}$/)
   })
 
+  it('tells models of one layout apart by their weights', () => {
+    const plain = describeModel(writeTinyModel(scratchFolder()))
+    const again = describeModel(writeTinyModel(scratchFolder()))
+    const other = describeModel(
+      writeTinyModel(scratchFolder(), tinyShape, (name, values) => {
+        if (name.includes('down_proj')) values.fill(0.5)
+      }),
+    )
+    expect(again.hash).toBe(plain.hash)
+    expect(other.hash).not.toBe(plain.hash)
+  })
+
   it('finds tensors in shards, and the embedding again as a tied head', () => {
     const { weights } = describeModel(join(fixtures, 'llama-sharded'))
     const byRole = new Map(weights.map((weight) => [weight.role, weight]))

@@ -23,12 +23,27 @@ describe('the published qwen2.5-7b scores', () => {
     expect(exact.keep.filter((flag) => flag === 1)).toHaveLength(28)
   })
 
-  test('keep by the published rule only what is above the score of rank floor(n * ratio) - 1', () => {
+  test('keep by the published rule what is above the head that holds pair floor(n * positions * ratio) - 1', () => {
     const { keep, kept, threshold } = selectHeads(qwen, { ratio: 0.6, rule: 'published' })
-    expect(threshold).toBe(qwen.max.toSorted().at(-67))
+    expect(threshold).toBe(qwen.max.toSorted().at(-68))
     expect(kept).toBe(qwen.max.filter((score) => score > threshold).length)
     expect(Array.from(keep)).toEqual(Array.from(qwen.max, (score) => Number(score > threshold)))
   })
+})
+
+describe('the published rule for heads', () => {
+  test.each([0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9])(
+    'keeps at %f what it keeps of pairs that carry their head',
+    (ratio) => {
+      const positions = 50
+      const max = Float32Array.from({ length: 30 }, (_, i) => ((i * 7) % 30) / 30)
+      const pairs = Float32Array.from({ length: 30 * positions }, (_, i) => max[Math.floor(i / positions)]!)
+      const shape = { layers: 6, kvHeads: 5, positions }
+      const byPair = selectPairs(pairs, shape, { ratio, rule: 'published' }).keep
+      const byHead = selectHeads({ max, mean: null }, { ratio, rule: 'published' }).keep
+      expect(Array.from(byHead)).toEqual(Array.from(max, (_, head) => byPair[head * positions]))
+    },
+  )
 })
 
 describe('exact selection of heads', () => {
