@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { InputError } from '../../src/errors.js'
 import { describeModel } from '../../src/model/describe.js'
+import { tinyShape, writeTinyModel } from '../engine/tiny.js'
 import { scratchFolder } from '../scratch.js'
 
 const fixtures = fileURLToPath(new URL('../fixtures/models', import.meta.url))
