@@ -1,0 +1,64 @@
+/** head_scores/nano and reports/nano are what this version computes. */
+
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  heatmap,
+  loadModel,
+  type Model,
+  mergeScores,
+  panelsOf,
+  readScores,
+  scoreHeads,
+  spearman,
+} from '../../src/index.js'
+
+const file = (name: string): string => `head_scores/nano/${name}.arrow`
+const sources = ['sample_qa_eng', 'sample_repoqa']
+/** Instruction sets sum in other orders. */
+const tolerance = 2e-5
+let model: Model
+
+beforeAll(async () => {
+  model = await loadModel('nano')
+})
+afterAll(() => model.close())
+
+describe('the committed files of nano', () => {
+  it.each(sources)('hold the scores of %s as computed here', async (data) => {
+    const committed = await readScores(file(`${data}-0`))
+    const { max, mean, p99, positions, provenance } = await scoreHeads(model, { data, index: 0 })
+    expect(committed.provenance.modelHash).toBe(provenance.modelHash)
+    expect(committed.provenance.sources).toEqual(provenance.sources)
+    expect(committed.positions).toBe(positions)
+    for (const [ours, theirs] of [
+      [max, committed.max],
+      [mean, committed.mean],
+      [p99, committed.p99],
+    ] as const)
+      expect(Math.max(...ours.map((score, i) => Math.abs(score - theirs![i]!)))).toBeLessThan(tolerance)
+    expect(Math.max(...max) - Math.min(...max)).toBeGreaterThan(0.5)
+  })
+
+  it('hold the merged maximum', async () => {
+    const parts = await Promise.all(sources.map((data) => readScores(file(`${data}-0`))))
+    const merged = await readScores(file('merged'))
+    expect(merged.max).toEqual(mergeScores(parts).max)
+    expect(merged.provenance.sources.map(({ data }) => data)).toEqual(sources)
+  })
+
+  it('hold the picture of these scores', async () => {
+    const names = [...sources.map((data) => `${data}-0`), 'merged']
+    const scores = await Promise.all(names.map((name) => readScores(file(name))))
+    expect(readFileSync('reports/nano/heatmap.svg', 'utf8')).toBe(heatmap(panelsOf(scores), { ratio: 0.6 }))
+  })
+})
+
+describe('the cheaper sweeps on nano', () => {
+  it.each(['chunk', 'block'] as const)('rank the heads nearly as the full one does: %s', async (sweep) => {
+    const committed = await readScores(file('sample_qa_eng-0'))
+    const { max } = await scoreHeads(model, { data: 'sample_qa_eng', index: 0, sweep })
+    expect(max).not.toEqual(committed.max)
+    expect(spearman(max, committed.max)).toBeGreaterThan(0.9)
+  })
+})
