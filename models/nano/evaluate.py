@@ -19,41 +19,16 @@ import torch
 
 import network
 from corpus import Corpus
+from measuring import columns, generate, head_scores, judge, lowest
 from prompts import END_OF_TURN, Prompts
 from tasks import Maker
 
-CHUNK = 2000
 COPIES = ("copy text", "copy code", "part text", "part code")
 PARTS = ("samples", "full", "evicted", "random")
 BARS = ("copy text", "copy code", "lookup", "needle", "profile", "function")
 QUICK_START = ("This is my basic profile. My name is Kim living in Seoul. My major is computer science.",
                {"What is my name?": "Kim", "Do I live in Seoul?": "Yes", "What is my major?": "computer science",
                 "Do I live in Paris?": "No", "Where do I live?": "Seoul", "Is my major computer science?": "Yes"})
-
-
-def judge(model, cache, turn, **evicted):
-    """(share of right tokens, all right) of one answer asked right after the prefill."""
-    target = turn.answer + [END_OF_TURN] * turn.ends
-    logits, _, _ = model.extend(turn.query + turn.answer, cache, **evicted)
-    first = len(turn.query) - 1
-    right = (logits[first:first + len(target)].argmax(-1) == torch.tensor(target, device=logits.device)).float()
-    return right.mean().item(), float(right.all())
-
-
-def generate(model, prompts, cache, query, most, **evicted):
-    """Greedy decoding after a prefill."""
-    made, ids = [], query
-    while len(made) < most:
-        logits, cache, _ = model.extend(ids, cache, **evicted)
-        ids = [int(logits[-1].argmax())]
-        if ids[0] <= END_OF_TURN:
-            break
-        made += ids
-    return prompts.decode(made)
-
-
-def columns(case_system, context):
-    return len(case_system), len(case_system) + len(context)
 
 
 def kinds(maker):
@@ -107,25 +82,6 @@ def conversation_score(model, maker, length, cases):
             right.append(judge(model, cache, turn)[1])
             _, cache, _ = model.extend(turn.query + turn.answer + [END_OF_TURN], cache)
     return {"exact": round(sum(right) / len(right), 4), "answers": len(right)}
-
-
-def head_scores(model, prompts, context):
-    """KVzip's head scores of one context of ids: [layers, kv heads]."""
-    cache, sink, found = model.prefill(prompts.system + context), len(prompts.system), []
-    span = columns(prompts.system, context)
-    for start in range(0, len(context), CHUNK):
-        end = min(start + CHUNK, len(context))
-        ids = prompts.repeat(context, start) + context[start:end]
-        found.append(model.extend(ids, cache, context=span, chunk=(sink + start, sink + end))[2])
-    return torch.cat(found, -1).amax(-1)
-
-
-def lowest(scores, ratio):
-    """True where a head is evicted: all but the round(n * ratio) highest."""
-    kept = scores.flatten().argsort(descending=True, stable=True)[:round(scores.numel() * ratio)]
-    hidden = torch.ones(scores.numel(), dtype=torch.bool, device=scores.device)
-    hidden[kept] = False
-    return hidden.view_as(scores)
 
 
 def read_samples(path):
@@ -210,7 +166,8 @@ def main():
         report("conversation@4000", conversation_score(model, maker, 4000, max(1, args.cases // 2)))
     for label, hidden in choices.items():
         if hidden is not None and ("random" if "random" in label else "evicted") in args.parts:
-            report(f"held out, {label}", held_out_scores(model, maker, [4000], max(1, args.cases // 2), hidden, only=BARS))
+            few = max(1, args.cases // 2)
+            report(f"held out, {label}", held_out_scores(model, maker, [4000], few, hidden, only=BARS))
 
 
 if __name__ == "__main__":

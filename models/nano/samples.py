@@ -22,7 +22,7 @@ import functions
 import lookups
 from corpus import Corpus
 from prompts import Prompts
-from tasks import weave
+from weaving import weave
 
 TEXT_SIZES = [3100, 3700, 4300, 4900, 5400, 5900]          # tokens, about
 CODE_SIZES = [3000, 3600, 4200, 4800, 5300, 5900]

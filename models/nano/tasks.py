@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 import facts
 import functions
 import lookups
-from prompts import END_OF_TEXT, END_OF_TURN, REPEAT_LEAD, VOCABULARY
+from prompts import REPEAT_LEAD, VOCABULARY
+from weaving import weave
 
 WEIGHTS = {"copy": 14, "part": 14, "lookup": 17, "needle": 14, "profile": 19, "function": 13, "mixed": 15}
 FINISH = {"copy": 10, "part": 14, "lookup": 11, "needle": 12, "profile": 13, "function": 28, "mixed": 12}
 TEXTS = ("kjv", "docs", "code")
 CHARS_PER_TOKEN = {"kjv": 4.6, "docs": 4.0, "code": 3.8}       # on the generous side; contexts are cut to fit
-COPY_WEIGHT, SHORT_WEIGHT, TEXT_WEIGHT, FRAME_WEIGHT, INDENT_WEIGHT = 0.5, 3.0, 0.15, 0.02, 5.0
+COPY_WEIGHT, SHORT_WEIGHT, TEXT_WEIGHT = 0.5, 3.0, 0.15        # of an answer token, and of a context token
 
 
 @dataclass
@@ -19,7 +20,7 @@ class Turn:
     answer: list                # ids, <|im_end|> not included
     weight: float = 1.0
     ends: bool = True           # False: the answer is a part that might go on
-    hard: int = -1              # the token that needs INDENT_WEIGHT: the first one behind a code fence
+    hard: int = -1              # the token that counts most: the first one behind a code fence
 
 
 @dataclass
@@ -188,46 +189,3 @@ class Maker:
         asked = [(end, rng.choice(functions.QUESTIONS).format(f=name), functions.answer(body))
                  for name, body, _, end in found]
         return self.ask(rng, text, limit, asked, room, TEXT_WEIGHT, most)
-
-
-def weave(rng, text, inserts, own_lines):
-    """-> the text with the groups put at sentence or line ends, and [(end of statement, question, answer), ...]"""
-    places = [i + 1 for i, c in enumerate(text[:-1]) if c == "\n" or (c in ".;:!?" and text[i + 1] == " ")]
-    if own_lines:
-        places = [p for p in places if text[p - 1] == "\n"]
-    chosen = sorted(rng.choices(places or [len(text)], k=len(inserts)))
-    out, asked, last = "", [], 0
-    for place, group in zip(chosen, inserts):
-        out += text[last:place]
-        last = place
-        lines = own_lines or any(len(q) and "." != s.strip()[-1] for s, q in group)     # key-value notations
-        for statement, questions in group:
-            if lines:
-                out += ("" if out.endswith("\n") or not out else "\n") + statement + "\n"
-            else:
-                out += ("" if out.endswith((" ", "\n")) or not out else " ") + statement
-            asked += [(len(out), q, a) for q, a in questions]
-        if last < len(text) and text[last] not in " \n" and not out.endswith("\n"):
-            out += " "
-    return out + text[last:], asked
-
-
-def pack(rng, maker, length):
-    """One row of exactly length + 1 ids with a loss weight for each: cases after one another."""
-    prompts, ids, weights = maker.prompts, [], []
-    while len(ids) < length - 200:
-        left = max(450, length - len(ids))
-        case = maker.case(rng, left if rng.random() < 0.7 else rng.randint(450, left))
-        ids += case.system + case.context
-        weights += [FRAME_WEIGHT] * len(case.system) + [case.text_weight] * len(case.context)
-        switch = rng.choice(prompts.next_turns)
-        for i, turn in enumerate(case.turns):
-            query = (switch if i else []) + turn.query
-            ids += query + turn.answer + [END_OF_TURN]
-            weights += [FRAME_WEIGHT] * len(query)
-            weights += [INDENT_WEIGHT if i == turn.hard else turn.weight for i in range(len(turn.answer))]
-            weights.append(turn.weight if turn.ends else 0.0)
-        ids.append(END_OF_TEXT)
-        weights.append(0.0)
-    missing = max(0, length + 1 - len(ids))
-    return (ids + [END_OF_TEXT] * missing)[:length + 1], (weights + [0.0] * missing)[:length + 1]

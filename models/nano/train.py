@@ -26,8 +26,9 @@ from torch.utils.data import DataLoader, IterableDataset
 import evaluate
 import network
 from corpus import Corpus
+from packing import pack
 from prompts import Prompts, save_tokenizer, train_tokenizer
-from tasks import FINISH, WEIGHTS, Maker, pack
+from tasks import FINISH, WEIGHTS, Maker
 
 PHASES = [(1024, 64, 0.2), (2048, 32, 0.2), (4096, 16, 0.25), (8192, 8, 0.35)]     # length, rows, share of the time
 PEAK_RATE, WARM_UP, STEADY = 3e-3, 200, 0.5
@@ -116,7 +117,8 @@ def train(model, prompts, corpus, held_out, args):
         del batches
         network.save(model, args.out)
         if args.quick:
-            quick = evaluate.held_out_scores(network.load(args.out, device), held_out, [min(length, 8100) - 60], args.quick)
+            saved = network.load(args.out, device)
+            quick = evaluate.held_out_scores(saved, held_out, [min(length, 8100) - 60], args.quick)
             print(f"after length {length}: {steps} steps", json.dumps(quick), flush=True)
     return steps, time.time() - started
 
@@ -128,10 +130,10 @@ def main():
     parser.add_argument("--seconds", type=float, default=930, help="time budget of the training loop (default 930)")
     parser.add_argument("--resume", type=Path, help="go on from this folder's weights, at 8192 positions only")
     parser.add_argument("--rate", type=float, help="peak learning rate (default 3e-3, 1.5e-3 with --resume)")
-    parser.add_argument("--quick", type=int, default=6, help="held-out cases of each kind after each phase (default 6)")
+    parser.add_argument("--quick", type=int, default=6, help="held-out cases of a kind after each phase (default 6)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes making cases")
-    parser.add_argument("--shrink", type=int, default=1, help="divide the rows of a batch, for a trial on a small machine")
+    parser.add_argument("--shrink", type=int, default=1, help="divide the rows of a batch, for a trial run")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--tokenizer-only", action="store_true", help="stop after the tokenizer")
     args = parser.parse_args()

@@ -12,8 +12,8 @@ Bruno Clara Daniel Elif Francis Gita Harold Jasmine Leila Mohamed Natalia""".spl
 CITIES = """Seoul Paris London Tokyo Berlin Madrid Rome Oslo Cairo Delhi Lima Quito Hanoi Dublin Prague Vienna Warsaw
 Athens Lisbon Boston Chicago Denver Austin Seattle Toronto Sydney Nairobi Accra Lagos Dakar Tunis Dubai Doha Kyoto Osaka
 Busan Taipei Bangkok Manila Jakarta Barcelona Amsterdam Brussels Copenhagen Stockholm Helsinki Budapest Istanbul Moscow
-Beijing Shanghai Mumbai Karachi Melbourne Auckland Havana Bogota Santiago Montreal Vancouver Houston Dallas Miami Atlanta
-Phoenix Portland Zurich Geneva Munich Hamburg Milan Naples Venice Florence Porto Krakow""".split() + [
+Beijing Shanghai Mumbai Karachi Melbourne Auckland Havana Bogota Santiago Montreal Vancouver Houston Dallas Miami
+Atlanta Phoenix Portland Zurich Geneva Munich Hamburg Milan Naples Venice Florence Porto Krakow""".split() + [
     "San Francisco", "New York", "Los Angeles", "Mexico City", "Buenos Aires", "Hong Kong", "Cape Town", "San Diego",
     "New Delhi", "Kuala Lumpur", "Tel Aviv", "Las Vegas", "St. Petersburg", "Rio de Janeiro", "Addis Ababa"]
 
@@ -34,14 +34,15 @@ SPORTS = """tennis football basketball baseball swimming hockey golf rugby volle
 badminton fencing running cycling skiing surfing""".split() + ["table tennis", "rock climbing"]
 LANGUAGES = """English Korean French Spanish German Italian Arabic Hindi Japanese Chinese Russian Turkish Greek Dutch
 Polish Swedish Portuguese Swahili Hebrew Vietnamese""".split()
-INSTRUMENTS = "piano violin guitar flute drums cello trumpet harp clarinet saxophone accordion banjo viola organ".split()
+INSTRUMENTS = """piano violin guitar flute drums cello trumpet harp clarinet saxophone accordion banjo viola
+organ""".split()
 MONTHS = """January February March April May June July August September October November December""".split()
 
-ADJECTIVES = """quiet old bright hidden broken golden empty gentle wild frozen distant little silent heavy ancient clever
-narrow hollow tense rapid fancy humble eager lonely muddy plain royal sharp steady tiny vast warm young sunny""".split()
-NOUNS = """garden bridge tower river market library museum harbor station castle forest valley window lamp basket engine
-letter mirror wagon kettle grocery island temple meadow cellar barrel compass lantern saddle hammer ladder village orchard
-blanket candle feather anchor bottle drawer cupboard""".split()
+ADJECTIVES = """quiet old bright hidden broken golden empty gentle wild frozen distant little silent heavy ancient
+clever narrow hollow tense rapid fancy humble eager lonely muddy plain royal sharp steady tiny vast warm young sunny""".split()
+NOUNS = """garden bridge tower river market library museum harbor station castle forest valley window lamp basket
+engine letter mirror wagon kettle grocery island temple meadow cellar barrel compass lantern saddle hammer ladder village
+orchard blanket candle feather anchor bottle drawer cupboard""".split()
 VERBS = """eat visit watch see buy find paint ride climb feed draw study photograph borrow follow count admire repair
 explore taste""".split()
 TIMES = """on a sunny day|in the morning|at night|in the early spring|after dark|before lunch|on a rainy Sunday|
