@@ -39,10 +39,11 @@ organ""".split()
 MONTHS = """January February March April May June July August September October November December""".split()
 
 ADJECTIVES = """quiet old bright hidden broken golden empty gentle wild frozen distant little silent heavy ancient
-clever narrow hollow tense rapid fancy humble eager lonely muddy plain royal sharp steady tiny vast warm young sunny""".split()
+clever narrow hollow tense rapid fancy humble eager lonely muddy plain royal sharp steady tiny vast warm young
+sunny""".split()
 NOUNS = """garden bridge tower river market library museum harbor station castle forest valley window lamp basket
-engine letter mirror wagon kettle grocery island temple meadow cellar barrel compass lantern saddle hammer ladder village
-orchard blanket candle feather anchor bottle drawer cupboard""".split()
+engine letter mirror wagon kettle grocery island temple meadow cellar barrel compass lantern saddle hammer ladder
+village orchard blanket candle feather anchor bottle drawer cupboard""".split()
 VERBS = """eat visit watch see buy find paint ride climb feed draw study photograph borrow follow count admire repair
 explore taste""".split()
 TIMES = """on a sunny day|in the morning|at night|in the early spring|after dark|before lunch|on a rainy Sunday|
