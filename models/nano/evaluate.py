@@ -15,9 +15,8 @@ import json
 import random
 from pathlib import Path
 
-import torch
-
 import network
+import torch
 from corpus import Corpus
 from measuring import columns, generate, head_scores, judge, lowest
 from prompts import END_OF_TURN, Prompts

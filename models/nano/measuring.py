@@ -1,6 +1,5 @@
 """Asking the model: judged answers, greedy decoding, head scores and which heads they evict."""
 import torch
-
 from prompts import END_OF_TURN
 
 CHUNK = 2000                # context tokens of one reconstruction input

@@ -14,12 +14,11 @@ import argparse
 import random
 from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
-
 import facts
 import functions
 import lookups
+import pyarrow
+import pyarrow.parquet
 from corpus import Corpus
 from prompts import Prompts
 from weaving import weave

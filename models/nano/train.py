@@ -19,16 +19,15 @@ import random
 import time
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-from torch.utils.data import DataLoader, IterableDataset
-
 import evaluate
 import network
+import torch
+import torch.nn.functional as F
 from corpus import Corpus
 from packing import pack
 from prompts import Prompts, save_tokenizer, train_tokenizer
 from tasks import FINISH, WEIGHTS, Maker
+from torch.utils.data import DataLoader, IterableDataset
 
 PHASES = [(1024, 64, 0.2), (2048, 32, 0.2), (4096, 16, 0.25), (8192, 8, 0.35)]     # length, rows, share of the time
 PEAK_RATE, WARM_UP, STEADY = 3e-3, 200, 0.5
