@@ -1,8 +1,10 @@
 #include "backend.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "../error.h"
@@ -67,16 +69,35 @@ void CpuBackend::rms_norm(Rows x, const Weight& weight, float eps, Rows out) {
   parallel(x.rows, [&](int64_t i, int) { k_.rms_norm(floats(x, i), w.data(), x.width, eps, floats(out, i)); });
 }
 
-void CpuBackend::rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) {
-  const int64_t half = spec.head_dim / 2;
-  parallel(x.rows, [&](int64_t i, int) {
-    std::vector<float> cosine(half), sine(half);
+// Every layer turns by the same angles: they are computed once a position.
+const float* CpuBackend::turns(const ModelSpec& spec, int64_t positions) {
+  if (turns_of_ != &spec) turned_ = 0;
+  turns_of_ = &spec;
+  if (positions <= turned_) return turns_.data();
+  const int64_t half = spec.head_dim / 2, wanted = std::min(std::max(positions, 2 * turned_), std::max(positions, spec.max_positions));
+  Floats table(meter_, static_cast<size_t>(wanted * spec.head_dim), false);
+  std::copy_n(turns_.data(), turned_ * spec.head_dim, table.data());
+  parallel(wanted - turned_, [&](int64_t i, int) {
+    const int64_t position = turned_ + i;
+    float* row = table.data() + position * spec.head_dim;
     for (int64_t d = 0; d < half; ++d) {
       // The angle is rounded to fp32 before cos and sin, as transformers does; its error is part of the model.
-      const float angle = static_cast<float>(position + i) * spec.inv_freq[d];
-      cosine[d] = static_cast<float>(std::cos(static_cast<double>(angle))) * spec.rope_scale;
-      sine[d] = static_cast<float>(std::sin(static_cast<double>(angle))) * spec.rope_scale;
+      const double angle = static_cast<float>(position) * spec.inv_freq[d];
+      row[d] = static_cast<float>(std::cos(angle)) * spec.rope_scale;
+      row[half + d] = static_cast<float>(std::sin(angle)) * spec.rope_scale;
     }
+  });
+  turns_ = std::move(table);
+  turned_ = wanted;
+  return turns_.data();
+}
+
+void CpuBackend::rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) {
+  const int64_t half = spec.head_dim / 2;
+  const float* table = turns(spec, position + x.rows);
+  parallel(x.rows, [&](int64_t i, int) {
+    const float* cosine = table + (position + i) * spec.head_dim;
+    const float* sine = cosine + half;
     for (int64_t h = 0; h < heads; ++h) {
       float* a = floats(x, i) + h * spec.head_dim;
       float* b = a + half;
@@ -110,9 +131,13 @@ void CpuBackend::download(Rows x, float* out) {
 }
 
 bool CpuBackend::finite(Rows x) {
-  for (int64_t i = 0; i < x.rows; ++i)
-    if (!k_.finite(floats(x, i), x.width)) return false;
-  return true;
+  constexpr int64_t kRowsPerTask = 64;
+  std::atomic<bool> good{true};
+  parallel((x.rows + kRowsPerTask - 1) / kRowsPerTask, [&](int64_t task, int) {
+    for (int64_t i = task * kRowsPerTask; i < std::min(x.rows, (task + 1) * kRowsPerTask); ++i)
+      if (!k_.finite(floats(x, i), x.width)) good = false;
+  });
+  return good;
 }
 
 }  // namespace headzip::cpu

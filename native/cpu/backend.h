@@ -38,9 +38,14 @@ class CpuBackend final : public Backend {
   // Grows, never shrinks, while the backend lives.
   float* scratch(Floats& buffer, int64_t floats);
 
+  const float* turns(const ModelSpec& spec, int64_t positions);
+
   const Kernels& k_;
   int threads_;
   std::shared_ptr<Meter> meter_ = std::make_shared<Meter>();
+  Floats turns_;  // (positions, head_dim): cosines, then sines, of what rope() has needed so far
+  int64_t turned_ = 0;
+  const ModelSpec* turns_of_ = nullptr;
   Floats packed_rows_, packed_panels_, attention_scratch_;
 };
 

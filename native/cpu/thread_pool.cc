@@ -13,6 +13,7 @@ struct ThreadPool::State {
   std::mutex mutex;
   std::condition_variable wake, finished;
   uint64_t generation = 0;
+  std::atomic<uint64_t> ticket{0};  // generation, to be read without the lock
   int working = 0;   // workers that still may touch the current job
   int admitted = 0;  // workers allowed to join it
   const std::function<void(int64_t, int)>* fn = nullptr;
@@ -24,8 +25,21 @@ struct ThreadPool::State {
     for (int64_t t; (t = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) (*fn)(t, thread);
   }
 
+  // The next operation of a job follows within microseconds: looking out for it costs less than being woken.
+  void look_out(uint64_t seen) const {
+    for (int i = 0; i < 4000 && ticket.load(std::memory_order_acquire) == seen; ++i) relax();
+  }
+  static void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
+
   void worker(int thread) {
     for (uint64_t seen = 0;;) {
+      look_out(seen);
       std::unique_lock lock(mutex);
       wake.wait(lock, [&] { return generation != seen; });
       seen = generation;
@@ -62,7 +76,7 @@ void ThreadPool::run(int64_t tasks, int threads, const std::function<void(int64_
   if (helpers == 0) return s.drain(0);
   {
     std::lock_guard lock(s.mutex);
-    ++s.generation;
+    s.ticket.store(++s.generation, std::memory_order_release);
     s.working = s.admitted = helpers;
   }
   s.wake.notify_all();

@@ -36,15 +36,32 @@ HZ_INLINE vf splat(float x) { return vf{} + x; }
 HZ_INLINE vf max(vf a, vf b) { return a > b ? a : b; }
 HZ_INLINE vf min(vf a, vf b) { return a < b ? a : b; }
 HZ_INLINE float at(const vf& v, int i) { return v[i]; }
-HZ_INLINE float sum(vf v) {
-  float s = 0;
-  for (int i = 0; i < W; ++i) s += v[i];
-  return s;
+// Adds or compares the halves of a vector until one value is left: log2(W) dependent steps instead of W.
+template <int kStep>
+HZ_INLINE vf rotated(vf v) {
+  vi order;
+#pragma GCC unroll 16
+  for (int i = 0; i < W; ++i) order[i] = (i + kStep) % W;
+#ifdef __clang__
+  vf out;
+#pragma GCC unroll 16
+  for (int i = 0; i < W; ++i) out[i] = v[(i + kStep) % W];
+  return out;
+#else
+  return __builtin_shuffle(v, order);
+#endif
 }
+template <int kStep = W / 2>
+HZ_INLINE float sum(vf v) {
+  v += rotated<kStep>(v);
+  if constexpr (kStep > 1) return sum<kStep / 2>(v);
+  else return v[0];
+}
+template <int kStep = W / 2>
 HZ_INLINE float peak(vf v) {
-  float m = v[0];
-  for (int i = 1; i < W; ++i) m = v[i] > m ? v[i] : m;
-  return m;
+  v = max(v, rotated<kStep>(v));
+  if constexpr (kStep > 1) return peak<kStep / 2>(v);
+  else return v[0];
 }
 
 HZ_INLINE vf as_float(vu bits) { return (vf)bits; }
