@@ -75,28 +75,57 @@ void pack_queries(const AttentionTask& t, float* out) {
   }
 }
 
-// Adds a row of logits (times `scale`, base 2) to running statistics; returns the factor old sums must be scaled by.
-// With kKeep the row is replaced by its exponentials.
-template <bool kKeep>
-HZ_INLINE float accumulate(float* row, int64_t width, float scale, RowStats& stats) {
+HZ_INLINE float highest(const float* row, int64_t width) {
   vf top = load(row);
   for (int64_t j = W; j < width; j += W) top = max(top, load(row + j));
-  const float reached = peak(top) * scale;
-  const float now = reached > stats.peak ? reached : stats.peak;
-  if (now == kNone) {  // nothing visible yet
-    if (kKeep) memset(row, 0, width * sizeof(float));
-    return 1.0f;
-  }
-  const vf by = splat(scale), shift = splat(now);
+  return peak(top);
+}
+
+// Moves running statistics to a peak that is at least `reached`; returns the factor that old sums were scaled by.
+HZ_INLINE float raise(RowStats& stats, float reached) {
+  if (!(reached > stats.peak)) return 1.0f;
+  const float factor = at(exp2(splat(stats.peak - reached)), 0);
+  stats.peak = reached;
+  stats.total *= factor;
+  return factor;
+}
+
+// Sum of 2^(logit * scale - shift) over a row. With kKeep the row is replaced by those powers.
+template <bool kKeep>
+HZ_INLINE float powers(float* row, int64_t width, float scale, float shift) {
+  const vf by = splat(scale), less = splat(shift);
   vf total = vf{};
   for (int64_t j = 0; j < width; j += W) {
-    const vf p = exp2(load(row + j) * by - shift);
+    const vf p = exp2(load(row + j) * by - less);
     if (kKeep) store(row + j, p);
     total += p;
   }
-  const float factor = now == stats.peak ? 1.0f : at(exp2(splat(stats.peak - now)), 0);
-  stats.total = stats.total * factor + sum(total);
-  stats.peak = now;
+  return sum(total);
+}
+
+// A row of logits joins the output's softmax (and becomes its powers) and, where `in_score`, the score's. Returns the
+// factor that the row's output must be scaled by.
+float absorb(const AttentionTask& t, float* row, int64_t width, bool in_score, RowStats& attended, RowStats& scored) {
+  const float top = highest(row, width);
+  const float score_top = top * t.score_scale * kLog2e, out_top = top * t.scale * kLog2e;
+  if (in_score) raise(scored, score_top);
+  if (t.out == nullptr) {
+    if (scored.peak != kNone) scored.total += powers<false>(row, width, t.score_scale * kLog2e, scored.peak);
+    return 1.0f;
+  }
+  // One set of powers serves both sums, unless the scales differ or the output's peak lies so far above these logits
+  // that what they are to the score would vanish.
+  const bool shared = t.scale == t.score_scale && attended.peak - out_top < 40.0f;
+  if (in_score && !shared && scored.peak != kNone)
+    scored.total += powers<false>(row, width, t.score_scale * kLog2e, scored.peak);
+  const float factor = raise(attended, out_top);
+  if (attended.peak == kNone) {  // nothing visible yet
+    memset(row, 0, width * sizeof(float));
+    return 1.0f;
+  }
+  const float total = powers<true>(row, width, t.scale * kLog2e, attended.peak);
+  attended.total += total;
+  if (in_score && shared && scored.peak != kNone) scored.total += total * at(exp2(splat(attended.peak - scored.peak)), 0);
   return factor;
 }
 
@@ -124,9 +153,8 @@ void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span
   for (int64_t r = 0; r < tile.rows; ++r) {
     float* row = tile.logits + r * kLds;
     if (span.scored) memcpy(tile.saved + r * tile.saved_stride + saved_at, row, width * sizeof(float));
-    if (t.scores != nullptr && span.in_score) accumulate<false>(row, width, t.score_scale * kLog2e, tile.scored[r]);
+    const float factor = absorb(t, row, width, t.scores != nullptr && span.in_score, tile.attended[r], tile.scored[r]);
     if (t.out == nullptr) continue;
-    const float factor = accumulate<true>(row, width, t.scale * kLog2e, tile.attended[r]);
     if (factor == 1.0f) continue;
     float* o = tile.o + r * t.value_stride;
     for (int64_t d = 0; d < t.value_stride; d += W) store(o + d, load(o + d) * splat(factor));
