@@ -88,8 +88,6 @@ Napi::Value Engine::generate(const Napi::CallbackInfo& info) {
   auto result = std::make_shared<Generation>();
   shared->busy = true;
   const auto work = [=] {
-    // Released on every path, before the promise settles.
-    const std::unique_ptr<SharedCache, void (*)(SharedCache*)> use(shared.get(), [](SharedCache* c) { c->busy = false; });
     const Turn turn(*runtime, *state);
     *result = headzip::generate(*runtime->backend, *runtime->model, *shared->cache, *job, *state, *feed);
   };
@@ -101,7 +99,7 @@ Napi::Value Engine::generate(const Napi::CallbackInfo& info) {
     o.Set("decodeSeconds", result->decode_seconds);
     return o;
   };
-  Napi::Object handle = start(info.Env(), state, work, finish);
+  Napi::Object handle = start(info.Env(), state, work, finish, [shared] { shared->busy = false; });
   handle.Set("takeTokens", Napi::Function::New(info.Env(), [feed](const Napi::CallbackInfo& i) -> Napi::Value {
     return to_js(i.Env(), feed->take());
   }));

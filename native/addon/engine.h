@@ -2,7 +2,6 @@
 #pragma once
 #include <napi.h>
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -34,7 +33,7 @@ class Turn {
 struct SharedCache {
   std::shared_ptr<Runtime> runtime;  // whose memory it is
   std::unique_ptr<KvCache> cache;
-  std::atomic<bool> busy{false};     // a job works on it
+  bool busy = false;                 // a job works on it; read and written on JavaScript's thread only
 };
 
 class Cache final : public Napi::ObjectWrap<Cache> {

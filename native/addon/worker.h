@@ -14,9 +14,10 @@ namespace headzip::addon {
 
 class Worker final : public Napi::AsyncWorker {
  public:
-  // `work` runs on another thread and touches no JavaScript value; `finish` makes the result.
-  Worker(Napi::Env env, std::function<void()> work, std::function<Napi::Value(Napi::Env)> finish)
-      : AsyncWorker(env, "headzip"), work_(std::move(work)), finish_(std::move(finish)), result_(env) {}
+  // `work` runs on another thread and touches no JavaScript value; `finish` makes the result. `release` runs before the
+  // promise settles, on JavaScript's own thread: what a job holds stays held until its caller can know that it ended.
+  Worker(Napi::Env env, std::function<void()> work, std::function<Napi::Value(Napi::Env)> finish, std::function<void()> release)
+      : AsyncWorker(env, "headzip"), work_(std::move(work)), finish_(std::move(finish)), release_(std::move(release)), result_(env) {}
   Napi::Promise promise() const { return result_.Promise(); }
 
  protected:
@@ -45,6 +46,7 @@ class Worker final : public Napi::AsyncWorker {
   template <typename F>
   void settle(F&& tell) {
     const Napi::HandleScope scope(Env());
+    release_();
     try {
       tell();
     } catch (const Napi::Error&) {
@@ -62,14 +64,15 @@ class Worker final : public Napi::AsyncWorker {
 
   std::function<void()> work_;
   std::function<Napi::Value(Napi::Env)> finish_;
+  std::function<void()> release_;
   Napi::Promise::Deferred result_;
   const char* code_ = "HEADZIP_ENGINE";
 };
 
 // { promise, progress(): [done, total], abort() }
 inline Napi::Object start(Napi::Env env, std::shared_ptr<Job> state, std::function<void()> work,
-                          std::function<Napi::Value(Napi::Env)> finish) {
-  auto* worker = new Worker(env, std::move(work), std::move(finish));
+                          std::function<Napi::Value(Napi::Env)> finish, std::function<void()> release = [] {}) {
+  auto* worker = new Worker(env, std::move(work), std::move(finish), std::move(release));
   Napi::Object handle = Napi::Object::New(env);
   handle.Set("promise", worker->promise());
   handle.Set("progress", Napi::Function::New(env, [state](const Napi::CallbackInfo& info) -> Napi::Value {
