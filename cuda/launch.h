@@ -13,6 +13,19 @@ cudaError_t portable_attention(const AttentionJob* jobs, const Tile* tiles, int 
 cudaError_t reconstruction_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
                                  cudaStream_t stream);
 
+// The same on compute capability 9.0, head_dim 64, 128 or 256, no softcap; jobs and segments carry their tensor maps.
+// A tile is `rows` query rows of one head for every block of a cluster (1 or 2 blocks): tiles[i].row counts queries in
+// steps of rows * cluster. Sort tiles by falling cost.
+struct HopperTiles {
+  int rows, keys;  // boxes of the tensor maps: (rows, 64) for q, (keys / cluster, 64) for k and v
+};
+HopperTiles hopper_attention_tiles(int head_dim);  // rows == 0: no kernel for this head_dim
+cudaError_t hopper_attention(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
+                             int processors, cudaStream_t stream);
+HopperTiles hopper_score_tiles(int head_dim);
+cudaError_t hopper_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int processors,
+                         cudaStream_t stream);
+
 // out (rows, width) = table[ids]
 cudaError_t embed(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, bf16* out, cudaStream_t stream);
 // out = x / sqrt(mean(x^2) + eps) * weight, rows of `width`

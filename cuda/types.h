@@ -10,6 +10,17 @@ namespace headzip::cuda {
 
 using bf16 = __nv_bfloat16;
 
+// A CUtensorMap: how the copy engine walks one array. Opaque here, so that this header needs no driver API.
+struct alignas(64) TensorMap {
+  uint64_t words[16];
+};
+
+// How the Hopper kernels read one KV head; made for its buffer and capacity.
+struct HeadMaps {
+  TensorMap k, v;     // boxes as the forward kernel takes them
+  TensorMap score_k;  // and as the score kernel does
+};
+
 // One KV head of a layer in device memory; heads of an evicted cache have buffers and lengths of their own.
 struct HeadKv {
   bf16* k;  // (length, head_dim), rotated
@@ -19,6 +30,7 @@ struct HeadKv {
 // Keys [begin, end) of every head; key j stands at position + (j - begin). Same meaning as headzip::KeySpan.
 struct Segment {
   const HeadKv* heads;  // (kv_heads) on the device
+  const HeadMaps* maps; // (kv_heads) on the device, or nullptr where the Hopper kernels cannot read them
   const int32_t* ends;  // (kv_heads) on the device, where heads end at different entries; nullptr: `end` for all
   int32_t begin, end;
   int32_t position;     // with `ends`: of the last key
@@ -33,11 +45,14 @@ struct AttentionJob {
   int64_t q_stride, out_stride, score_stride;
   int32_t queries, position, segments;
   Segment segment[kMostSegments];
+  TensorMap q_map;  // (heads, queries, head_dim); for the Hopper kernels
 };
 
 struct AttentionShape {
   int32_t heads, kv_heads, head_dim;
   float scale, score_scale;  // factors on logits
+  int32_t window;            // a query sees this many keys, itself included; 0: all before it
+  float softcap;             // logits become softcap * tanh(logit / softcap); 0: they stay
 };
 
 // `jobs` and `tiles` are device arrays; tiles[i] = {job, first row of the tile}, rows being (query, head of group) pairs.

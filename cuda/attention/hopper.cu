@@ -1,0 +1,324 @@
+// Forward attention on Hopper (sm_90a). One producer warpgroup feeds tiles of K and V through the copy engine; two
+// consumer warpgroups own 64 query rows of one head each. In a consumer the softmax of tile j runs while
+// O += P(j-1) V(j-1) drains; between consumers named barriers make one compute its softmax while the other has the tensor
+// cores. The grid is persistent: while consumers finish an item the producer fetches the next one. In a cluster of two,
+// neighbouring query tiles share every tile of keys.
+#include "../launch.h"
+#include "hopper.cuh"
+
+namespace headzip::cuda {
+namespace {
+
+// Registers: 128 * producer + 256 * consumer must not exceed what the block starts with, 384 * 168; a warpgroup that asks
+// for more waits for ever.
+template <int D>
+struct Plan;
+template <>
+struct Plan<64> {
+  static constexpr int kConsumers = 2, kKeys = 192, kProducerRegisters = 40, kConsumerRegisters = 232;
+};
+template <>
+struct Plan<128> {
+  static constexpr int kConsumers = 2, kKeys = 176, kProducerRegisters = 40, kConsumerRegisters = 232;
+};
+template <>
+struct Plan<256> {
+  static constexpr int kConsumers = 2, kKeys = 80, kProducerRegisters = 40, kConsumerRegisters = 232;
+};
+
+constexpr int kStages = 2;
+
+template <int D>
+struct Shape : Plan<D> {
+  static constexpr int kRows = Plan<D>::kConsumers * 64, kThreads = (Plan<D>::kConsumers + 1) * 128;
+  static constexpr int kQueryBytes = kRows * D * 2, kKeyBytes = Plan<D>::kKeys * D * 2;
+  static constexpr int kBytes = kQueryBytes + 2 * kStages * kKeyBytes + 1024;
+};
+
+// Barriers and notes, one set a block.
+struct Signals {
+  uint64_t q_full, q_empty, k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
+  KeyTile tile[kStages];
+};
+
+struct Item {
+  int job, head, row;  // the block's first query row
+  int first, end;      // query rows [first, end) that share the tiles of keys
+};
+
+template <int D, int kCluster>
+__device__ __forceinline__ bool item_at(int round, const AttentionJob* jobs, const Tile* tiles, int tile_count, int heads, Item& item) {
+  const int at = item_of_round(round, blockIdx.x / kCluster, gridDim.x / kCluster);
+  if (at >= tile_count * heads) return false;
+  const Tile tile = tiles[at / heads];
+  const int rank = kCluster == 1 ? 0 : cluster_rank();
+  item = {tile.job, at % heads, tile.row + rank * Shape<D>::kRows, tile.row, min(tile.row + kCluster * Shape<D>::kRows, jobs[tile.job].queries)};
+  return true;
+}
+
+template <int D, int kCluster>
+__device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+                                        Signals& signals, uint32_t q, uint32_t k, uint32_t v) {
+  using S = Shape<D>;
+  using Tiles = KeyTiles<S::kKeys>;
+  const int rank = kCluster == 1 ? 0 : cluster_rank();
+  int count = 0;
+  Item item;
+  for (int round = 0; item_at<D, kCluster>(round, jobs, tiles, tile_count, shape.heads, item); ++round) {
+    const AttentionJob& job = jobs[item.job];
+    const uint32_t q_full = shared_address(&signals.q_full);
+    acquire_map(&job.q_map);
+    barrier_wait(shared_address(&signals.q_empty), (round & 1) ^ 1);
+    barrier_expect(q_full, S::kQueryBytes);
+#pragma unroll
+    for (int box = 0; box < D / kBoxColumns; ++box)
+      load_box(q + box * S::kRows * 128, &job.q_map, box * kBoxColumns, item.row, item.head, q_full);
+    Tiles walk(job, item.head / (shape.heads / shape.kv_heads), job.position + item.first, job.position + item.end - 1, shape.window,
+               Tiles::Which::kAll);
+    const HeadMaps* known = nullptr;
+    do {
+      const int stage = count % kStages, parity = (count / kStages & 1) ^ 1;
+      const HeadMaps* maps = walk.maps();
+      if (maps != known) {
+        acquire_map(&maps->k);
+        acquire_map(&maps->v);
+        known = maps;
+      }
+      const uint32_t k_full = shared_address(&signals.k_full[stage]), v_full = shared_address(&signals.v_full[stage]);
+      barrier_wait(shared_address(&signals.k_empty[stage]), parity);
+      signals.tile[stage] = walk.tile();
+      barrier_expect(k_full, S::kKeyBytes);
+      load_keys<D, S::kKeys, kCluster>(k + stage * S::kKeyBytes, &maps->k, walk.first(), rank, k_full);
+      barrier_wait(shared_address(&signals.v_empty[stage]), parity);
+      barrier_expect(v_full, S::kKeyBytes);
+      load_keys<D, S::kKeys, kCluster>(v + stage * S::kKeyBytes, &maps->v, walk.first(), rank, v_full);
+      ++count;
+      if (!walk.done()) walk.next();
+    } while (!walk.done());
+  }
+}
+
+// A stage is free again for every block of the cluster that copies into it.
+template <int kCluster>
+__device__ __forceinline__ void release(uint64_t& barrier) {
+  const int thread = threadIdx.x % 128;
+  if constexpr (kCluster == 1) {
+    if (thread == 0) barrier_arrive(shared_address(&barrier));
+  } else {
+    if (thread < kCluster) barrier_arrive(shared_address(&barrier), thread);
+  }
+}
+
+// Running softmax of the thread's two rows. `s` becomes powers of two; `factor` is what older sums shrink by.
+template <int kKeys>
+__device__ __forceinline__ void softmax(float (&s)[kKeys / 2], float (&peak)[2], float (&total)[2], float (&factor)[2], float scale) {
+  float top[2][2] = {{peak[0], kNone}, {peak[1], kNone}};  // two chains a row: shorter dependencies
+#pragma unroll
+  for (int i = 0; i < kKeys / 2; i += 2) {
+    const int r = i / 2 % 2;
+    top[r][0] = fmaxf(top[r][0], s[i]);
+    top[r][1] = fmaxf(top[r][1], s[i + 1]);
+  }
+  float shift[2], sum[2] = {0, 0};
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const float reached = row_max(fmaxf(top[r][0], top[r][1]));
+    shift[r] = reached == kNone ? 0.0f : reached * scale;
+    factor[r] = exp2_fast(peak[r] * scale - shift[r]);
+    peak[r] = reached;
+    total[r] *= factor[r];
+  }
+#pragma unroll
+  for (int i = 0; i < kKeys / 2; i += 2) {
+    const int r = i / 2 % 2;
+    s[i] = exp2_fast(s[i] * scale - shift[r]);
+    s[i + 1] = exp2_fast(s[i + 1] * scale - shift[r]);
+    total[r] += s[i];
+    sum[r] += s[i + 1];
+  }
+  total[0] += sum[0];
+  total[1] += sum[1];
+}
+
+template <int D, int kCluster>
+__device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+                                        Signals& signals, uint32_t q, uint32_t k, uint32_t v) {
+  using S = Shape<D>;
+  constexpr int kKeys = S::kKeys;
+  const int consumer = threadIdx.x / 128 - 1, lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
+  const int mine = 1 + consumer, following = 1 + (consumer + 1) % S::kConsumers;
+  const uint32_t my_q = q + consumer * 64 * 128;
+  const float scale = shape.scale * kLog2e;
+  float s[kKeys / 2], o[D / 2];
+  uint32_t p[kKeys / 4];
+  int count = 0;
+  KeyTile tile;
+
+  const auto issue_qk = [&](int n) {
+    const int stage = n % kStages;
+    barrier_wait(shared_address(&signals.k_full[stage]), n / kStages & 1);
+    tile = signals.tile[stage];
+    issue_logits<D, S::kRows, kKeys>(s, my_q, k + stage * S::kKeyBytes);
+  };
+  const auto issue_pv = [&](int n) {
+    const int stage = n % kStages;
+    barrier_wait(shared_address(&signals.v_full[stage]), n / kStages & 1);
+    pin(o);
+    wgmma_fence();
+#pragma unroll
+    for (int i = 0; i < kKeys / 16; ++i)
+      wgmma_registers(o, p + 4 * i, column_major(v + stage * S::kKeyBytes + i * 2048, kKeys * 128));
+    wgmma_commit();
+  };
+  const auto pack_p = [&] {
+#pragma unroll
+    for (int i = 0; i < kKeys / 4; ++i) p[i] = pack(s[2 * i], s[2 * i + 1]);
+  };
+
+  if (consumer == S::kConsumers - 1) turn_pass(1);  // the first turn is consumer 0's
+  Item item;
+  for (int round = 0; item_at<D, kCluster>(round, jobs, tiles, tile_count, shape.heads, item); ++round) {
+    const int position = jobs[item.job].position + item.row + consumer * 64;  // of the warpgroup's first row
+    const int row = warp * 16 + lane / 4;
+    float peak[2] = {kNone, kNone}, total[2] = {0, 0}, factor[2];
+#pragma unroll
+    for (int i = 0; i < D / 2; ++i) o[i] = 0;
+
+    barrier_wait(shared_address(&signals.q_full), round & 1);
+    turn_wait(mine);
+    issue_qk(count);
+    turn_pass(following);
+    wgmma_wait<0>();
+    pin(s);
+    release<kCluster>(signals.k_empty[count % kStages]);
+    if (must_hide<kKeys>(tile, position, shape.window)) hide<kKeys>(s, tile, sight(tile, position + row, shape.window));
+    softmax<kKeys>(s, peak, total, factor, scale);
+    pack_p();
+    while (!tile.last) {
+      ++count;
+      turn_wait(mine);
+      issue_qk(count);
+      issue_pv(count - 1);
+      turn_pass(following);
+      wgmma_wait<1>();
+      pin(s);
+      release<kCluster>(signals.k_empty[count % kStages]);
+      if (must_hide<kKeys>(tile, position, shape.window)) hide<kKeys>(s, tile, sight(tile, position + row, shape.window));
+      softmax<kKeys>(s, peak, total, factor, scale);
+      wgmma_wait<0>();
+      pin(o);
+      release<kCluster>(signals.v_empty[(count - 1) % kStages]);
+#pragma unroll
+      for (int i = 0; i < D / 2; ++i) o[i] *= factor[i / 2 % 2];
+      pack_p();
+    }
+    if (threadIdx.x % 128 == 0) barrier_arrive(shared_address(&signals.q_empty));
+    issue_pv(count);
+    wgmma_wait<0>();
+    pin(o);
+    release<kCluster>(signals.v_empty[count % kStages]);
+    ++count;
+
+    const AttentionJob& job = jobs[item.job];
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const float sum = row_sum(total[r]), inverse = sum > 0 ? 1.0f / sum : 0.0f;
+      const int query = item.row + consumer * 64 + row + 8 * r;
+      if (query >= job.queries) continue;
+      bf16* out = job.out + query * job.out_stride + item.head * D + lane % 4 * 2;
+#pragma unroll
+      for (int i = 0; i < D / 8; ++i)
+        *reinterpret_cast<uint32_t*>(out + i * 8) = pack(o[4 * i + 2 * r] * inverse, o[4 * i + 2 * r + 1] * inverse);
+    }
+  }
+  if (consumer == 0) turn_wait(1);  // takes the turn that the last consumer left
+}
+
+template <int D, int kCluster>
+__global__ void __launch_bounds__(Shape<D>::kThreads, 1)
+    hopper_attention_kernel(const AttentionJob* jobs, const Tile* tiles, int tile_count, AttentionShape shape) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  using S = Shape<D>;
+  extern __shared__ unsigned char memory[];
+  __shared__ Signals signals;
+  const uint32_t q = (shared_address(memory) + 1023) & ~1023u;  // (kRows, D), in boxes of 64 columns
+  const uint32_t k = q + S::kQueryBytes;                        // (kStages, kKeys, D)
+  const uint32_t v = k + kStages * S::kKeyBytes;                // (kStages, kKeys, D)
+  if (threadIdx.x == 0) {
+    barrier_init(shared_address(&signals.q_full), 1);
+    barrier_init(shared_address(&signals.q_empty), S::kConsumers);
+    for (int stage = 0; stage < kStages; ++stage) {
+      barrier_init(shared_address(&signals.k_full[stage]), 1);
+      barrier_init(shared_address(&signals.v_full[stage]), 1);
+      barrier_init(shared_address(&signals.k_empty[stage]), S::kConsumers * kCluster);
+      barrier_init(shared_address(&signals.v_empty[stage]), S::kConsumers * kCluster);
+    }
+    barrier_init_fence();
+  }
+  if constexpr (kCluster == 1) __syncthreads();
+  else cluster_sync();
+  if (threadIdx.x < 128) {
+    give_registers<S::kProducerRegisters>();
+    if (threadIdx.x == 0) produce<D, kCluster>(jobs, tiles, tile_count, shape, signals, q, k, v);
+    __syncwarp();
+  } else {
+    take_registers<S::kConsumerRegisters>();
+    consume<D, kCluster>(jobs, tiles, tile_count, shape, signals, q, k, v);
+  }
+  if constexpr (kCluster > 1) cluster_sync();  // nobody leaves while another block may still send here
+#endif
+}
+
+template <int D, int kCluster>
+cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int processors, cudaStream_t stream) {
+  using S = Shape<D>;
+  const auto kernel = hopper_attention_kernel<D, kCluster>;
+  const cudaError_t set = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, S::kBytes);
+  if (set != cudaSuccess) return set;
+  const int items = tile_count * shape.heads, clusters = items < processors / kCluster ? items : processors / kCluster;
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim = {kCluster, 1, 1};
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(clusters * kCluster);
+  config.blockDim = dim3(S::kThreads);
+  config.dynamicSmemBytes = S::kBytes;
+  config.stream = stream;
+  config.attrs = &attribute;
+  config.numAttrs = kCluster > 1 ? 1 : 0;
+  const cudaError_t launched = cudaLaunchKernelEx(&config, kernel, jobs, tiles, tile_count, shape);
+  return launched != cudaSuccess ? launched : cudaGetLastError();
+}
+
+template <int D>
+cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster, int processors,
+                   cudaStream_t stream) {
+  if (cluster == 1) return launch<D, 1>(jobs, tiles, tile_count, shape, processors, stream);
+  if (cluster == 2) return launch<D, 2>(jobs, tiles, tile_count, shape, processors, stream);
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace
+
+HopperTiles hopper_attention_tiles(int head_dim) {
+  switch (head_dim) {
+    case 64: return {Shape<64>::kRows, Shape<64>::kKeys};
+    case 128: return {Shape<128>::kRows, Shape<128>::kKeys};
+    case 256: return {Shape<256>::kRows, Shape<256>::kKeys};
+    default: return {0, 0};
+  }
+}
+
+cudaError_t hopper_attention(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
+                             int processors, cudaStream_t stream) {
+  if (tile_count == 0) return cudaSuccess;
+  if (shape.softcap != 0) return cudaErrorInvalidValue;
+  switch (shape.head_dim) {
+    case 64: return launch<64>(jobs, tiles, tile_count, shape, cluster, processors, stream);
+    case 128: return launch<128>(jobs, tiles, tile_count, shape, cluster, processors, stream);
+    case 256: return launch<256>(jobs, tiles, tile_count, shape, cluster, processors, stream);
+    default: return cudaErrorInvalidValue;
+  }
+}
+
+}  // namespace headzip::cuda
