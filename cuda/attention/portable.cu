@@ -28,10 +28,11 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
   const auto query_row = [&](int r) {
     return (tile.row + r) / group * job.q_stride + static_cast<int64_t>(kv_head * group + (tile.row + r) % group) * head_dim;
   };
-  const int last_position = job.position + (tile.row + rows - 1) / group;
+  const int first_position = job.position + tile.row / group, last_position = job.position + (tile.row + rows - 1) / group;
+  using Walk = KeyWalk<C::kKeys>;
 
   load_rows<D, C::kRows, C::kThreads>(q, rows, head_dim, [&](int r) { return job.q + query_row(r); });
-  KeyWalk<C::kKeys> ahead(job, kv_head, last_position, KeyWalk<C::kKeys>::Which::kAll);
+  Walk ahead(job, kv_head, first_position, last_position, shape.window, Walk::Which::kAll);
   const auto fetch = [&](int stage) {
     if (!ahead.done()) {
       const HeadSegment& s = ahead.segment();
@@ -47,7 +48,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
   const float scale = shape.scale * kLog2e;
   float o[D / 8][4] = {}, peak[2] = {kNone, kNone}, total[2] = {0, 0};
   int stage = 0;
-  for (KeyWalk<C::kKeys> walk(job, kv_head, last_position, KeyWalk<C::kKeys>::Which::kAll); !walk.done(); walk.next()) {
+  for (Walk walk(job, kv_head, first_position, last_position, shape.window, Walk::Which::kAll); !walk.done(); walk.next()) {
     if (C::kStages == 2) {
       fetch(stage ^ 1);
       wait_copies<1>();
@@ -58,7 +59,8 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
     __syncthreads();
     float s[C::kKeys / 8][4];
     logits<D, C::kKeys>(s, q, keys + stage * C::kKeys * D);
-    mask<C::kKeys>(s, walk.segment(), walk.first(), row, group, job.position);
+    if (shape.softcap > 0) cap<C::kKeys>(s, shape.scale, shape.softcap);
+    mask<C::kKeys>(s, walk.segment(), walk.first(), row, group, job.position, shape.window);
 
     float factor[2];
 #pragma unroll

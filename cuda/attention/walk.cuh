@@ -26,8 +26,11 @@ template <int kSize>
 class KeyWalk {
  public:
   enum class Which { kAll, kInScore, kScored };
-  __device__ KeyWalk(const AttentionJob& job, int kv_head, int last_position, Which which)
-      : job_(job), kv_head_(kv_head), last_position_(last_position), which_(which) { enter(); }
+  // Positions of the first and last query of the tile; a window hides what lies further back than that from each.
+  __device__ KeyWalk(const AttentionJob& job, int kv_head, int first_position, int last_position, int window, Which which)
+      : job_(job), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window), which_(which) {
+    enter();
+  }
   __device__ bool done() const { return index_ >= job_.segments; }
   __device__ const HeadSegment& segment() const { return segment_; }
   __device__ int first() const { return at_; }
@@ -46,12 +49,13 @@ class KeyWalk {
       if (which_ == Which::kScored && !s.scored) continue;
       segment_ = head_segment(s, kv_head_, last_position_);
       at_ = segment_.begin;
+      if (window_ > 0) at_ = max(at_, segment_.begin - segment_.position + 1 + first_position_ - window_);
       if (at_ < segment_.end) return;
     }
   }
 
   const AttentionJob& job_;
-  int kv_head_, last_position_, index_ = 0, at_ = 0;
+  int kv_head_, first_position_, last_position_, window_, index_ = 0, at_ = 0;
   Which which_;
   HeadSegment segment_{};
 };

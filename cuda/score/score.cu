@@ -19,8 +19,7 @@ class KeyStream {
  public:
   using C = Config<D>;
   using Walk = KeyWalk<C::kKeys>;
-  __device__ KeyStream(const AttentionJob& job, int kv_head, int last_position, typename Walk::Which which, bf16* keys, int head_dim)
-      : now_(job, kv_head, last_position, which), ahead_(now_), keys_(keys), head_dim_(head_dim) { fetch(0); }
+  __device__ KeyStream(const Walk& walk, bf16* keys, int head_dim) : now_(walk), ahead_(walk), keys_(keys), head_dim_(head_dim) { fetch(0); }
   __device__ bool done() const { return now_.done(); }
   __device__ const Walk& walk() const { return now_; }
   // Waits for the current block's keys and starts on the next one's.
@@ -62,7 +61,10 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
   const AttentionJob& job = jobs[tile.job];
   const int kv_head = blockIdx.y, group = shape.heads / shape.kv_heads;
   const int rows = min(C::kRows, job.queries * group - tile.row);
-  const int last_position = job.position + (tile.row + rows - 1) / group;
+  const int first_position = job.position + tile.row / group, last_position = job.position + (tile.row + rows - 1) / group;
+  const auto keys_of = [&](Which which) {
+    return KeyStream<D>(KeyWalk<C::kKeys>(job, kv_head, first_position, last_position, shape.window, which), keys, shape.head_dim);
+  };
   load_rows<D, C::kRows, C::kThreads>(q, rows, shape.head_dim, [&](int r) {
     return job.q + (tile.row + r) / group * job.q_stride +
            static_cast<int64_t>(kv_head * group + (tile.row + r) % group) * shape.head_dim;
@@ -71,9 +73,9 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, row = tile.row + warp * 16 + lane / 4;
   const float scale = shape.score_scale * kLog2e;
   float peak[2] = {kNone, kNone}, total[2] = {0, 0}, s[C::kKeys / 8][4];
-  for (KeyStream<D> in(job, kv_head, last_position, Which::kInScore, keys, shape.head_dim); !in.done(); in.next()) {
+  for (KeyStream<D> in = keys_of(Which::kInScore); !in.done(); in.next()) {
     logits<D, C::kKeys>(s, q, in.wait());
-    mask<C::kKeys>(s, in.walk().segment(), in.walk().first(), row, group, job.position);
+    mask<C::kKeys>(s, in.walk().segment(), in.walk().first(), row, group, job.position, shape.window);
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       float top = peak[h];
@@ -97,10 +99,10 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
   wait_copies<0>();
   __syncthreads();
 
-  for (KeyStream<D> in(job, kv_head, last_position, Which::kScored, keys, shape.head_dim); !in.done(); in.next()) {
+  for (KeyStream<D> in = keys_of(Which::kScored); !in.done(); in.next()) {
     logits<D, C::kKeys>(s, q, in.wait());
     const HeadSegment& segment = in.walk().segment();
-    mask<C::kKeys>(s, segment, in.walk().first(), row, group, job.position);
+    mask<C::kKeys>(s, segment, in.walk().first(), row, group, job.position, shape.window);
 #pragma unroll
     for (int n = 0; n < C::kKeys / 8; ++n)
 #pragma unroll

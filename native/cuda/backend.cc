@@ -1,7 +1,9 @@
 #include "backend.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "../error.h"
 #include "info.h"
@@ -18,6 +20,12 @@ size_t usable_memory(size_t limit) {
   const size_t most = free > (size_t{512} << 20) ? free - (size_t{512} << 20) : free / 2;
   return limit == 0 ? most : std::min(limit, most);
 }
+
+// HEADZIP_ATTENTION=portable keeps to the kernels that run on every GPU, to compare or to rule the others out.
+bool prefers_portable() {
+  const char* asked = std::getenv("HEADZIP_ATTENTION");
+  return asked != nullptr && std::string_view(asked) == "portable";
+}
 }  // namespace
 
 CudaBackend::CudaBackend(size_t memory_limit)
@@ -27,6 +35,12 @@ CudaBackend::CudaBackend(size_t memory_limit)
       gemm_(std::make_unique<Gemm>(workspace_.as(), kWorkspace)),
       flag_(meter_, sizeof(int32_t), "a flag") {
   if (!gemm_->reason().empty()) throw Error(gemm_->reason());
+  int device = 0, major = 0, minor = 0;
+  HEADZIP_CUDA(cudaGetDevice(&device));
+  HEADZIP_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+  HEADZIP_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
+  HEADZIP_CUDA(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device));
+  hopper_ = major == 9 && minor == 0 && !prefers_portable();
   HEADZIP_CUDA(cudaMemsetAsync(flag_.as(), 0, sizeof(int32_t), stream_));
 }
 
@@ -41,7 +55,10 @@ OwnedRows CudaBackend::rows(int64_t count, int64_t width) {
 }
 
 std::unique_ptr<KvLayer> CudaBackend::kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) {
-  return std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads, head_dim, capacity);
+  KeyBoxes boxes;
+  if (runs_hopper(head_dim))
+    boxes = {hopper_attention_tiles(static_cast<int>(head_dim)).keys / kCluster, hopper_score_tiles(static_cast<int>(head_dim)).keys};
+  return std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads, head_dim, capacity, boxes);
 }
 
 ScoreBuffer CudaBackend::scores(int64_t kv_heads, int64_t positions) {
@@ -121,62 +138,6 @@ void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
   HEADZIP_CUDA(append_kv(values(k), v.data == nullptr ? nullptr : values(v), k.rows, layer.kv_heads(), k.width / layer.kv_heads(),
                          layer.device_heads(), layer.device_lengths(), 0, stream_));
   layer.grow(k.rows);
-}
-
-AttentionJob CudaBackend::describe(const ModelSpec& spec, const headzip::AttentionJob& job) const {
-  if (job.spans.size() > kMostSegments) throw Error("an attention job has more key spans than the engine plans for");
-  AttentionJob d{};
-  d.q = values(job.q);
-  d.out = job.out.data == nullptr ? nullptr : values(job.out);
-  d.scores = job.scores;
-  d.q_stride = d.out_stride = spec.heads * spec.head_dim;
-  d.score_stride = job.score_stride;
-  d.queries = static_cast<int32_t>(job.q.rows);
-  d.position = static_cast<int32_t>(job.position);
-  for (const KeySpan& span : job.spans) {
-    const auto& kv = static_cast<const CudaKvLayer&>(*span.kv);
-    Segment& s = d.segment[d.segments++];
-    s.heads = kv.device_heads();
-    s.ends = span.count < 0 && span.from_end ? kv.device_lengths() : nullptr;
-    s.begin = static_cast<int32_t>(span.begin);
-    s.end = static_cast<int32_t>(span.count < 0 ? kv.length(0) : std::min(kv.length(0), span.begin + span.count));
-    s.position = static_cast<int32_t>(span.position);
-    s.in_score = span.in_score;
-    s.scored = span.scored;
-  }
-  return d;
-}
-
-void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) {
-  if (jobs.empty()) return;
-  const int rows = portable_attention_rows(static_cast<int>(spec.head_dim));
-  std::vector<AttentionJob> described;
-  std::vector<Tile> tiles;
-  bool outputs = false, scores = false;
-  for (const headzip::AttentionJob& job : jobs) {
-    described.push_back(describe(spec, job));
-    outputs |= job.out.data != nullptr;
-    scores |= job.scores != nullptr;
-    // Later queries see more keys: the longest tiles go first, so that the chip empties evenly.
-    const int64_t all = job.q.rows * spec.group();
-    for (int64_t row = (all - 1) / rows * rows; row >= 0; row -= rows)
-      tiles.push_back({static_cast<int32_t>(described.size() - 1), static_cast<int32_t>(row)});
-  }
-  const size_t job_bytes = described.size() * sizeof(AttentionJob), tile_bytes = tiles.size() * sizeof(Tile);
-  if (plan_.bytes() < job_bytes + tile_bytes) {
-    HEADZIP_CUDA(cudaStreamSynchronize(stream_));
-    plan_ = DeviceMemory(meter_, 2 * (job_bytes + tile_bytes), "an attention plan");
-  }
-  auto* at = plan_.as<std::byte>();
-  HEADZIP_CUDA(cudaMemcpyAsync(at, described.data(), job_bytes, cudaMemcpyHostToDevice, stream_));
-  HEADZIP_CUDA(cudaMemcpyAsync(at + job_bytes, tiles.data(), tile_bytes, cudaMemcpyHostToDevice, stream_));
-  const auto* device_jobs = reinterpret_cast<const AttentionJob*>(at);
-  const auto* device_tiles = reinterpret_cast<const Tile*>(at + job_bytes);
-  const AttentionShape shape{static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
-                             spec.attention_scale, spec.score_scale()};
-  const int count = static_cast<int>(tiles.size());
-  if (scores) HEADZIP_CUDA(reconstruction_score(device_jobs, device_tiles, count, shape, stream_));
-  if (outputs) HEADZIP_CUDA(portable_attention(device_jobs, device_tiles, count, shape, stream_));
 }
 
 void CudaBackend::silu_mul(Rows gate, Rows up) {

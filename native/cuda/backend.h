@@ -41,6 +41,8 @@ class CudaBackend final : public Backend {
 
  private:
   AttentionJob describe(const ModelSpec& spec, const headzip::AttentionJob& job) const;
+  // Whether the Hopper kernels serve heads of this width on this GPU.
+  bool runs_hopper(int64_t head_dim) const { return hopper_ && hopper_attention_tiles(static_cast<int>(head_dim)).rows > 0; }
   void embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out);
 
   std::shared_ptr<DeviceMeter> meter_;
@@ -50,6 +52,10 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Gemm> gemm_;
   DeviceMemory inv_freq_;           // (head_dim / 2) of the model at hand
   const ModelSpec* inv_freq_of_ = nullptr;
+  // Blocks that share tiles of keys in the Hopper kernel; 2 is there, and to be measured.
+  static constexpr int kCluster = 1;
+  int processors_ = 0;
+  bool hopper_ = false;
   DeviceMemory plan_;               // jobs and tiles of an attention launch
   DeviceMemory flag_;               // set by finite()
   static constexpr int kAhead = 2;  // tiles that may be under way

@@ -1,8 +1,10 @@
 #include "kv_layer.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
+#include "../../cuda/attention/tensor_map.h"
 #include "../../cuda/launch.h"
 #include "../error.h"
 
@@ -12,17 +14,27 @@ namespace {
 constexpr size_t kElement = 2;  // bf16
 }
 
-CudaKvLayer::CudaKvLayer(std::shared_ptr<DeviceMeter> meter, cudaStream_t stream, int64_t kv_heads, int64_t head_dim, int64_t capacity)
-    : meter_(std::move(meter)), stream_(stream), head_dim_(head_dim), lengths_(static_cast<size_t>(kv_heads), 0),
-      table_(meter_, static_cast<size_t>(kv_heads) * (sizeof(HeadKv) + sizeof(int32_t)), "the KV table") {
+CudaKvLayer::CudaKvLayer(std::shared_ptr<DeviceMeter> meter, cudaStream_t stream, int64_t kv_heads, int64_t head_dim, int64_t capacity,
+                         KeyBoxes boxes)
+    : meter_(std::move(meter)), stream_(stream), head_dim_(head_dim), lengths_(static_cast<size_t>(kv_heads), 0), boxes_(boxes) {
   for (int64_t h = 0; h < kv_heads; ++h) heads_.push_back(allocate(capacity));
-  publish();
+  table_ = DeviceMemory(meter_, boxes.attention == 0 ? maps_at() : maps_at() + heads_.size() * sizeof(HeadMaps), "the KV table");
 }
 
 CudaKvLayer::Head CudaKvLayer::allocate(int64_t capacity) const {
   Head head;
   head.capacity = std::max<int64_t>(capacity, 1);
-  head.memory = DeviceMemory(meter_, static_cast<size_t>(head.capacity * head_dim_) * kElement * 2, "a KV head");
+  const size_t half = static_cast<size_t>(head.capacity * head_dim_) * kElement;
+  head.memory = DeviceMemory(meter_, 2 * half, "a KV head");
+  // Tiles are read whole: what lies past a head's length meets weights of zero, and must be a number for that.
+  HEADZIP_CUDA(cudaMemsetAsync(head.memory.as(), 0, 2 * half, stream_));
+  if (boxes_.attention == 0) return head;
+  const MappedArray keys{head.memory.as<bf16>(), head_dim_, head.capacity, head_dim_, 1, 0};
+  MappedArray values = keys;
+  values.data = reinterpret_cast<const bf16*>(head.memory.as<std::byte>() + half);
+  HEADZIP_CUDA(encode(keys, boxes_.attention, &head.maps.k));
+  HEADZIP_CUDA(encode(values, boxes_.attention, &head.maps.v));
+  HEADZIP_CUDA(encode(keys, boxes_.score, &head.maps.score_k));
   return head;
 }
 
@@ -31,28 +43,38 @@ HeadKv CudaKvLayer::view(int64_t head) const {
   return {reinterpret_cast<bf16*>(k), reinterpret_cast<bf16*>(k + heads_[head].capacity * head_dim_ * kElement)};
 }
 
-const int32_t* CudaKvLayer::device_lengths() const {
-  return reinterpret_cast<const int32_t*>(table_.as<std::byte>() + heads_.size() * sizeof(HeadKv));
-}
-
-void CudaKvLayer::publish() {
-  std::vector<std::byte> image(heads_.size() * (sizeof(HeadKv) + sizeof(int32_t)));
-  auto* views = reinterpret_cast<HeadKv*>(image.data());
-  auto* lengths = reinterpret_cast<int32_t*>(image.data() + heads_.size() * sizeof(HeadKv));
+void CudaKvLayer::publish() const {
+  if (!stale_) return;
+  std::vector<std::byte> image(table_.bytes());
   for (size_t h = 0; h < heads_.size(); ++h) {
-    views[h] = view(static_cast<int64_t>(h));
-    lengths[h] = static_cast<int32_t>(lengths_[h]);
+    const HeadKv kv = view(static_cast<int64_t>(h));
+    const auto length = static_cast<int32_t>(lengths_[h]);
+    std::memcpy(image.data() + h * sizeof(HeadKv), &kv, sizeof kv);
+    std::memcpy(image.data() + lengths_at() + h * sizeof(int32_t), &length, sizeof length);
+    if (boxes_.attention != 0) std::memcpy(image.data() + maps_at() + h * sizeof(HeadMaps), &heads_[h].maps, sizeof(HeadMaps));
   }
   // From ordinary memory: the copy has left `image` when the call returns.
   HEADZIP_CUDA(cudaMemcpyAsync(table_.as(), image.data(), image.size(), cudaMemcpyHostToDevice, stream_));
+  stale_ = false;
 }
 
-bool CudaKvLayer::even() const {
-  return std::all_of(lengths_.begin(), lengths_.end(), [&](int64_t n) { return n == lengths_[0]; });
+const HeadKv* CudaKvLayer::device_heads() const {
+  publish();
+  return table_.as<HeadKv>();
+}
+
+const int32_t* CudaKvLayer::device_lengths() const {
+  publish();
+  return reinterpret_cast<const int32_t*>(table_.as<std::byte>() + lengths_at());
+}
+
+const HeadMaps* CudaKvLayer::device_maps() const {
+  if (boxes_.attention == 0) return nullptr;
+  publish();
+  return reinterpret_cast<const HeadMaps*>(table_.as<std::byte>() + maps_at());
 }
 
 void CudaKvLayer::reserve(int64_t tokens) {
-  bool moved = false;
   for (size_t h = 0; h < heads_.size(); ++h) {
     if (lengths_[h] + tokens <= heads_[h].capacity) continue;
     Head wider = allocate((lengths_[h] + tokens) * 5 / 4);
@@ -63,9 +85,8 @@ void CudaKvLayer::reserve(int64_t tokens) {
     HEADZIP_CUDA(cudaMemcpyAsync(to.k, from.k, bytes, cudaMemcpyDeviceToDevice, stream_));
     HEADZIP_CUDA(cudaMemcpyAsync(to.v, from.v, bytes, cudaMemcpyDeviceToDevice, stream_));
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before `wider`, now the old buffer, is freed
-    moved = true;
+    stale_ = true;
   }
-  if (moved) publish();
 }
 
 void CudaKvLayer::retain(int64_t head, std::span<const int64_t> index) {
@@ -85,18 +106,18 @@ void CudaKvLayer::retain(int64_t head, std::span<const int64_t> index) {
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
   }
   lengths_[head] = static_cast<int64_t>(entries.size());
-  publish();
+  stale_ = true;
 }
 
 void CudaKvLayer::truncate(int64_t head, int64_t length) {
   if (length < 0 || length > lengths_.at(head)) throw Error("a cache can only be cut to a length that it has reached");
   if (lengths_[head] == length) return;
   lengths_[head] = length;
-  publish();
+  stale_ = true;
 }
 
 std::unique_ptr<KvLayer> CudaKvLayer::clone() const {
-  auto copy = std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads(), head_dim_, 1);
+  auto copy = std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads(), head_dim_, 1, boxes_);
   for (int64_t h = 0; h < kv_heads(); ++h) {
     copy->heads_[h] = allocate(lengths_[h]);
     copy->lengths_[h] = lengths_[h];
@@ -104,7 +125,6 @@ std::unique_ptr<KvLayer> CudaKvLayer::clone() const {
     HEADZIP_CUDA(cudaMemcpyAsync(copy->view(h).k, view(h).k, bytes, cudaMemcpyDeviceToDevice, stream_));
     HEADZIP_CUDA(cudaMemcpyAsync(copy->view(h).v, view(h).v, bytes, cudaMemcpyDeviceToDevice, stream_));
   }
-  copy->publish();
   return copy;
 }
 
@@ -122,7 +142,7 @@ size_t CudaKvLayer::used_bytes() const {
 
 void CudaKvLayer::grow(int64_t tokens) {
   for (int64_t& n : lengths_) n += tokens;
-  publish();
+  stale_ = true;
 }
 
 }  // namespace headzip::cuda

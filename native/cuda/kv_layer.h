@@ -7,9 +7,15 @@
 
 namespace headzip::cuda {
 
+// Rows of the boxes in which the Hopper kernels read keys and values; 0: they do not read this cache.
+struct KeyBoxes {
+  int attention = 0, score = 0;
+};
+
 class CudaKvLayer final : public KvLayer {
  public:
-  CudaKvLayer(std::shared_ptr<DeviceMeter> meter, cudaStream_t stream, int64_t kv_heads, int64_t head_dim, int64_t capacity);
+  CudaKvLayer(std::shared_ptr<DeviceMeter> meter, cudaStream_t stream, int64_t kv_heads, int64_t head_dim, int64_t capacity,
+              KeyBoxes boxes);
   int64_t length(int64_t head) const override { return lengths_[head]; }
   void reserve(int64_t tokens) override;
   void retain(int64_t head, std::span<const int64_t> index) override;
@@ -19,29 +25,33 @@ class CudaKvLayer final : public KvLayer {
   size_t used_bytes() const override;
 
   int64_t kv_heads() const { return static_cast<int64_t>(heads_.size()); }
-  // Every head holds the same number of entries: nothing was evicted from some only.
-  bool even() const;
   int64_t capacity(int64_t head) const { return heads_[head].capacity; }
   HeadKv view(int64_t head) const;
-  // (kv_heads) on the device, current after every change here.
-  const HeadKv* device_heads() const { return table_.as<HeadKv>(); }
+  // (kv_heads) on the device, brought up to date by the call.
+  const HeadKv* device_heads() const;
   const int32_t* device_lengths() const;
+  const HeadMaps* device_maps() const;  // nullptr without boxes
   void grow(int64_t tokens);
 
  private:
   struct Head {
     DeviceMemory memory;  // keys, then values: (capacity, head_dim) each
     int64_t capacity = 0;
+    HeadMaps maps{};
   };
   Head allocate(int64_t capacity) const;
-  void publish();  // copies pointers and lengths to the device
+  void publish() const;  // copies what changed to the device
+  size_t lengths_at() const { return heads_.size() * sizeof(HeadKv); }
+  size_t maps_at() const { return (lengths_at() + heads_.size() * sizeof(int32_t) + alignof(HeadMaps) - 1) / alignof(HeadMaps) * alignof(HeadMaps); }
 
   std::shared_ptr<DeviceMeter> meter_;
   cudaStream_t stream_;
   int64_t head_dim_;
   std::vector<Head> heads_;
   std::vector<int64_t> lengths_;
-  DeviceMemory table_;  // (kv_heads) HeadKv, then (kv_heads) int32 lengths
+  KeyBoxes boxes_;
+  DeviceMemory table_;  // (kv_heads) each of HeadKv, int32 lengths and, with boxes, HeadMaps
+  mutable bool stale_ = true;
 };
 
 }  // namespace headzip::cuda

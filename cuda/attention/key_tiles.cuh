@@ -1,0 +1,87 @@
+// The order in which the Hopper kernels meet items of work and tiles of keys, and what a tile tells those who use it.
+#pragma once
+#include "walk.cuh"
+
+namespace headzip::cuda {
+
+// Items are sorted by falling cost. Going through them forth and back gives every cluster a like sum.
+__device__ __forceinline__ int item_of_round(int round, int cluster, int clusters) {
+  return round * clusters + (round % 2 == 0 ? cluster : clusters - 1 - cluster);
+}
+
+// Left in shared memory beside a tile of keys.
+struct KeyTile {
+  int first;  // key entry of the tile's first row
+  int end;    // entries from here on are not to be seen
+  int shift;  // a query at position p sees entries before shift + p
+  int last;   // the item's last tile (of its pass)
+};
+
+// Tiles of kKeys keys over a job's segments, from the newest to the oldest: tiles that need masks come first.
+template <int kKeys>
+class KeyTiles {
+ public:
+  enum class Which { kAll, kInScore, kScored };
+  // Positions of the first and last query that share the tiles.
+  __device__ KeyTiles(const AttentionJob& job, int kv_head, int first_position, int last_position, int window, Which which)
+      : job_(job), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window), which_(which),
+        index_(job.segments) { enter(); }
+  __device__ bool done() const { return index_ < 0; }
+  __device__ int first() const { return at_; }
+  __device__ const HeadMaps* maps() const { return job_.segment[max(index_, 0)].maps + kv_head_; }
+  // With nothing to see at all, one tile with no visible key stands in.
+  __device__ KeyTile tile() const {
+    if (done()) return {0, 0, 0, 1};
+    KeyTiles next = *this;
+    next.next();
+    return {at_, segment_.end, segment_.begin - segment_.position + 1, next.done()};
+  }
+  __device__ void next() {
+    at_ -= kKeys;
+    if (at_ < from_) enter();
+  }
+
+ private:
+  __device__ void enter() {
+    while (--index_ >= 0) {
+      const Segment& s = job_.segment[index_];
+      if (which_ == Which::kInScore && !s.in_score) continue;
+      if (which_ == Which::kScored && !s.scored) continue;
+      segment_ = head_segment(s, kv_head_, last_position_);
+      from_ = segment_.begin;
+      if (window_ > 0) from_ = max(from_, segment_.begin - segment_.position + 1 + first_position_ - window_);
+      if (from_ >= segment_.end) continue;
+      at_ = from_ + (segment_.end - 1 - from_) / kKeys * kKeys;
+      return;
+    }
+  }
+
+  const AttentionJob& job_;
+  int kv_head_, first_position_, last_position_, window_;
+  Which which_;
+  int index_, at_ = 0, from_ = 0;
+  HeadSegment segment_{};
+};
+
+// Entries that the thread's two rows may see: [low, high).
+struct Sight {
+  int low[2], high[2];
+};
+__device__ __forceinline__ Sight sight(const KeyTile& tile, int position, int window) {
+  Sight see;
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const int after = tile.shift + position + 8 * r;
+    see.high[r] = min(tile.end, after);
+    see.low[r] = window > 0 ? after - window : INT32_MIN;
+  }
+  return see;
+}
+// Whether any of 64 rows from `position` on must not see all of the tile.
+template <int kKeys>
+__device__ __forceinline__ bool must_hide(const KeyTile& tile, int position, int window) {
+  return tile.first + kKeys > min(tile.end, tile.shift + position) ||
+         (window > 0 && tile.first < tile.shift + position + 63 - window);
+}
+
+}  // namespace headzip::cuda
