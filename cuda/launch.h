@@ -44,6 +44,8 @@ cudaError_t add_bias(bf16* x, const bf16* bias, int64_t rows, int64_t width, cud
 cudaError_t find_not_finite(const bf16* x, int64_t count, int32_t* flag, cudaStream_t stream);
 // Weights arrive as they are stored and become bf16. `type` is headzip::StoredType.
 cudaError_t to_bf16(const void* in, int type, int64_t count, bf16* out, cudaStream_t stream);
+// out = mean + deviation * a standard normal number of (seed, index): weights for benchmarks.
+cudaError_t fill_normal(bf16* out, int64_t count, float mean, float deviation, uint64_t seed, cudaStream_t stream);
 cudaError_t to_float(const bf16* in, int64_t count, float* out, cudaStream_t stream);
 // Gathers entries `index` (count) of one head into another buffer.
 cudaError_t gather_kv(const HeadKv& from, const int32_t* index, int64_t count, int64_t head_dim, const HeadKv& to,

@@ -124,6 +124,21 @@ __global__ void to_float_kernel(const bf16* in, int64_t count, float* out) {
     out[i] = __bfloat162float(in[i]);
 }
 
+// Counter-based: the number at an index depends on nothing else (SplitMix64's mixing, Box and Muller's transform).
+__device__ __forceinline__ uint64_t mixed(uint64_t x) {
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+  return x ^ x >> 31;
+}
+__global__ void normal_kernel(bf16* out, int64_t count, float mean, float deviation, uint64_t seed) {
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kThreads) {
+    const uint64_t bits = mixed(seed ^ mixed(static_cast<uint64_t>(i)));
+    const float u = (static_cast<float>(bits >> 40) + 1) * 0x1p-24f, v = static_cast<float>(bits & 0xffffff) * 0x1p-24f;
+    out[i] = __float2bfloat16_rn(mean + deviation * sqrtf(-2 * logf(u)) * cospif(2 * v));
+  }
+}
+
 __global__ void gather_kernel(HeadKv from, const int32_t* index, int64_t count, int64_t head_dim, HeadKv to) {
   const int64_t pieces = head_dim / 8;
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count * pieces; i += int64_t{gridDim.x} * kThreads) {
@@ -184,6 +199,11 @@ cudaError_t to_bf16(const void* in, int type, int64_t count, bf16* out, cudaStre
   if (type == 2) return cudaMemcpyAsync(out, in, count * 2, cudaMemcpyDeviceToDevice, stream);
   if (type == 1) to_bf16_kernel<<<blocks(count), kThreads, 0, stream>>>(static_cast<const __half*>(in), count, out);
   else to_bf16_kernel<<<blocks(count), kThreads, 0, stream>>>(static_cast<const float*>(in), count, out);
+  return cudaGetLastError();
+}
+
+cudaError_t fill_normal(bf16* out, int64_t count, float mean, float deviation, uint64_t seed, cudaStream_t stream) {
+  normal_kernel<<<blocks(count), kThreads, 0, stream>>>(out, count, mean, deviation, seed);
   return cudaGetLastError();
 }
 

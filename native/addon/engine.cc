@@ -27,12 +27,15 @@ Engine::Engine(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (threads < 0 || threads > 4096) refuse(info.Env(), "threads must be between 0 and 4096");
   const int64_t memory = integer(field(options, "gpuMemory"), "gpuMemory");
   if (memory < 0) refuse(info.Env(), "gpuMemory must not be negative");
+  const int64_t seed = integer(field(options, "randomWeights"), "randomWeights");
+  if (seed < 0) refuse(info.Env(), "randomWeights must not be negative");
   try {
+    if (seed != 0 && device != "cuda") throw Error("random weights are for benchmarks of the cuda device");
     auto runtime = std::make_shared<Runtime>();
     runtime->model = open_model(read_spec(field(options, "spec")), read_paths(field(options, "files")),
                                 read_weights(field(options, "weights")));
     if (device == "cpu") runtime->backend = make_cpu_backend(static_cast<int>(threads));
-    else if (device == "cuda") runtime->backend = make_cuda_backend(static_cast<size_t>(memory));
+    else if (device == "cuda") runtime->backend = make_cuda_backend(static_cast<size_t>(memory), static_cast<uint64_t>(seed));
     else throw Error("the device must be cpu or cuda, got " + device);
     runtime_ = std::move(runtime);
   } catch (const Error& e) {

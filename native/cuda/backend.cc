@@ -28,9 +28,9 @@ bool prefers_portable() {
 }
 }  // namespace
 
-CudaBackend::CudaBackend(size_t memory_limit)
+CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed)
     : meter_(std::make_shared<DeviceMeter>(usable_memory(memory_limit))),
-      weights_(meter_, stream_),
+      weights_(meter_, stream_, random_seed),
       workspace_(meter_, kWorkspace, "cuBLASLt's workspace"),
       gemm_(std::make_unique<Gemm>(workspace_.as(), kWorkspace)),
       flag_(meter_, sizeof(int32_t), "a flag") {
@@ -175,10 +175,10 @@ void CudaBackend::pace() {
 
 namespace headzip {
 
-std::unique_ptr<Backend> make_cuda_backend(size_t memory_limit) {
+std::unique_ptr<Backend> make_cuda_backend(size_t memory_limit, uint64_t random_seed) {
   const cuda::Info info = cuda::info();
   if (!info.reason.empty()) throw Error(info.reason);
-  return std::make_unique<cuda::CudaBackend>(memory_limit);
+  return std::make_unique<cuda::CudaBackend>(memory_limit, random_seed);
 }
 
 }  // namespace headzip

@@ -12,7 +12,7 @@ namespace headzip::cuda {
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(size_t memory_limit);
+  CudaBackend(size_t memory_limit, uint64_t random_seed);
   ~CudaBackend() override;
   const char* name() const override { return "cuda"; }
   size_t element_bytes() const override { return 2; }

@@ -1,6 +1,7 @@
 // What this process can do with CUDA. Free of CUDA types, so that a build without a CUDA compiler has it too.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -21,7 +22,8 @@ Info info();
 
 }  // namespace cuda
 
-// `memory_limit` 0: what is free. Throws Error when there is no usable GPU.
-std::unique_ptr<Backend> make_cuda_backend(size_t memory_limit);
+// `memory_limit` 0: what is free. `random_seed` other than 0: random weights, for benchmarks. Throws Error when there is
+// no usable GPU.
+std::unique_ptr<Backend> make_cuda_backend(size_t memory_limit, uint64_t random_seed);
 
 }  // namespace headzip

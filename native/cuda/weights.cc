@@ -30,8 +30,8 @@ std::vector<const Weight*> weights_of(const LayerWeights& l) {
   return there;
 }
 
-WeightStore::WeightStore(std::shared_ptr<DeviceMeter> meter, cudaStream_t compute)
-    : meter_(std::move(meter)), compute_(compute), widening_(meter_, kStage, "a staging buffer") {
+WeightStore::WeightStore(std::shared_ptr<DeviceMeter> meter, cudaStream_t compute, uint64_t random_seed)
+    : meter_(std::move(meter)), compute_(compute), random_seed_(random_seed), widening_(meter_, kStage, "a staging buffer") {
   for (void*& stage : stages_) HEADZIP_CUDA(cudaMallocHost(&stage, kStage));
   reader_ = std::thread([this] {
     std::unique_lock lock(mutex_);
@@ -66,6 +66,9 @@ WeightStore::~WeightStore() {
 
 void WeightStore::plan(const Model& model, size_t working) {
   if (!resident_.empty()) return;  // already there
+  anchor_ = model.embed.data;
+  norms_ = {&model.final_norm};
+  for (const LayerWeights& layer : model.layers) norms_.insert({&layer.attn_norm, &layer.mlp_norm});
   size_t all = device_bytes(model.embed) + device_bytes(model.final_norm) + device_bytes(model.lm_head), largest = 0;
   for (const LayerWeights& layer : model.layers) {
     all += layer_bytes(layer);
@@ -99,17 +102,21 @@ void WeightStore::copy_in(const std::byte* from, size_t bytes, void* to, cudaStr
 
 const bf16* WeightStore::upload(const Weight& w, std::byte* to, cudaStream_t stream) {
   auto* out = reinterpret_cast<bf16*>(to);
+  if (random_seed_ == 0 || streamed_) copy_stored(w, to, stream);
+  if (random_seed_ == 0) return out;
+  const bool norm = norms_.contains(&w);
+  HEADZIP_CUDA(fill_normal(out, w.rows * w.cols, norm ? 1.0f : 0.0f, norm ? 0.0f : 0.02f, random_seed_ + static_cast<uint64_t>(w.data - anchor_), stream));
+  return out;
+}
+
+void WeightStore::copy_stored(const Weight& w, std::byte* to, cudaStream_t stream) {
   const size_t element = bytes_of(w.type), count = static_cast<size_t>(w.rows * w.cols);
-  if (w.type == StoredType::kBF16) {
-    copy_in(w.data, count * element, out, stream);
-    return out;
-  }
+  if (w.type == StoredType::kBF16) return copy_in(w.data, count * element, to, stream);
   for (size_t at = 0, step = kStage / element; at < count; at += step) {
     const size_t part = std::min(step, count - at);
     copy_in(w.data + at * element, part * element, widening_.as(), stream);
     HEADZIP_CUDA(to_bf16(widening_.as(), static_cast<int>(w.type), static_cast<int64_t>(part), reinterpret_cast<bf16*>(to + at * 2), stream));
   }
-  return out;
 }
 
 void WeightStore::load_layer(const Model& model, int64_t layer, Slot& slot) {

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -14,7 +15,8 @@ namespace headzip::cuda {
 
 class WeightStore {
  public:
-  WeightStore(std::shared_ptr<DeviceMeter> meter, cudaStream_t compute);
+  // `random_seed` other than 0: weights are random numbers, whatever the file holds (it is still read when streaming).
+  WeightStore(std::shared_ptr<DeviceMeter> meter, cudaStream_t compute, uint64_t random_seed);
   ~WeightStore();
   WeightStore(const WeightStore&) = delete;
   WeightStore& operator=(const WeightStore&) = delete;
@@ -40,11 +42,15 @@ class WeightStore {
   void load_layer(const Model& model, int64_t layer, Slot& slot);
   void fetch(const Model& model, int64_t layer, Slot& slot);
   const bf16* upload(const Weight& weight, std::byte* to, cudaStream_t stream);
+  void copy_stored(const Weight& weight, std::byte* to, cudaStream_t stream);
   void copy_in(const std::byte* from, size_t bytes, void* to, cudaStream_t stream);
   void wait_for_reader();
 
   std::shared_ptr<DeviceMeter> meter_;
   cudaStream_t compute_;
+  uint64_t random_seed_;
+  const std::byte* anchor_ = nullptr;  // random weights are the same wherever the file is mapped
+  std::set<const Weight*> norms_;  // these are ones where weights are random
   Stream copies_;
   std::map<const Weight*, DeviceMemory> resident_;
   bool streamed_ = false;

@@ -90,6 +90,8 @@ export interface NativeEngineOptions {
   threads: number
   /** Bytes that all of the engine may hold on the GPU; 0: what is free */
   gpuMemory: number
+  /** Seed of random weights in place of the files', for benchmarks on a GPU; 0: the files' */
+  randomWeights: number
   spec: EngineSpec
   files: string[]
   weights: (Omit<WeightRef, 'file'> & { file: number })[]

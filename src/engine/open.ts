@@ -13,6 +13,8 @@ export interface EngineOptions {
   threads?: number | undefined
   /** Bytes that the engine may hold on the GPU, weights included; all that is free when left out. */
   gpuMemory?: number | undefined
+  /** @internal seed of random weights, for benchmarks on a GPU */
+  randomWeights?: number | undefined
 }
 
 export interface OpenedEngine {
@@ -28,7 +30,7 @@ export function openEngine(
   weights: WeightRef[],
   options: EngineOptions = {},
 ): OpenedEngine {
-  const { device = 'auto', threads = 0, gpuMemory = 0 } = options
+  const { device = 'auto', threads = 0, gpuMemory = 0, randomWeights = 0 } = options
   if (!['auto', 'cpu', 'cuda'].includes(device)) throw invalidParameter('device', 'auto, cpu or cuda', device)
   if (!Number.isInteger(threads) || threads < 0 || threads > 4096)
     throw invalidParameter('threads', 'an integer from 0 to 4096', threads)
@@ -43,6 +45,7 @@ export function openEngine(
     device: chosen,
     threads,
     gpuMemory,
+    randomWeights,
     spec,
     files,
     weights: weights.map((weight) => ({ ...weight, file: index.get(weight.file) ?? 0 })),

@@ -75,7 +75,16 @@ describe('the engine refuses with one sentence', () => {
     const files = [weights[0]!.file]
     const good = weights.map((weight) => ({ ...weight, file: 0 }))
     const open = (change: object) =>
-      new Engine({ device: 'cpu', threads: 1, gpuMemory: 0, spec, files, weights: good, ...change })
+      new Engine({
+        device: 'cpu',
+        threads: 1,
+        gpuMemory: 0,
+        randomWeights: 0,
+        spec,
+        files,
+        weights: good,
+        ...change,
+      })
     const altered = (change: object) => good.map((w) => (w.role === 'layers.0.q' ? { ...w, ...change } : w))
     expect(() => open({})).not.toThrow()
     expect(() => open({ spec: { ...spec, kvHeads: 2 } })).toThrow(/multiple of num_key_value_heads/)

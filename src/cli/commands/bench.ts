@@ -1,8 +1,11 @@
 import type { Argv } from 'yargs'
 import { benchKernels, benchScoring } from '../../bench/bench.js'
+import { benchShape, type ShapeRun } from '../../bench/shape-scoring.js'
+import { type ShapeName, shapeNames } from '../../bench/shapes.js'
 import { readSample } from '../../data/samples.js'
+import type { Sweep } from '../../scores/head-scores.js'
 import { interruptSignal } from '../interrupt.js'
-import { engineOptions, type GlobalOptions, withModel } from '../options.js'
+import { bytesIn, engineOptions, type GlobalOptions, withModel } from '../options.js'
 import { formatBytes, printJson, printLine, table } from '../output.js'
 import { withProgress } from '../progress.js'
 
@@ -19,16 +22,37 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             default: 'sample_qa_eng',
             describe: 'Data set whose first sample is scored',
           },
-          tokens: { type: 'number', default: 6000, describe: 'Most context tokens to score' },
+          tokens: {
+            type: 'number',
+            array: true,
+            default: [6000],
+            describe: 'Most context tokens to score; with --shape one run each',
+          },
+          shape: {
+            choices: shapeNames,
+            describe: 'Score random weights of this shape on a GPU instead',
+          },
+          sweeps: {
+            array: true,
+            choices: ['full', 'chunk', 'block'] as const satisfies readonly Sweep[],
+            default: ['full', 'chunk', 'block'] as Sweep[],
+            describe: 'With --shape: sweeps to time',
+          },
+          layers: { type: 'number', describe: "With --shape: run so many of the shape's layers" },
           ...engineOptions,
         })
-        .example('$0 bench', 'Rates of the engine with the embedded model'),
+        .example('$0 bench', 'Rates of the engine with the embedded model')
+        .example(
+          '$0 bench --shape qwen2.5-7b --tokens 124000 --device cuda',
+          'A 7B model on a GPU, no download',
+        ),
     async (args) => {
+      if (args.shape !== undefined) return shapeBench({ ...args, shape: args.shape })
       const kernels = await withProgress('kernels', args.json, () => benchKernels())
       const scoring = await withModel(args.model, args, async (model) => {
         const { context } = await readSample(args.data, 0)
         return withProgress('scoring', args.json, (onProgress) =>
-          benchScoring(model, context, args.tokens, { onProgress, signal: interruptSignal }),
+          benchScoring(model, context, args.tokens[0] ?? 6000, { onProgress, signal: interruptSignal }),
         )
       })
       const maxRssBytes = process.resourceUsage().maxRSS * 1024
@@ -60,4 +84,45 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       printLine(`\npeak resident memory of this process: ${formatBytes(maxRssBytes)}`)
     },
   )
+}
+
+interface ShapeArguments extends GlobalOptions {
+  shape: ShapeName
+  tokens: number[]
+  sweeps: Sweep[]
+  layers: number | undefined
+  device: 'auto' | 'cpu' | 'cuda'
+  gpuMemory: string | undefined
+}
+
+async function shapeBench(args: ShapeArguments): Promise<void> {
+  const { shape, tokens, sweeps, layers } = args
+  const device = args.device === 'auto' ? 'cuda' : args.device
+  const gpuMemory = args.gpuMemory === undefined ? undefined : bytesIn(args.gpuMemory, '--gpu-memory')
+  const tell = (run: ShapeRun): void => {
+    if (!args.json) printLine(shapeLine(run))
+  }
+  const runs = await withProgress(shape, args.json, (onProgress) =>
+    benchShape({
+      shape,
+      tokens,
+      sweeps,
+      layers,
+      device,
+      gpuMemory,
+      onProgress,
+      onRun: tell,
+      signal: interruptSignal,
+    }),
+  )
+  if (args.json) printJson({ runs })
+}
+
+function shapeLine(run: ShapeRun): string {
+  const part =
+    run.layers < run.allLayers
+      ? `, ${run.layers} layers; ${run.wholeSeconds.toFixed(1)} s for all ${run.allLayers}`
+      : ''
+  const beyond = formatBytes(Math.max(0, run.peakBytes - run.weightBytes))
+  return `${run.shape} ${run.tokens} tokens, ${run.sweep}: ${run.seconds.toFixed(2)} s, peak ${formatBytes(run.peakBytes)} (${beyond} beyond the weights)${part}`
 }

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Packs what a GPU machine without Node and network lacks into .gpu/: this machine's node, the addon, the compiled command
+# with its packages, vitest, and the kernel programs. Carry the checkout and that folder over; there: bash .gpu/run.sh
+#   bench/gpu/pack.sh            after npm run build where nvcc is (CUDAARCHS=90a-real builds for Hopper only)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+out=.gpu
+addon=build/Release/headzip.node
+[[ -f $addon ]] || { echo "$addon is missing: run npm run build first" >&2; exit 1; }
+mkdir -p "$out"
+
+node=$(node -p process.execPath)
+mark=$(sha256sum < "$node" | cut -c1-16)
+if [[ ! -f $out/node.xz || $(cat "$out/node.mark" 2> /dev/null) != "$mark" ]]; then
+  copy=$(mktemp)
+  cp "$node" "$copy"
+  strip -s "$copy"
+  xz -T0 --x86 --lzma2=preset=6 -c "$copy" > "$out/node.xz.part"
+  mv "$out/node.xz.part" "$out/node.xz"
+  echo "$mark" > "$out/node.mark"
+  rm "$copy"
+fi
+
+cp "$addon" "$out/headzip.node"
+strip --strip-unneeded "$out/headzip.node"
+cmake --build build --target gpu_ladder > /dev/null
+cp build/gpu_ladder "$out/" 2> /dev/null || cp build/Release/gpu_ladder "$out/"
+strip -s "$out/gpu_ladder"
+
+# The command as compiled, and the packages that it and vitest need, from this checkout's node_modules.
+rm -rf "$out/dist"
+cp -r dist "$out/dist"
+if [[ ! -f $out/modules.tar.xz || package-lock.json -nt $out/modules.tar.xz ]]; then
+  node bench/gpu/closure.mjs > "$out/modules.list"
+  tar --exclude='*.d.ts' --exclude='*.map' --exclude='*.md' -cf - -T "$out/modules.list" | xz -T0 -6 > "$out/modules.part"
+  mv "$out/modules.part" "$out/modules.tar.xz"
+  rm "$out/modules.list"
+fi
+cp bench/gpu/run.sh bench/gpu/score_torch.py bench/gpu/kernels_torch.py "$out/"
+du -sh "$out"

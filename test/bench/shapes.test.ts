@@ -1,0 +1,44 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { writeSparseModel } from '../../src/bench/shapes.js'
+import { loadModel } from '../../src/inference/model.js'
+import { describeModel } from '../../src/model/describe.js'
+import { scratchFolder } from '../scratch.js'
+
+describe('a model shape for benchmarks', () => {
+  const folder = join(scratchFolder(), 'llama3.1-70b')
+  const sparse = writeSparseModel(folder, 'llama3.1-70b', 2)
+
+  it('describes the model it is named after, with the layers asked for', () => {
+    const { spec, weights } = describeModel(folder)
+    expect(spec).toMatchObject({
+      layers: 2,
+      hiddenSize: 8192,
+      heads: 64,
+      kvHeads: 8,
+      headDim: 128,
+      vocabSize: 128256,
+    })
+    const read = weights.filter(({ role }) => role !== 'lm_head').reduce((sum, { bytes }) => sum + bytes, 0)
+    expect(sparse).toMatchObject({ layers: 2, allLayers: 80, weightBytes: read })
+  })
+
+  it('takes no room on disk', () => {
+    const { size, blocks } = statSync(join(folder, 'model.safetensors'))
+    expect(size).toBeGreaterThan(7e9)
+    expect(blocks * 512).toBeLessThan(1e6)
+  })
+
+  it('has no weights that a CPU could use', async () => {
+    await expect(loadModel(folder, { device: 'cpu', randomWeights: 1 })).rejects.toThrow(
+      /random weights are for/,
+    )
+  })
+
+  it('refuses more layers than the model has', () => {
+    expect(() => writeSparseModel(folder, 'llama3.1-70b', 81)).toThrow(
+      'layers must be an integer from 1 to 80, got 81',
+    )
+  })
+})
