@@ -12,15 +12,25 @@ export { type ErrorCode, InputError, isUserError } from './errors.js'
 export { readAnyScores } from './formats/detect.js'
 export { exportDuo, importDuo } from './formats/duo.js'
 export { exportKvzip, importKvzip } from './formats/kvzip-pt.js'
-export type { GenerateOptions, Generation } from './inference/generate.js'
-export { KvCache, type PruneOptions, type PruneResult } from './inference/kv-cache.js'
+export type {
+  BatchOptions,
+  BatchQuery,
+  FinishReason,
+  GenerateOptions,
+  Generation,
+} from './inference/generate.js'
+export { type CacheKind, KvCache, type PruneOptions, type PruneResult } from './inference/kv-cache.js'
+export { type Level, type LevelOptions, levels, type PairScores } from './inference/levels.js'
 export {
+  type AnswerLogProbs,
   loadModel,
   type Model,
-  type PrefillOptions,
   type ScoredPairs,
   type ScorePairsJob,
 } from './inference/model.js'
+export type { PrefillOptions } from './inference/prefill.js'
+export type { SamplingOptions } from './inference/sampling.js'
+export type { StreamOptions } from './inference/stream.js'
 export { describeModel, type ModelDescription } from './model/describe.js'
 export { heatmap } from './report/heatmap.js'
 export { panelsOf } from './report/panels.js'

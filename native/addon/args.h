@@ -2,6 +2,7 @@
 #pragma once
 #include <napi.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -35,6 +36,11 @@ inline float number(const Napi::Value& v, const char* name) {
   return v.As<Napi::Number>().FloatValue();
 }
 
+inline double real(const Napi::Value& v, const char* name) {
+  if (!v.IsNumber()) refuse(v.Env(), std::string(name) + " must be a number");
+  return v.As<Napi::Number>().DoubleValue();
+}
+
 inline bool boolean(const Napi::Value& v, const char* name) {
   if (!v.IsBoolean()) refuse(v.Env(), std::string(name) + " must be true or false");
   return v.As<Napi::Boolean>().Value();
@@ -63,6 +69,11 @@ inline std::vector<int32_t> ids(const Napi::Value& v, const char* name) {
 }
 inline std::vector<float> floats(const Napi::Value& v, const char* name) {
   return elements<float, napi_float32_array>(v, name, "Float32Array");
+}
+inline Napi::Int32Array to_js32(Napi::Env env, const std::vector<int64_t>& v) {
+  auto out = Napi::Int32Array::New(env, v.size());
+  std::transform(v.begin(), v.end(), out.Data(), [](int64_t x) { return static_cast<int32_t>(x); });
+  return out;
 }
 inline std::vector<uint8_t> bytes(const Napi::Value& v, const char* name) {
   return elements<uint8_t, napi_uint8_array>(v, name, "Uint8Array");

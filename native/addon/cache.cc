@@ -1,5 +1,6 @@
 #include "args.h"
 #include "engine.h"
+#include "spec.h"
 #include "../error.h"
 
 namespace headzip::addon {
@@ -8,7 +9,11 @@ Napi::Function Cache::define(Napi::Env env) {
   return DefineClass(env, "Cache",
                      {InstanceMethod<&Cache::info>("info"), InstanceMethod<&Cache::last_logits>("lastLogits"),
                       InstanceMethod<&Cache::clone>("clone"), InstanceMethod<&Cache::retain_heads>("retainHeads"),
-                      InstanceMethod<&Cache::retain_pairs>("retainPairs"), InstanceMethod<&Cache::close>("close")});
+                      InstanceMethod<&Cache::retain_pairs>("retainPairs"), InstanceMethod<&Cache::select_heads>("selectHeads"),
+                      InstanceMethod<&Cache::select_pairs>("selectPairs"), InstanceMethod<&Cache::rewind>("rewind"),
+                      InstanceMethod<&Cache::lengths>("lengths"), InstanceMethod<&Cache::windows>("windows"),
+                      InstanceMethod<&Cache::hold>("hold"), InstanceMethod<&Cache::read>("read"),
+                      InstanceMethod<&Cache::write>("write"), InstanceMethod<&Cache::close>("close")});
 }
 
 Napi::Value Cache::wrap(Napi::Env env, std::shared_ptr<SharedCache> cache) {
@@ -30,14 +35,57 @@ void Cache::account(Napi::Env env) {
   accounted_ = now;
 }
 
-std::shared_ptr<SharedCache> Cache::idle(Napi::Env env) const {
+std::shared_ptr<SharedCache> Cache::readable(Napi::Env env) const {
   if (!shared_) throw engine_error(env, "this cache is closed");
-  if (shared_->busy) throw engine_error(env, "this cache is in use by a running job");
+  if (shared_->changing) throw engine_error(env, "this cache is in use by a running job");
   return shared_;
 }
 
+std::shared_ptr<SharedCache> Cache::idle(Napi::Env env) const {
+  auto shared = readable(env);
+  if (shared->readers > 0) throw engine_error(env, "this cache is in use by a running job");
+  return shared;
+}
+
+namespace {
+
+// Native errors become JavaScript ones that name them; what JavaScript threw passes.
+template <typename F>
+auto guarded(Napi::Env env, F&& call) {
+  try {
+    return call();
+  } catch (const Error& e) {
+    throw engine_error(env, e.what());
+  } catch (const std::bad_alloc&) {
+    throw engine_error(env, "not enough memory for this cache");
+  }
+}
+
+Window optional_window(const Napi::Value& value) {
+  return value.IsNull() || value.IsUndefined() ? Window{} : read_window(value);
+}
+
+// (layer, head, first entry, entries) of a piece of a cache, checked.
+struct Part {
+  int64_t layer, head, from, count;
+  size_t bytes;  // of its keys, and of its values
+};
+
+Part read_part(const Napi::CallbackInfo& info, const SharedCache& shared) {
+  const Part p{integer(info[0], "layer"), integer(info[1], "head"), integer(info[2], "from"), integer(info[3], "count"), 0};
+  const KvCache& cache = *shared.cache;
+  if (p.layer < 0 || p.layer >= static_cast<int64_t>(cache.layers.size()) || p.head < 0 || p.head >= cache.kv_heads)
+    refuse(info.Env(), "layer and head must be those of the cache");
+  if (p.from < 0 || p.count < 0 || p.from + p.count > cache.layers[p.layer]->length(p.head))
+    refuse(info.Env(), "from and count must lie within the head's entries");
+  const auto values = static_cast<size_t>(p.count * shared.runtime->model->spec.head_dim);
+  return {p.layer, p.head, p.from, p.count, values * shared.runtime->backend->element_bytes()};
+}
+
+}  // namespace
+
 Napi::Value Cache::info(const Napi::CallbackInfo& info) {
-  const KvCache& cache = *idle(info.Env())->cache;
+  const KvCache& cache = *readable(info.Env())->cache;
   Napi::Object o = Napi::Object::New(info.Env());
   o.Set("allocatedBytes", static_cast<double>(cache.allocated_bytes()));
   o.Set("usedBytes", static_cast<double>(cache.used_bytes()));
@@ -51,39 +99,98 @@ Napi::Value Cache::info(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Cache::last_logits(const Napi::CallbackInfo& info) {
-  return to_js(info.Env(), idle(info.Env())->cache->last_logits);
+  return to_js(info.Env(), readable(info.Env())->cache->last_logits);
+}
+
+Napi::Value Cache::derived(const Napi::CallbackInfo& info, const SharedCache& from, std::unique_ptr<KvCache> cache) {
+  auto shared = std::make_shared<SharedCache>();
+  shared->runtime = from.runtime;
+  shared->cache = std::move(cache);
+  return wrap(info.Env(), std::move(shared));
 }
 
 Napi::Value Cache::clone(const Napi::CallbackInfo& info) {
   const auto from = idle(info.Env());
-  auto copy = std::make_shared<SharedCache>();
-  copy->runtime = from->runtime;
-  try {
-    copy->cache = from->cache->clone();
-  } catch (const std::exception& e) {
-    throw engine_error(info.Env(), e.what());
-  }
-  return wrap(info.Env(), std::move(copy));
+  return derived(info, *from, guarded(info.Env(), [&] { return from->cache->clone(); }));
 }
 
 void Cache::retain_heads(const Napi::CallbackInfo& info) {
   const auto shared = idle(info.Env());
-  try {
-    shared->cache->retain_heads(bytes(info[0], "mask"));
-  } catch (const Error& e) {
-    throw engine_error(info.Env(), e.what());
-  }
+  const auto mask = bytes(info[0], "mask");
+  const Window window = optional_window(info[1]);
+  guarded(info.Env(), [&] { shared->cache->retain_heads(mask, window); });
   account(info.Env());
 }
 
 void Cache::retain_pairs(const Napi::CallbackInfo& info) {
   const auto shared = idle(info.Env());
-  try {
-    shared->cache->retain_pairs(bytes(info[0], "mask"));
-  } catch (const Error& e) {
-    throw engine_error(info.Env(), e.what());
-  }
+  const auto mask = bytes(info[0], "mask");
+  guarded(info.Env(), [&] { shared->cache->retain_pairs(mask); });
   account(info.Env());
+}
+
+Napi::Value Cache::select_heads(const Napi::CallbackInfo& info) {
+  const auto from = idle(info.Env());
+  const auto mask = bytes(info[0], "mask");
+  const Window window = optional_window(info[1]);
+  return derived(info, *from, guarded(info.Env(), [&] { return from->cache->select_heads(mask, window); }));
+}
+
+Napi::Value Cache::select_pairs(const Napi::CallbackInfo& info) {
+  const auto from = idle(info.Env());
+  const auto mask = bytes(info[0], "mask");
+  return derived(info, *from, guarded(info.Env(), [&] { return from->cache->select_pairs(mask); }));
+}
+
+void Cache::rewind(const Napi::CallbackInfo& info) {
+  const auto shared = idle(info.Env());
+  const int64_t position = integer(info[0], "position");
+  guarded(info.Env(), [&] { shared->cache->rewind(position); });
+}
+
+Napi::Value Cache::lengths(const Napi::CallbackInfo& info) {
+  return to_js32(info.Env(), readable(info.Env())->cache->lengths());
+}
+
+Napi::Value Cache::windows(const Napi::CallbackInfo& info) {
+  const auto shared = readable(info.Env());
+  std::vector<int64_t> all;
+  for (const auto& layer : shared->cache->layers)
+    for (int64_t h = 0; h < shared->cache->kv_heads; ++h) {
+      all.push_back(layer->window(h).sink);
+      all.push_back(layer->window(h).recent);
+    }
+  return to_js32(info.Env(), all);
+}
+
+// Keeps the cache from being changed or closed until the returned function is called.
+Napi::Value Cache::hold(const Napi::CallbackInfo& info) {
+  const auto shared = readable(info.Env());
+  ++shared->readers;
+  auto held = std::make_shared<bool>(true);
+  return Napi::Function::New(info.Env(), [shared, held](const Napi::CallbackInfo&) {
+    if (*held) --shared->readers;
+    *held = false;
+  });
+}
+
+Napi::Value Cache::read(const Napi::CallbackInfo& info) {
+  const auto shared = readable(info.Env());
+  const Part p = read_part(info, *shared);
+  auto out = Napi::Uint8Array::New(info.Env(), 2 * p.bytes);
+  auto* k = reinterpret_cast<std::byte*>(out.Data());
+  guarded(info.Env(), [&] { shared->cache->layers[p.layer]->read(p.head, p.from, p.count, k, k + p.bytes); });
+  return out;
+}
+
+void Cache::write(const Napi::CallbackInfo& info) {
+  const auto shared = idle(info.Env());
+  const Part p = read_part(info, *shared);
+  // A copy of its own: the bytes of a view may start at any address.
+  const auto data = bytes(info[4], "data");
+  if (data.size() != 2 * p.bytes) refuse(info.Env(), "data must hold the keys and values of its entries");
+  const auto* k = reinterpret_cast<const std::byte*>(data.data());
+  guarded(info.Env(), [&] { shared->cache->layers[p.layer]->write(p.head, p.from, p.count, k, k + p.bytes); });
 }
 
 void Cache::close(const Napi::CallbackInfo& info) {

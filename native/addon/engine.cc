@@ -17,6 +17,7 @@ Turn::Turn(Runtime& runtime, const Job& job) : runtime_(runtime) {
 Napi::Function Engine::define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod<&Engine::sweep>("sweep"), InstanceMethod<&Engine::generate>("generate"),
+                      InstanceMethod<&Engine::log_probs>("logProbs"), InstanceMethod<&Engine::restore>("restore"),
                       InstanceMethod<&Engine::close>("close")});
 }
 
@@ -78,35 +79,97 @@ Napi::Value Engine::sweep(const Napi::CallbackInfo& info) {
   return start(info.Env(), state, work, finish);
 }
 
+std::shared_ptr<SharedCache> Engine::cache_of(const Napi::Value& value, const Runtime& runtime, bool change) const {
+  const Napi::Env env = value.Env();
+  const Napi::Object wrapped = object(value, "cache");
+  if (!wrapped.InstanceOf(env.GetInstanceData<Constructors>()->cache.Value())) refuse(env, "cache must be a Cache of this addon");
+  const Cache* cache = Cache::Unwrap(wrapped);
+  auto shared = change ? cache->idle(env) : cache->readable(env);
+  if (shared->runtime.get() != &runtime) throw engine_error(env, "this cache belongs to another model");
+  return shared;
+}
+
+namespace {
+
+// Marks a cache as used by a job from here on; the returned function ends that, on JavaScript's thread.
+std::function<void()> occupy(const std::shared_ptr<SharedCache>& shared, bool change) {
+  if (!change) {
+    ++shared->readers;
+    return [shared] { --shared->readers; };
+  }
+  shared->changing = true;
+  return [shared] { shared->changing = false; };
+}
+
+Napi::Object to_js(Napi::Env env, const Generation& made) {
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("ids", addon::to_js(env, made.ids));
+  o.Set("stopped", made.stopped);
+  o.Set("firstLogits", addon::to_js(env, made.first_logits));
+  o.Set("firstTokenSeconds", made.first_token_seconds);
+  o.Set("decodeSeconds", made.decode_seconds);
+  return o;
+}
+
+}  // namespace
+
 Napi::Value Engine::generate(const Napi::CallbackInfo& info) {
-  auto runtime = open(info.Env());
-  const Napi::Object wrapped = object(info[0], "cache");
-  if (!wrapped.InstanceOf(info.Env().GetInstanceData<Constructors>()->cache.Value()))
-    refuse(info.Env(), "cache must be a Cache of this addon");
-  auto shared = Cache::Unwrap(wrapped)->idle(info.Env());
-  if (shared->runtime != runtime) throw engine_error(info.Env(), "this cache belongs to another model");
-  auto job = std::make_shared<GenerateJob>(read_generate(info[1]));
+  const Napi::Env env = info.Env();
+  auto runtime = open(env);
+  const bool update = boolean(info[2], "update");
+  auto shared = cache_of(info[0], *runtime, update);
+  auto jobs = std::make_shared<std::vector<GenerateJob>>(read_generate(info[1]));
+  if (update && jobs->size() != 1) refuse(env, "a conversation goes on with one query at a time");
   auto state = std::make_shared<Job>();
-  auto feed = std::make_shared<TokenFeed>();
-  auto result = std::make_shared<Generation>();
-  shared->busy = true;
+  auto feeds = std::make_shared<std::vector<TokenFeed>>(jobs->size());
+  auto result = std::make_shared<std::vector<Generation>>();
   const auto work = [=] {
     const Turn turn(*runtime, *state);
-    *result = headzip::generate(*runtime->backend, *runtime->model, *shared->cache, *job, *state, *feed);
+    if (update) result->push_back(converse(*runtime->backend, *runtime->model, *shared->cache, jobs->front(), *state, feeds->front()));
+    else *result = headzip::generate(*runtime->backend, *runtime->model, *shared->cache, *jobs, *state, *feeds);
   };
-  const auto finish = [=](Napi::Env env) -> Napi::Value {
-    Napi::Object o = Napi::Object::New(env);
-    o.Set("ids", to_js(env, result->ids));
-    o.Set("firstLogits", to_js(env, result->first_logits));
-    o.Set("firstTokenSeconds", result->first_token_seconds);
-    o.Set("decodeSeconds", result->decode_seconds);
-    return o;
+  const auto finish = [=](Napi::Env e) -> Napi::Value {
+    Napi::Array all = Napi::Array::New(e, result->size());
+    for (uint32_t i = 0; i < result->size(); ++i) all.Set(i, to_js(e, (*result)[i]));
+    return all;
   };
-  Napi::Object handle = start(info.Env(), state, work, finish, [shared] { shared->busy = false; });
-  handle.Set("takeTokens", Napi::Function::New(info.Env(), [feed](const Napi::CallbackInfo& i) -> Napi::Value {
-    return to_js(i.Env(), feed->take());
+  Napi::Object handle = start(env, state, work, finish, occupy(shared, update));
+  const auto feed = [feeds](const Napi::CallbackInfo& i) -> TokenFeed& {
+    const int64_t index = integer(i[0], "index");
+    if (index < 0 || index >= static_cast<int64_t>(feeds->size())) refuse(i.Env(), "index must be that of a query");
+    return (*feeds)[static_cast<size_t>(index)];
+  };
+  handle.Set("takeTokens", Napi::Function::New(env, [feed](const Napi::CallbackInfo& i) -> Napi::Value {
+    return addon::to_js(i.Env(), feed(i).take());
   }));
+  handle.Set("finish", Napi::Function::New(env, [feed](const Napi::CallbackInfo& i) { feed(i).finish(); }));
   return handle;
+}
+
+Napi::Value Engine::log_probs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto runtime = open(env);
+  auto shared = cache_of(info[0], *runtime, false);
+  auto query = ids(info[1], "query"), answer = ids(info[2], "answer");
+  auto state = std::make_shared<Job>();
+  auto result = std::make_shared<std::vector<float>>();
+  const auto work = [=] {
+    const Turn turn(*runtime, *state);
+    *result = headzip::log_probs(*runtime->backend, *runtime->model, *shared->cache, query, answer, *state);
+  };
+  return start(env, state, work, [=](Napi::Env e) -> Napi::Value { return addon::to_js(e, *result); }, occupy(shared, false));
+}
+
+Napi::Value Engine::restore(const Napi::CallbackInfo& info) {
+  auto runtime = open(info.Env());
+  auto shared = std::make_shared<SharedCache>();
+  shared->runtime = runtime;
+  try {
+    shared->cache = empty_cache(*runtime->backend, runtime->model->spec, read_cache_shape(info[0]));
+  } catch (const Error& e) {
+    throw engine_error(info.Env(), e.what());
+  }
+  return Cache::wrap(info.Env(), std::move(shared));
 }
 
 }  // namespace headzip::addon

@@ -33,7 +33,9 @@ class Turn {
 struct SharedCache {
   std::shared_ptr<Runtime> runtime;  // whose memory it is
   std::unique_ptr<KvCache> cache;
-  bool busy = false;                 // a job works on it; read and written on JavaScript's thread only
+  // Jobs that read it, or the one that changes it; read and written on JavaScript's thread only.
+  int readers = 0;
+  bool changing = false;
 };
 
 class Cache final : public Napi::ObjectWrap<Cache> {
@@ -42,8 +44,10 @@ class Cache final : public Napi::ObjectWrap<Cache> {
   static Napi::Value wrap(Napi::Env env, std::shared_ptr<SharedCache> cache);
   explicit Cache(const Napi::CallbackInfo& info);
   ~Cache() override;
-  // Throws when closed or in use.
+  // For a job that changes it, and whatever needs it alone: throws when closed or in use.
   std::shared_ptr<SharedCache> idle(Napi::Env env) const;
+  // For a job that only reads: throws when closed or being changed.
+  std::shared_ptr<SharedCache> readable(Napi::Env env) const;
 
  private:
   Napi::Value info(const Napi::CallbackInfo& info);
@@ -51,6 +55,15 @@ class Cache final : public Napi::ObjectWrap<Cache> {
   Napi::Value clone(const Napi::CallbackInfo& info);
   void retain_heads(const Napi::CallbackInfo& info);
   void retain_pairs(const Napi::CallbackInfo& info);
+  Napi::Value select_heads(const Napi::CallbackInfo& info);
+  Napi::Value select_pairs(const Napi::CallbackInfo& info);
+  void rewind(const Napi::CallbackInfo& info);
+  Napi::Value lengths(const Napi::CallbackInfo& info);
+  Napi::Value windows(const Napi::CallbackInfo& info);
+  Napi::Value hold(const Napi::CallbackInfo& info);
+  Napi::Value read(const Napi::CallbackInfo& info);
+  void write(const Napi::CallbackInfo& info);
+  Napi::Value derived(const Napi::CallbackInfo& info, const SharedCache& from, std::unique_ptr<KvCache> cache);
   void close(const Napi::CallbackInfo& info);
   void account(Napi::Env env);  // tells the garbage collector what this object really weighs
 
@@ -66,6 +79,10 @@ class Engine final : public Napi::ObjectWrap<Engine> {
  private:
   Napi::Value sweep(const Napi::CallbackInfo& info);
   Napi::Value generate(const Napi::CallbackInfo& info);
+  Napi::Value log_probs(const Napi::CallbackInfo& info);
+  Napi::Value restore(const Napi::CallbackInfo& info);
+  // The argument as a cache of this engine's, free for a job that changes it or one that reads it.
+  std::shared_ptr<SharedCache> cache_of(const Napi::Value& value, const Runtime& runtime, bool change) const;
   void close(const Napi::CallbackInfo& info);
   std::shared_ptr<Runtime> open(Napi::Env env) const;
 

@@ -82,19 +82,59 @@ SweepJob read_sweep(const Napi::Value& value) {
   else refuse(value.Env(), "sweep must be full, chunk or block, got " + sweep);
   job.want_pairs = boolean(field(o, "pairs"), "pairs");
   job.want_cache = boolean(field(o, "cache"), "cache");
-  const Napi::Value keep = o.Get("keepHeads");
-  if (!keep.IsNull() && !keep.IsUndefined()) job.keep_heads = bytes(keep, "keepHeads");
+  const Napi::Value keep = field(o, "keepHeads");
+  if (!keep.IsNull()) job.keep_heads = bytes(keep, "keepHeads");
+  const Napi::Value window = field(o, "window");
+  if (!window.IsNull()) job.window = read_window(window);
+  const Napi::Value uniform = field(o, "uniform");
+  if (!uniform.IsNull()) {
+    const Napi::Object u = object(uniform, "uniform");
+    job.uniform = UniformRule{integer(field(u, "count"), "uniform.count"), boolean(field(u, "above"), "uniform.above")};
+    job.keep_layers = bytes(field(u, "keepLayers"), "uniform.keepLayers");
+  }
+  job.tile_rows = integer(field(o, "tileRows"), "tileRows");
   return job;
 }
 
-GenerateJob read_generate(const Napi::Value& value) {
-  const Napi::Object o = object(value, "job");
-  GenerateJob job;
-  job.query = ids(field(o, "query"), "query");
-  job.max_tokens = integer(field(o, "maxTokens"), "maxTokens");
-  job.stop = ids(field(o, "stop"), "stop");
-  job.update_cache = boolean(field(o, "updateCache"), "updateCache");
-  return job;
+Window read_window(const Napi::Value& value) {
+  const Napi::Object o = object(value, "window");
+  const Window window{integer(field(o, "sink"), "window.sink"), integer(field(o, "recent"), "window.recent")};
+  if (window.sink < 0 || window.recent < 0) refuse(value.Env(), "window.sink and window.recent must not be negative");
+  return window;
+}
+
+std::vector<GenerateJob> read_generate(const Napi::Value& value) {
+  const Napi::Array list = array(value, "jobs");
+  std::vector<GenerateJob> jobs;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    const Napi::Object o = object(list.Get(i), "jobs[i]");
+    GenerateJob job;
+    job.query = ids(field(o, "query"), "query");
+    job.max_tokens = integer(field(o, "maxTokens"), "maxTokens");
+    job.stop = ids(field(o, "stop"), "stop");
+    job.sampling.temperature = real(field(o, "temperature"), "temperature");
+    job.sampling.top_k = integer(field(o, "topK"), "topK");
+    job.sampling.top_p = real(field(o, "topP"), "topP");
+    const int64_t seed = integer(field(o, "seed"), "seed");
+    if (seed < 0) refuse(value.Env(), "seed must not be negative");
+    job.sampling.seed = static_cast<uint64_t>(seed);
+    jobs.push_back(std::move(job));
+  }
+  return jobs;
+}
+
+CacheShape read_cache_shape(const Napi::Value& value) {
+  const Napi::Object o = object(value, "shape");
+  CacheShape shape;
+  shape.sink = integer(field(o, "sink"), "sink");
+  shape.context = integer(field(o, "context"), "context");
+  shape.position = integer(field(o, "position"), "position");
+  shape.evicted = boolean(field(o, "evicted"), "evicted");
+  shape.last_logits = floats(field(o, "lastLogits"), "lastLogits");
+  shape.lengths = ids(field(o, "lengths"), "lengths");
+  shape.windows = ids(field(o, "windows"), "windows");
+  return shape;
 }
 
 }  // namespace headzip::addon

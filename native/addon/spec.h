@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "../cache/restore.h"
 #include "../decode/generate.h"
 #include "../model.h"
 #include "../sweep/sweep.h"
@@ -15,6 +16,8 @@ ModelSpec read_spec(const Napi::Value& value);
 std::vector<std::string> read_paths(const Napi::Value& value);
 std::vector<WeightRef> read_weights(const Napi::Value& value);
 SweepJob read_sweep(const Napi::Value& value);
-GenerateJob read_generate(const Napi::Value& value);
+std::vector<GenerateJob> read_generate(const Napi::Value& value);
+Window read_window(const Napi::Value& value);
+CacheShape read_cache_shape(const Napi::Value& value);
 
 }  // namespace headzip::addon

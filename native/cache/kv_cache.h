@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../backend.h"
+#include "evict.h"
 
 namespace headzip {
 
@@ -13,30 +14,37 @@ struct KvCache {
   int64_t kv_heads = 0;
   int64_t sink = 0, context = 0;   // tokens prefilled; the sink is never evicted
   int64_t position = 0;            // of the next token
+  int64_t turn_start = 0;          // position where the last turn of the conversation began: rewind() goes back to here at most
   bool evicted = false;            // context entries were dropped, so a second eviction has no positions to speak of
   std::vector<float> last_logits;  // (vocab), of the last prefilled token
 
-  // Lengths of every (layer, head): what truncate() takes a cache back to.
-  struct Snapshot {
-    std::vector<int64_t> lengths;
-    int64_t position = 0;
-  };
-  Snapshot snapshot() const;
-  void truncate(const Snapshot& to);
   std::unique_ptr<KvCache> clone() const;
   size_t allocated_bytes() const;
   size_t used_bytes() const;
+  std::vector<int64_t> lengths() const;  // (layers, kv_heads)
 
-  // Drops the whole context of heads whose mask entry is 0; mask is (layers, kv_heads).
-  void retain_heads(std::span<const uint8_t> mask);
-  // Drops single context entries; mask is (layers, kv_heads, context).
+  // Evict in place and free. mask (layers, kv_heads): heads at 0 lose their context, or with a window become streaming
+  // heads. Throws Error for a mask of another size, and for a cache that was pruned already.
+  void retain_heads(std::span<const uint8_t> mask, Window window);
+  // mask (layers, kv_heads, context): entries at 0 are dropped.
   void retain_pairs(std::span<const uint8_t> mask);
+  // The same, gathered into a cache of its own, as it was prefilled: what was said since is not in it. *this must not
+  // be pruned, and stays as it is.
+  std::unique_ptr<KvCache> select_heads(std::span<const uint8_t> mask, Window window) const;
+  std::unique_ptr<KvCache> select_pairs(std::span<const uint8_t> mask) const;
+
+  // Joins a turn's entries (one layer of them a layer here) that stand at positions [position, position + tokens).
+  void extend(std::span<const std::unique_ptr<KvLayer>> tail, int64_t tokens);
+  // Forgets what stands at `to` and after. Throws Error for a position that is not within the last turn.
+  void rewind(int64_t to);
 
  private:
-  void begin_eviction();
+  void check_unpruned() const;
+  template <typename Choose>
+  std::unique_ptr<KvCache> select(Choose&& choose) const;
 };
 
-// Keeps the sink, what stands after the context, and of the context what `keep` says; keep is (context) or empty: none.
-void retain_context(KvLayer& layer, int64_t head, int64_t sink, int64_t context, std::span<const uint8_t> keep);
+// The window of a streaming head of this cache: its sink covers the system prefix.
+Window streaming_window(Window window, int64_t sink);
 
 }  // namespace headzip

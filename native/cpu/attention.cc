@@ -27,6 +27,21 @@ int64_t span_end(const KeySpan& span, int64_t head) {
   return span.count < 0 ? length : std::min(length, span.begin + span.count);
 }
 
+bool streams(const AttentionJob& job, int64_t head) {
+  return std::any_of(job.spans.begin(), job.spans.end(), [&](const KeySpan& s) { return s.kv->window(head).recent > 0; });
+}
+
+// What one query at `position` sees of a span of a streaming head: its sink, then its window.
+int64_t split(const SpanView& all, Window window, int64_t position, SpanView* out) {
+  SpanView sink = all, recent = all;
+  sink.end = std::clamp(window.sink, all.begin, all.end);
+  recent.begin = std::clamp(all.begin + position - window.recent + 1 - all.position, sink.end, all.end);
+  recent.position += recent.begin - all.begin;
+  out[0] = sink;
+  out[1] = recent;
+  return 2;
+}
+
 }  // namespace
 
 void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) {
@@ -43,9 +58,12 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
     queries = std::min(queries, job.q.rows);
     scratch_bytes = std::max(scratch_bytes, k_.attention_scratch(queries * group, spec.head_dim, scored));
     // Later queries see more keys: the longest tasks go first, so that the threads end together.
+    // A streaming head's queries see different keys: one task each, of few keys.
     for (int64_t at = (job.q.rows - 1) / queries * queries; at >= 0; at -= queries)
-      for (int64_t head = 0; head < spec.kv_heads; ++head)
-        plan.push_back({&job, head, at, std::min(queries, job.q.rows - at)});
+      for (int64_t head = 0; head < spec.kv_heads; ++head) {
+        const int64_t rows = std::min(queries, job.q.rows - at), step = streams(job, head) ? 1 : rows;
+        for (int64_t row = 0; row < rows; row += step) plan.push_back({&job, head, at + row, step});
+      }
   }
   const int64_t each = (scratch_bytes + 4095) / 4096 * 1024;  // floats, whole pages
   float* memory = scratch(attention_scratch_, each * threads_);
@@ -53,13 +71,16 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
   parallel(static_cast<int64_t>(plan.size()), [&](int64_t i, int thread) {
     const Planned& p = plan[i];
     const AttentionJob& job = *p.job;
-    SpanView spans[kMostSpans];
+    SpanView spans[2 * kMostSpans];
     int64_t count = 0, value_stride = 0;
     for (const KeySpan& span : job.spans) {
       const auto& kv = static_cast<const CpuKvLayer&>(*span.kv);
       const int64_t end = span_end(span, p.head);
       value_stride = kv.value_stride();
-      spans[count++] = {kv.view(p.head), span.begin, end, first_position(span, end), span.in_score, span.scored};
+      const SpanView view{kv.view(p.head), span.begin, end, first_position(span, end), span.in_score, span.scored};
+      const Window window = kv.window(p.head);
+      if (window.recent == 0) spans[count++] = view;
+      else count += split(view, window, job.position + p.first, spans + count);
     }
     const int64_t at = p.head * group * spec.head_dim;
     const AttentionTask task{

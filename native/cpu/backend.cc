@@ -117,7 +117,7 @@ void CpuBackend::append(KvLayer& kv, Rows k, Rows v) {
   parallel(heads, [&](int64_t h, int) {
     const int64_t at = layer.length(h);
     for (int64_t i = 0; i < k.rows; ++i)
-      layer.write(h, at + i, floats(k, i) + h * dim, v.data == nullptr ? nullptr : floats(v, i) + h * dim);
+      layer.put(h, at + i, floats(k, i) + h * dim, v.data == nullptr ? nullptr : floats(v, i) + h * dim);
   });
   layer.grow(k.rows);
 }

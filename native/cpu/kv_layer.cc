@@ -9,6 +9,8 @@
 namespace headzip::cpu {
 
 namespace {
+constexpr int64_t kMostSpare = 1024;
+
 constexpr int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 }
 
@@ -28,11 +30,13 @@ void CpuKvLayer::reserve(int64_t tokens) {
   for (Head& head : heads_) {
     if (head.length + tokens <= head.capacity) continue;
     Head wider;
-    // A quarter more than asked for: appending token by token stays linear, and little is held in vain.
-    allocate(wider, head.length + tokens + (head.length + tokens) / 4);
+    // Up to a quarter more than asked for: appending token by token stays cheap, and little is held in vain.
+    const int64_t needed = head.length + tokens;
+    allocate(wider, needed + std::min(needed / 4, kMostSpare));
     std::memcpy(wider.k.data(), head.k.data(), up(head.length, kPanel) * head_dim_ * sizeof(float));
     std::memcpy(wider.v.data(), head.v.data(), head.length * value_stride_ * sizeof(float));
     wider.length = head.length;
+    wider.window = head.window;
     std::swap(head, wider);
   }
 }
@@ -44,8 +48,8 @@ void CpuKvLayer::copy_token(const Head& from, int64_t a, const Head& to, int64_t
   std::memcpy(to.v.data() + b * value_stride_, from.v.data() + a * value_stride_, value_stride_ * sizeof(float));
 }
 
-void CpuKvLayer::retain(int64_t head, std::span<const int64_t> index) {
-  Head& from = heads_.at(head);
+CpuKvLayer::Head CpuKvLayer::pick(int64_t head, std::span<const int64_t> index) const {
+  const Head& from = heads_.at(head);
   for (size_t i = 0; i < index.size(); ++i)
     if (index[i] < 0 || index[i] >= from.length || (i > 0 && index[i] <= index[i - 1]))
       throw Error("entries to keep must be ascending positions of the cache");
@@ -53,7 +57,64 @@ void CpuKvLayer::retain(int64_t head, std::span<const int64_t> index) {
   allocate(kept, static_cast<int64_t>(index.size()));
   for (size_t i = 0; i < index.size(); ++i) copy_token(from, index[i], kept, static_cast<int64_t>(i));
   kept.length = static_cast<int64_t>(index.size());
-  std::swap(from, kept);
+  return kept;
+}
+
+void CpuKvLayer::retain(int64_t head, std::span<const int64_t> index) {
+  Head kept = pick(head, index);
+  kept.window = heads_[head].window;
+  heads_[head] = std::move(kept);
+}
+
+std::unique_ptr<KvLayer> CpuKvLayer::gather(std::span<const std::vector<int64_t>> index) const {
+  if (index.size() != heads_.size()) throw Error("a list of entries is needed for every head");
+  auto kept = std::make_unique<CpuKvLayer>(meter_, kv_heads(), head_dim_, 1);
+  for (size_t h = 0; h < heads_.size(); ++h) kept->heads_[h] = pick(static_cast<int64_t>(h), index[h]);
+  return kept;
+}
+
+void CpuKvLayer::extend(const KvLayer& tail) {
+  const auto& from = static_cast<const CpuKvLayer&>(tail);
+  if (from.heads_.size() != heads_.size() || from.head_dim_ != head_dim_) throw Error("layers of different shapes cannot be joined");
+  int64_t longest = 0;
+  for (const Head& head : from.heads_) longest = std::max(longest, head.length);
+  reserve(longest);
+  for (size_t h = 0; h < heads_.size(); ++h) {
+    const Head& more = from.heads_[h];
+    for (int64_t i = 0; i < more.length; ++i) copy_token(more, i, heads_[h], heads_[h].length + i);
+    heads_[h].length += more.length;
+  }
+}
+
+void CpuKvLayer::check_range(int64_t head, int64_t from, int64_t count) const {
+  if (head < 0 || head >= kv_heads() || from < 0 || count < 0 || from + count > heads_[head].length)
+    throw Error("these entries are not in the cache");
+}
+
+void CpuKvLayer::read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const {
+  check_range(head, from, count);
+  const Head& h = heads_[head];
+  auto* keys = reinterpret_cast<float*>(k);
+  for (int64_t i = 0; i < count; ++i) {
+    const float* slot = h.k.data() + (from + i) / kPanel * kPanel * head_dim_ + (from + i) % kPanel;
+    for (int64_t d = 0; d < head_dim_; ++d) keys[i * head_dim_ + d] = slot[d * kPanel];
+    std::memcpy(v + i * head_dim_ * sizeof(float), h.v.data() + (from + i) * value_stride_, head_dim_ * sizeof(float));
+  }
+}
+
+void CpuKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) {
+  check_range(head, from, count);
+  const auto* keys = reinterpret_cast<const float*>(k);
+  const auto* values = reinterpret_cast<const float*>(v);
+  for (int64_t i = 0; i < count; ++i) put(head, from + i, keys + i * head_dim_, values + i * head_dim_);
+}
+
+void CpuKvLayer::resize(int64_t head, int64_t length) {
+  Head fresh;
+  allocate(fresh, length);
+  fresh.length = length;
+  fresh.window = heads_.at(head).window;
+  heads_[head] = std::move(fresh);
 }
 
 void CpuKvLayer::truncate(int64_t head, int64_t length) {
@@ -68,6 +129,7 @@ std::unique_ptr<KvLayer> CpuKvLayer::clone() const {
     Head& to = copy->heads_[h];
     copy->allocate(to, heads_[h].length);
     to.length = heads_[h].length;
+    to.window = heads_[h].window;
     std::memcpy(to.k.data(), heads_[h].k.data(), up(to.length, kPanel) * head_dim_ * sizeof(float));
     std::memcpy(to.v.data(), heads_[h].v.data(), to.length * value_stride_ * sizeof(float));
   }
@@ -86,7 +148,7 @@ size_t CpuKvLayer::used_bytes() const {
   return tokens * static_cast<size_t>(head_dim_) * 2 * sizeof(float);
 }
 
-void CpuKvLayer::write(int64_t head, int64_t at, const float* key, const float* value) {
+void CpuKvLayer::put(int64_t head, int64_t at, const float* key, const float* value) {
   Head& h = heads_[head];
   float* slot = h.k.data() + at / kPanel * kPanel * head_dim_ + at % kPanel;
   for (int64_t d = 0; d < head_dim_; ++d) slot[d * kPanel] = key[d];

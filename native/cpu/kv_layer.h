@@ -11,11 +11,19 @@ class CpuKvLayer final : public KvLayer {
  public:
   CpuKvLayer(std::shared_ptr<Meter> meter, int64_t kv_heads, int64_t head_dim, int64_t capacity);
 
+  int64_t heads() const override { return kv_heads(); }
   int64_t length(int64_t head) const override { return heads_[head].length; }
+  Window window(int64_t head) const override { return heads_[head].window; }
+  void set_window(int64_t head, Window window) override { heads_.at(head).window = window; }
   void reserve(int64_t tokens) override;
   void retain(int64_t head, std::span<const int64_t> index) override;
   void truncate(int64_t head, int64_t length) override;
   std::unique_ptr<KvLayer> clone() const override;
+  std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index) const override;
+  void extend(const KvLayer& tail) override;
+  void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const override;
+  void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) override;
+  void resize(int64_t head, int64_t length) override;
   size_t allocated_bytes() const override;
   size_t used_bytes() const override;
 
@@ -23,15 +31,18 @@ class CpuKvLayer final : public KvLayer {
   int64_t value_stride() const { return value_stride_; }
   KvHead view(int64_t head) const { return {heads_[head].k.data(), heads_[head].v.data(), heads_[head].length}; }
   // Writes one token's key and value at `at`; lengths are moved by `grow` once all are written.
-  void write(int64_t head, int64_t at, const float* key, const float* value);
+  void put(int64_t head, int64_t at, const float* key, const float* value);
   void grow(int64_t tokens);
 
  private:
   struct Head {
     Floats k, v;
     int64_t length = 0, capacity = 0;
+    Window window;
   };
   void allocate(Head& head, int64_t capacity) const;
+  Head pick(int64_t head, std::span<const int64_t> index) const;
+  void check_range(int64_t head, int64_t from, int64_t count) const;
   void copy_token(const Head& from, int64_t a, const Head& to, int64_t b) const;
 
   std::shared_ptr<Meter> meter_;

@@ -38,9 +38,9 @@ CudaKvLayer::Head CudaKvLayer::allocate(int64_t capacity) const {
   return head;
 }
 
-HeadKv CudaKvLayer::view(int64_t head) const {
-  auto* k = heads_[head].memory.as<std::byte>();
-  return {reinterpret_cast<bf16*>(k), reinterpret_cast<bf16*>(k + heads_[head].capacity * head_dim_ * kElement)};
+HeadKv CudaKvLayer::view(const Head& head) const {
+  auto* k = head.memory.as<std::byte>();
+  return {reinterpret_cast<bf16*>(k), reinterpret_cast<bf16*>(k + head.capacity * head_dim_ * kElement)};
 }
 
 void CudaKvLayer::publish() const {
@@ -89,7 +89,15 @@ void CudaKvLayer::reserve(int64_t tokens) {
   }
 }
 
-void CudaKvLayer::retain(int64_t head, std::span<const int64_t> index) {
+std::byte* CudaKvLayer::at(bf16* entries, int64_t entry) const {
+  return reinterpret_cast<std::byte*>(entries) + entry * head_dim_ * static_cast<int64_t>(kElement);
+}
+
+void CudaKvLayer::set_window(int64_t, Window window) {
+  if (window.recent != 0) throw Error("the GPU does not know streaming heads yet: use the level head, or the CPU");
+}
+
+CudaKvLayer::Head CudaKvLayer::pick(int64_t head, std::span<const int64_t> index) const {
   std::vector<int32_t> entries;
   for (size_t i = 0; i < index.size(); ++i) {
     if (index[i] < 0 || index[i] >= lengths_.at(head) || (i > 0 && index[i] <= index[i - 1]))
@@ -97,15 +105,69 @@ void CudaKvLayer::retain(int64_t head, std::span<const int64_t> index) {
     entries.push_back(static_cast<int32_t>(index[i]));
   }
   Head kept = allocate(static_cast<int64_t>(entries.size()));
-  const HeadKv from = view(head);
-  std::swap(heads_[head], kept);
   if (!entries.empty()) {
     const DeviceMemory list(meter_, entries.size() * sizeof(int32_t), "a list of entries");
     HEADZIP_CUDA(cudaMemcpyAsync(list.as(), entries.data(), entries.size() * sizeof(int32_t), cudaMemcpyHostToDevice, stream_));
-    HEADZIP_CUDA(gather_kv(from, list.as<int32_t>(), static_cast<int64_t>(entries.size()), head_dim_, view(head), stream_));
-    HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+    HEADZIP_CUDA(gather_kv(view(head), list.as<int32_t>(), static_cast<int64_t>(entries.size()), head_dim_, view(kept), stream_));
+    HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
   }
-  lengths_[head] = static_cast<int64_t>(entries.size());
+  return kept;
+}
+
+void CudaKvLayer::retain(int64_t head, std::span<const int64_t> index) {
+  heads_.at(head) = pick(head, index);
+  lengths_[head] = static_cast<int64_t>(index.size());
+  stale_ = true;
+}
+
+std::unique_ptr<KvLayer> CudaKvLayer::gather(std::span<const std::vector<int64_t>> index) const {
+  if (index.size() != heads_.size()) throw Error("a list of entries is needed for every head");
+  auto kept = std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads(), head_dim_, 1, boxes_);
+  for (size_t h = 0; h < heads_.size(); ++h) {
+    kept->heads_[h] = pick(static_cast<int64_t>(h), index[h]);
+    kept->lengths_[h] = static_cast<int64_t>(index[h].size());
+  }
+    return kept;
+}
+
+void CudaKvLayer::extend(const KvLayer& tail) {
+  const auto& from = static_cast<const CudaKvLayer&>(tail);
+  if (from.heads_.size() != heads_.size() || from.head_dim_ != head_dim_) throw Error("layers of different shapes cannot be joined");
+  reserve(*std::max_element(from.lengths_.begin(), from.lengths_.end()));
+  for (int64_t h = 0; h < kv_heads(); ++h) {
+    const size_t bytes = static_cast<size_t>(from.lengths_[h] * head_dim_) * kElement;
+    HEADZIP_CUDA(cudaMemcpyAsync(at(view(h).k, lengths_[h]), from.view(h).k, bytes, cudaMemcpyDeviceToDevice, stream_));
+    HEADZIP_CUDA(cudaMemcpyAsync(at(view(h).v, lengths_[h]), from.view(h).v, bytes, cudaMemcpyDeviceToDevice, stream_));
+    lengths_[h] += from.lengths_[h];
+  }
+  stale_ = true;
+  HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the caller frees the tail
+}
+
+void CudaKvLayer::check_range(int64_t head, int64_t from, int64_t count) const {
+  if (head < 0 || head >= kv_heads() || from < 0 || count < 0 || from + count > lengths_[head])
+    throw Error("these entries are not in the cache");
+}
+
+void CudaKvLayer::read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const {
+  check_range(head, from, count);
+  const size_t bytes = static_cast<size_t>(count * head_dim_) * kElement;
+  HEADZIP_CUDA(cudaMemcpyAsync(k, at(view(head).k, from), bytes, cudaMemcpyDeviceToHost, stream_));
+  HEADZIP_CUDA(cudaMemcpyAsync(v, at(view(head).v, from), bytes, cudaMemcpyDeviceToHost, stream_));
+  HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+}
+
+void CudaKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) {
+  check_range(head, from, count);
+  const size_t bytes = static_cast<size_t>(count * head_dim_) * kElement;
+  HEADZIP_CUDA(cudaMemcpyAsync(at(view(head).k, from), k, bytes, cudaMemcpyHostToDevice, stream_));
+  HEADZIP_CUDA(cudaMemcpyAsync(at(view(head).v, from), v, bytes, cudaMemcpyHostToDevice, stream_));
+  HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+}
+
+void CudaKvLayer::resize(int64_t head, int64_t length) {
+  heads_.at(head) = allocate(length);
+  lengths_[head] = length;
   stale_ = true;
 }
 

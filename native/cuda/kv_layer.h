@@ -16,17 +16,25 @@ class CudaKvLayer final : public KvLayer {
  public:
   CudaKvLayer(std::shared_ptr<DeviceMeter> meter, cudaStream_t stream, int64_t kv_heads, int64_t head_dim, int64_t capacity,
               KeyBoxes boxes);
+  int64_t heads() const override { return kv_heads(); }
   int64_t length(int64_t head) const override { return lengths_[head]; }
+  Window window(int64_t) const override { return {}; }
+  void set_window(int64_t head, Window window) override;
   void reserve(int64_t tokens) override;
   void retain(int64_t head, std::span<const int64_t> index) override;
   void truncate(int64_t head, int64_t length) override;
   std::unique_ptr<KvLayer> clone() const override;
+  std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index) const override;
+  void extend(const KvLayer& tail) override;
+  void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const override;
+  void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) override;
+  void resize(int64_t head, int64_t length) override;
   size_t allocated_bytes() const override;
   size_t used_bytes() const override;
 
   int64_t kv_heads() const { return static_cast<int64_t>(heads_.size()); }
   int64_t capacity(int64_t head) const { return heads_[head].capacity; }
-  HeadKv view(int64_t head) const;
+  HeadKv view(int64_t head) const { return view(heads_[head]); }
   // (kv_heads) on the device, brought up to date by the call.
   const HeadKv* device_heads() const;
   const int32_t* device_lengths() const;
@@ -40,6 +48,10 @@ class CudaKvLayer final : public KvLayer {
     HeadMaps maps{};
   };
   Head allocate(int64_t capacity) const;
+  HeadKv view(const Head& head) const;
+  std::byte* at(bf16* entries, int64_t entry) const;
+  Head pick(int64_t head, std::span<const int64_t> index) const;
+  void check_range(int64_t head, int64_t from, int64_t count) const;
   void publish() const;  // copies what changed to the device
   size_t lengths_at() const { return heads_.size() * sizeof(HeadKv); }
   size_t maps_at() const { return (lengths_at() + heads_.size() * sizeof(int32_t) + alignof(HeadMaps) - 1) / alignof(HeadMaps) * alignof(HeadMaps); }

@@ -6,7 +6,7 @@
 
 #include "../error.h"
 #include "../sweep/check.h"
-#include "../sweep/layer.h"
+#include "decoder.h"
 
 namespace headzip {
 
@@ -22,89 +22,151 @@ std::vector<int32_t> TokenFeed::take() {
 
 namespace {
 
-// Puts a cache back unless told that its new entries shall stay.
-class Rollback {
+constexpr size_t kWorking = size_t{64} << 20;  // what a decoding job holds besides the cache, about
+constexpr size_t kMostQueries = 4096;
+
+using Clock = std::chrono::steady_clock;
+double seconds(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
+
+// One answer on its way.
+class Sequence {
  public:
-  explicit Rollback(KvCache& cache) : cache_(cache), before_(cache.snapshot()) {}
-  ~Rollback() {
-    if (!keep_) cache_.truncate(before_);
+  Sequence(const GenerateJob& job, TokenFeed& feed, Tail tail, int64_t most, int64_t room)
+      : tail(std::move(tail)), job_(job), feed_(feed), sampler_(job.sampling), most_(most), room_(room), start_(Clock::now()) {}
+
+  // Takes the logits behind what the tail holds. With `keep` the tail must end up holding the last token as well.
+  void take(std::span<const float> logits, bool keep) {
+    next = sampler_.pick(logits);
+    if (out.first_logits.empty()) {
+      out.first_logits.assign(logits.begin(), logits.end());
+      out.first_token_seconds = seconds(start_);
+      first_ = Clock::now();
+    }
+    out.stopped = std::find(job_.stop.begin(), job_.stop.end(), next) != job_.stop.end();
+    if (!out.stopped) {
+      out.ids.push_back(next);
+      feed_.push(next);
+    }
+    last = out.stopped || static_cast<int64_t>(out.ids.size()) >= most_ || feed_.finished();
+    if (last && (!keep || tail.tokens >= room_)) end();
+    if (!last && tail.tokens >= room_) end();
   }
-  Rollback(const Rollback&) = delete;
-  Rollback& operator=(const Rollback&) = delete;
-  void keep() { keep_ = true; }
+  void end() {
+    done = true;
+    out.decode_seconds = seconds(first_);
+  }
+
+  Tail tail;
+  Generation out;
+  int32_t next = 0;   // to be run
+  bool last = false;  // `next` only joins the tail: nothing comes after it
+  bool done = false;
 
  private:
-  KvCache& cache_;
-  KvCache::Snapshot before_;
-  bool keep_ = false;
+  const GenerateJob& job_;
+  TokenFeed& feed_;
+  Sampler sampler_;
+  int64_t most_, room_;  // tokens of the answer; tokens that the tail may hold before the model's positions end
+  Clock::time_point start_, first_{};
 };
 
-// Appends rows for `ids` to the cache; logits of the last of them.
-std::vector<float> forward(Backend& backend, const Model& model, LayerRunner& runner, KvCache& cache,
-                           std::span<const int32_t> ids, int64_t tile, Job& state) {
-  std::vector<float> logits;
-  for (size_t at = 0; at < ids.size(); at += static_cast<size_t>(tile)) {
-    const auto part = ids.subspan(at, std::min(static_cast<size_t>(tile), ids.size() - at));
-    const auto rows = static_cast<int64_t>(part.size());
-    const OwnedRows x = backend.rows(rows, model.spec.hidden);
-    backend.embed(model.embed, part, x);
-    for (size_t l = 0; l < cache.layers.size(); ++l) {
-      state.check();
-      backend.enter_layer(model, static_cast<int64_t>(l));
-      KvLayer* kv = cache.layers[l].get();
-      const Piece piece{0, rows, cache.position, kv, {{kv, 0, -1, cache.position + rows - 1, true}}, nullptr, 0};
-      runner.run(static_cast<int64_t>(l), x, {&piece, 1}, Need::kHidden);
-    }
-    cache.position += rows;
-    if (at + part.size() == ids.size()) logits = runner.logits(x.slice(rows - 1, 1));
+void check(const GenerateJob& job, const KvCache& cache, const ModelSpec& spec) {
+  if (job.query.empty()) throw Error("the query is empty");
+  if (job.max_tokens < 1) throw Error("at least one new token must be asked for");
+  check_ids(job.query, spec, "the query");
+  check_positions(cache.position + static_cast<int64_t>(job.query.size()) + 1, spec, "the context with the query");
+  check_sampling(job.sampling);
+}
+
+void check_cache(const KvCache& cache, const Model& model) {
+  if (static_cast<int64_t>(cache.layers.size()) != model.spec.layers || cache.kv_heads != model.spec.kv_heads)
+    throw Error("this cache does not have the model's layers and KV heads");
+}
+
+std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& cache, std::span<const GenerateJob> jobs, Job& state,
+                          std::span<TokenFeed> feeds, bool keep) {
+  if (jobs.empty() || jobs.size() > kMostQueries || feeds.size() != jobs.size())
+    throw Error("a batch holds from 1 to " + std::to_string(kMostQueries) + " queries");
+  check_cache(cache, model);
+  size_t longest = 0;
+  double total = 0;
+  for (const GenerateJob& job : jobs) {
+    check(job, cache, model.spec);
+    longest = std::max(longest, job.query.size());
+    total += static_cast<double>(job.query.size()) + static_cast<double>(job.max_tokens);
   }
-  return logits;
+  state.total = total;
+  backend.begin(model, kWorking);
+  const auto rows = static_cast<int64_t>(std::max(longest, jobs.size()));
+  Decoder decoder(backend, model, cache, std::min(backend.tile_rows(model.spec), rows));
+
+  std::vector<Sequence> all;
+  all.reserve(jobs.size());
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const auto query = static_cast<int64_t>(jobs[i].query.size());
+    const int64_t room = model.spec.max_positions - cache.position;
+    all.emplace_back(jobs[i], feeds[i], decoder.tail(query + std::min<int64_t>(jobs[i].max_tokens, 64)),
+                     std::min(jobs[i].max_tokens, room - query), room);
+  }
+  for (size_t i = 0; i < jobs.size(); ++i)
+    decoder.extend(all[i].tail, jobs[i].query, jobs[i].query.size() - 1, state,
+                   [&](int64_t, int64_t, const std::vector<float>& logits) { all[i].take(logits, keep); });
+
+  std::vector<Sequence*> active;
+  std::vector<Tail*> tails;
+  std::vector<int32_t> ids;
+  while (true) {
+    active.clear(), tails.clear(), ids.clear();
+    bool wanted = false;
+    for (Sequence& s : all) {
+      if (s.done) continue;
+      active.push_back(&s), tails.push_back(&s.tail), ids.push_back(s.next);
+      wanted |= !s.last;
+    }
+    if (active.empty()) return all;
+    const std::vector<float> logits = decoder.step(tails, ids, wanted, state);
+    for (size_t i = 0; i < active.size(); ++i) {
+      if (active[i]->last) active[i]->end();
+      else active[i]->take(std::span(logits).subspan(i * model.spec.vocab, model.spec.vocab), keep);
+    }
+    state.advance(static_cast<double>(active.size()));
+  }
 }
 
 }  // namespace
 
-Generation generate(Backend& backend, const Model& model, KvCache& cache, const GenerateJob& job, Job& state, TokenFeed& feed) {
-  if (job.query.empty()) throw Error("the query is empty");
-  if (job.max_tokens < 1) throw Error("at least one new token must be asked for");
-  check_ids(job.query, model.spec, "the query");
-  const auto length = static_cast<int64_t>(job.query.size());
-  check_positions(cache.position + length + 1, model.spec, "the context with the query");
-  // The last position is the model's own limit: an answer ends there.
-  const int64_t most = std::min(job.max_tokens, model.spec.max_positions - cache.position - length);
-  state.total = static_cast<double>(length + most);
+std::vector<Generation> generate(Backend& backend, const Model& model, const KvCache& cache, const std::vector<GenerateJob>& jobs,
+                                 Job& state, std::span<TokenFeed> feeds) {
+  std::vector<Generation> out;
+  for (Sequence& s : run(backend, model, cache, jobs, state, feeds, false)) out.push_back(std::move(s.out));
+  return out;
+}
 
-  using Clock = std::chrono::steady_clock;
-  const auto seconds = [](Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); };
-  const Clock::time_point start = Clock::now();
-  Rollback rollback(cache);
-  backend.begin(model, static_cast<size_t>(64) << 20);
-  const int64_t tile = std::min(backend.tile_rows(model.spec), length);
-  LayerRunner runner(backend, model, tile);
-  Generation out;
-  std::vector<float> logits = forward(backend, model, runner, cache, job.query, tile, state);
-  out.first_logits = logits;
-  Clock::time_point first{};
-  while (true) {
-    const auto id = static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-    if (out.ids.empty()) {
-      out.first_token_seconds = seconds(start);
-      first = Clock::now();
-    }
-    const bool stop = std::find(job.stop.begin(), job.stop.end(), id) != job.stop.end();
-    if (!stop) {
-      out.ids.push_back(id);
-      feed.push(id);
-    }
-    const bool full = static_cast<int64_t>(out.ids.size()) >= most;
-    // A kept conversation needs the KV of everything that was said, the closing token too.
-    if ((stop || full) && !job.update_cache) break;
-    if (cache.position >= model.spec.max_positions) break;
-    logits = forward(backend, model, runner, cache, {&id, 1}, tile, state);
-    if (stop || full) break;
-    state.advance(1);
-  }
-  out.decode_seconds = seconds(first);
-  if (job.update_cache) rollback.keep();
+Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateJob& job, Job& state, TokenFeed& feed) {
+  std::vector<Sequence> made = run(backend, model, cache, {&job, 1}, state, {&feed, 1}, true);
+  cache.extend(made[0].tail.layers, made[0].tail.tokens);
+  return std::move(made[0].out);
+}
+
+std::vector<float> log_probs(Backend& backend, const Model& model, const KvCache& cache, const std::vector<int32_t>& query,
+                             const std::vector<int32_t>& answer, Job& state) {
+  if (query.empty()) throw Error("the query is empty");
+  if (answer.empty()) throw Error("the answer is empty");
+  check_cache(cache, model);
+  check_ids(query, model.spec, "the query");
+  check_ids(answer, model.spec, "the answer");
+  std::vector<int32_t> ids = query;
+  ids.insert(ids.end(), answer.begin(), answer.end() - 1);  // the last token's own logits speak of what comes after it
+  check_positions(cache.position + static_cast<int64_t>(ids.size()), model.spec, "the context with query and answer");
+  state.total = static_cast<double>(ids.size());
+  backend.begin(model, kWorking);
+  Decoder decoder(backend, model, cache, std::min(backend.tile_rows(model.spec), static_cast<int64_t>(ids.size())));
+  Tail tail = decoder.tail(static_cast<int64_t>(ids.size()));
+  std::vector<float> out;
+  decoder.extend(tail, ids, query.size() - 1, state, [&](int64_t, int64_t count, const std::vector<float>& logits) {
+    for (int64_t i = 0; i < count; ++i)
+      out.push_back(log_probability(std::span(logits).subspan(i * model.spec.vocab, model.spec.vocab), answer[out.size()]));
+  });
   return out;
 }
 

@@ -37,6 +37,11 @@ void check_job(const SweepJob& job, const ModelSpec& spec) {
   else check_positions(prefill, spec, "the context");
   if (!job.keep_heads.empty() && static_cast<int64_t>(job.keep_heads.size()) != spec.layers * spec.kv_heads)
     throw Error("the mask of heads must have layers x kv_heads entries");
+  if (!job.keep_layers.empty() && static_cast<int64_t>(job.keep_layers.size()) != spec.layers)
+    throw Error("the mask of layers must have an entry a layer");
+  if (job.window.sink < 0 || job.window.recent < 0 || job.tile_rows < 0 || (job.uniform && job.uniform->count < 0))
+    throw Error("window, rows and budget must not be negative");
+  if (job.uniform && job.chunks.empty()) throw Error("the same budget in every head needs pair scores, so chunks");
 }
 
 }  // namespace headzip

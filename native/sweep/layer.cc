@@ -71,13 +71,14 @@ void LayerRunner::feed_forward(const LayerWeights& w, Rows x) {
   backend_.linear(gate, {&narrow, 1});
 }
 
-std::vector<float> LayerRunner::logits(Rows row) {
-  const Rows h = normed_.slice(0, 1);
-  backend_.rms_norm(row, model_.final_norm, model_.spec.norm_eps, h);
-  OwnedRows out = backend_.rows(1, model_.spec.vocab);
+std::vector<float> LayerRunner::logits(Rows rows) {
+  const Rows h = normed_.slice(0, rows.rows);
+  backend_.rms_norm(rows, model_.final_norm, model_.spec.norm_eps, h);
+  if (logits_.rows < rows.rows) logits_ = backend_.rows(rows.rows, model_.spec.vocab);
+  const Rows out = logits_.slice(0, rows.rows);
   const LinearJob job{&model_.lm_head, nullptr, out};
   backend_.linear(h, {&job, 1});
-  std::vector<float> host(static_cast<size_t>(model_.spec.vocab));
+  std::vector<float> host(static_cast<size_t>(rows.rows * model_.spec.vocab));
   backend_.download(out, host.data());
   return host;
 }

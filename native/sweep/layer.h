@@ -32,8 +32,8 @@ class LayerRunner {
   void run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need);
   // Waits for the layer's work; throws Error when a value in it was not finite.
   void settle(int64_t layer);
-  // Logits of one row after the last layer, on the host.
-  std::vector<float> logits(Rows row);
+  // Logits of a few rows after the last layer, on the host: (rows, vocab).
+  std::vector<float> logits(Rows rows);
 
  private:
   void feed_forward(const LayerWeights& w, Rows x);
@@ -41,6 +41,7 @@ class LayerRunner {
   Backend& backend_;
   const Model& model_;
   OwnedRows normed_, q_, k_, v_, attended_, gate_, up_;
+  OwnedRows logits_;  // as many rows as were asked for at most
 };
 
 // Multiply-adds of a layer's linear parts for one row, and of attention for one query and key.

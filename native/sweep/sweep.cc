@@ -21,7 +21,9 @@ class SweepRun {
   SweepRun(Backend& backend, const Model& model, const SweepJob& job, Job& state)
       : backend_(backend), model_(model), spec_(model.spec), job_(job), state_(state),
         sink_(static_cast<int64_t>(job.sink.size())), prefill_(sink_ + static_cast<int64_t>(job.context.size())),
-        tile_(backend.tile_rows(model.spec)) {}
+        tile_(backend.tile_rows(model.spec)) {
+    if (job.tile_rows > 0) tile_ = std::min(tile_, job.tile_rows);
+  }
 
   SweepResult run();
 
@@ -33,7 +35,7 @@ class SweepRun {
   void repeat_layer(int64_t layer, KvLayer& kv, float* scores);
   void repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores);
   Piece repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const;
-  void keep(int64_t layer, std::unique_ptr<KvLayer> kv, KvCache& cache) const;
+  void evict(int64_t layer, KvLayer& kv, std::span<const float> scores) const;
   // End of the tile that starts at `row` of the context: tiles stop where what they see changes.
   int64_t context_tile_end(int64_t row, bool last) const;
   double tile_work(int64_t rows, double keys, Need need) const;
@@ -189,11 +191,22 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
   }
 }
 
-void SweepRun::keep(int64_t layer, std::unique_ptr<KvLayer> kv, KvCache& cache) const {
-  if (!job_.keep_heads.empty())
-    for (int64_t h = 0; h < spec_.kv_heads; ++h)
-      if (job_.keep_heads[layer * spec_.kv_heads + h] == 0) retain_context(*kv, h, sink_, prefill_ - sink_, {});
-  cache.layers.push_back(std::move(kv));
+// `scores` (kv_heads, context) of this layer, where there are any.
+void SweepRun::evict(int64_t layer, KvLayer& kv, std::span<const float> scores) const {
+  const int64_t context = prefill_ - sink_;
+  const Window window = streaming_window(job_.window, sink_);
+  std::vector<uint8_t> keep(static_cast<size_t>(context));
+  for (int64_t h = 0; h < spec_.kv_heads; ++h) {
+    const Extent extent{sink_, context, kv.length(h)};
+    if (!job_.keep_heads.empty()) {
+      if (job_.keep_heads[layer * spec_.kv_heads + h] != 0) continue;
+      if (job_.window.recent > 0) kv.set_window(h, window);
+      kv.retain(h, job_.window.recent > 0 ? streaming_entries(extent.entries, window) : kept_entries(extent, {}));
+    } else if (job_.uniform && (job_.keep_layers.empty() || job_.keep_layers[layer] == 0)) {
+      best_entries(scores.subspan(static_cast<size_t>(h * context), static_cast<size_t>(context)), *job_.uniform, keep);
+      kv.retain(h, kept_entries(extent, keep));
+    }
+  }
 }
 
 SweepResult SweepRun::run() {
@@ -208,8 +221,8 @@ SweepResult SweepRun::run() {
     result.cache->kv_heads = heads;
     result.cache->sink = sink_;
     result.cache->context = context;
-    result.cache->position = prefill_;
-    result.cache->evicted = !job_.keep_heads.empty();
+    result.cache->position = result.cache->turn_start = prefill_;
+    result.cache->evicted = !job_.keep_heads.empty() || job_.uniform.has_value();
   }
   ScoreBuffer scores;
   std::vector<float> host;  // (kv_heads, context) of one layer
@@ -233,7 +246,9 @@ SweepResult SweepRun::run() {
       summarise(host, heads, layer, result.max, result.mean, result.p99);
       if (job_.want_pairs) result.pairs.insert(result.pairs.end(), host.begin(), host.end());
     }
-    if (result.cache) keep(layer, std::move(kv), *result.cache);
+    if (!result.cache) continue;
+    evict(layer, *kv, host);
+    result.cache->layers.push_back(std::move(kv));
   }
   if (result.cache) result.cache->last_logits = runner_->logits(context_rows_.slice(prefill_ - 1, 1));
   result.peak_bytes = backend_.peak_bytes();

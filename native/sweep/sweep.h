@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "../backend.h"
@@ -24,7 +25,12 @@ struct SweepJob {
   SweepKind kind = SweepKind::kFull;
   bool want_pairs = false;
   bool want_cache = false;          // keep every layer's KV (and compute the last token's logits)
-  std::vector<uint8_t> keep_heads;  // (layers, kv_heads), with want_cache: the rest lose their context layer by layer
+  // With want_cache, evicted layer by layer, so that the peak is what is kept and one layer:
+  std::vector<uint8_t> keep_heads;  // (layers, kv_heads), or empty: the rest lose their context,
+  Window window;                    // or become streaming heads
+  std::vector<uint8_t> keep_layers; // (layers) with `uniform`: 1 keeps the layer whole; empty: none
+  std::optional<UniformRule> uniform;  // every head keeps its best entries; with chunks
+  int64_t tile_rows = 0;            // most rows of a pass; 0: the backend's choice
 };
 
 struct SweepResult {

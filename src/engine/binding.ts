@@ -23,8 +23,29 @@ export interface NativeSweepJob {
   sweep: Sweep
   pairs: boolean
   cache: boolean
-  /** (layers * kv_heads); heads at 0 lose their context KV layer by layer */
+  /** (layers * kv_heads); heads at 0 lose their context KV layer by layer, or become streaming heads */
   keepHeads: Uint8Array | null
+  /** What streaming heads keep; null: evicted heads keep nothing of the context */
+  window: NativeWindow | null
+  /** Every head keeps its best entries, layer by layer; needs chunks */
+  uniform: NativeUniformRule | null
+  /** Most rows of a pass; 0: the engine's choice */
+  tileRows: number
+}
+
+/** A streaming head sees its first `sink` entries and the `recent` latest. */
+export interface NativeWindow {
+  sink: number
+  recent: number
+}
+
+export interface NativeUniformRule {
+  /** Entries of the context that every head keeps */
+  count: number
+  /** Only those above the count-th best */
+  above: boolean
+  /** (layers) 1 keeps a layer whole; empty: none */
+  keepLayers: Uint8Array
 }
 
 export interface NativeSweepResult {
@@ -49,38 +70,86 @@ export interface NativeCacheInfo {
   evicted: boolean
 }
 
+/**
+ * Reading jobs may run at the same time on one cache; whatever changes it is refused while one runs, and the other way
+ * round ("this cache is in use by a running job"). Masks are checked for their size.
+ */
 export interface NativeCache {
   info(): NativeCacheInfo
   /** (vocab) */
   lastLogits(): Float32Array
+  /** (layers * kv_heads) entries of each head */
+  lengths(): Int32Array
+  /** (layers * kv_heads * 2) sink and recent of streaming heads, 0 0 of the others */
+  windows(): Int32Array
   clone(): NativeCache
-  /** @param mask (layers * kv_heads) */
-  retainHeads(mask: Uint8Array): void
-  /** @param mask (layers * kv_heads * context) */
+  /** Evicts in place, once. @param mask (layers * kv_heads) */
+  retainHeads(mask: Uint8Array, window: NativeWindow | null): void
+  /** Evicts in place, once. @param mask (layers * kv_heads * context) */
   retainPairs(mask: Uint8Array): void
+  /** The same into a cache of its own, from the prefill on; this one stays as it is. */
+  selectHeads(mask: Uint8Array, window: NativeWindow | null): NativeCache
+  selectPairs(mask: Uint8Array): NativeCache
+  /** Forgets what stands at this position and after, within the last turn of the conversation. */
+  rewind(position: number): void
+  /** Keeps the cache from being changed or closed until the returned function is called. */
+  hold(): () => void
+  /** Keys, then values, (count, head_dim) each in the engine's own element type */
+  read(layer: number, head: number, from: number, count: number): Uint8Array
+  write(layer: number, head: number, from: number, count: number, data: Uint8Array): void
   close(): void
+}
+
+/** All that a cache is but its entries. */
+export interface NativeCacheShape {
+  sink: number
+  context: number
+  position: number
+  evicted: boolean
+  lastLogits: Float32Array
+  lengths: Int32Array
+  windows: Int32Array
 }
 
 export interface NativeGenerateJob {
   query: Int32Array
   maxTokens: number
+  /** Ids that end the answer */
   stop: Int32Array
-  updateCache: boolean
+  /** 0: greedy */
+  temperature: number
+  /** 0: all */
+  topK: number
+  topP: number
+  /** From 0 to 2^53 - 1 */
+  seed: number
 }
 
 export interface NativeGeneration {
   ids: Int32Array
+  /** An id that ends answers came. */
+  stopped: boolean
   firstLogits: Float32Array
   firstTokenSeconds: number
   decodeSeconds: number
 }
 
+/** `index` is that of a query. */
+export interface NativeGenerateHandle extends NativeJob<NativeGeneration[]> {
+  /** Tokens since the last call. */
+  takeTokens(index: number): Int32Array
+  /** Ends this answer with the token at hand; the others go on. */
+  finish(index: number): void
+}
+
 export interface NativeEngine {
   sweep(job: NativeSweepJob): NativeJob<NativeSweepResult>
-  generate(
-    cache: NativeCache,
-    job: NativeGenerateJob,
-  ): NativeJob<NativeGeneration> & { takeTokens(): Int32Array }
+  /** @param update one query only: it and its answer stay in the cache */
+  generate(cache: NativeCache, jobs: NativeGenerateJob[], update: boolean): NativeGenerateHandle
+  /** Natural logarithms of each answer token's probability. */
+  logProbs(cache: NativeCache, query: Int32Array, answer: Int32Array): NativeJob<Float32Array>
+  /** A cache with these lengths, all zero, to be written. */
+  restore(shape: NativeCacheShape): NativeCache
   close(): void
 }
 

@@ -1,32 +1,61 @@
-/** Queries against a cache. */
+/** Queries against a cache, alone or several at a time. */
 
-import type { NativeEngine } from '../engine/binding.js'
+import type { NativeEngine, NativeGenerateJob, NativeGeneration } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { invalidParameter } from '../errors.js'
 import type { ModelDescription } from '../model/describe.js'
+import { AnswerText, checkStops } from './answer-text.js'
 import type { KvCache } from './kv-cache.js'
 import type { Model } from './model.js'
+import { checkSampling, type SamplingOptions } from './sampling.js'
 
-export interface GenerateIdsOptions extends JobOptions {
-  kv: KvCache
+export interface AnswerOptions extends SamplingOptions {
+  /** Longest answer; default 256. */
   maxNewTokens?: number | undefined
   /** Go on past the end-of-sequence token. */
   ignoreEos?: boolean | undefined
-  /** Keep query and answer in the cache: the conversation goes on. */
+}
+
+export interface GenerateIdsOptions extends AnswerOptions, JobOptions {
+  kv: KvCache
+  /** Keep query and answer in the cache: the conversation goes on. Otherwise the cache is only read. */
   updateCache?: boolean | undefined
 }
 
-export interface GenerateOptions extends GenerateIdsOptions {
-  /** Called with new text as it comes. */
+export interface TextOptions {
+  /** The answer ends before any of these. */
+  stop?: string | readonly string[] | undefined
+  /** Called with new text as it comes: whole characters, never a part of a stop string. */
   onText?: ((text: string) => void) | undefined
 }
 
+export interface GenerateOptions extends GenerateIdsOptions, TextOptions {}
+
+/** One query of a batch, with what differs from the batch's options. */
+export interface BatchQuery extends AnswerOptions, TextOptions {
+  query: string
+  /** Ends this answer where it is; the others go on. */
+  signal?: AbortSignal | undefined
+}
+
+export interface BatchOptions extends AnswerOptions, JobOptions {
+  kv: KvCache
+  stop?: string | readonly string[] | undefined
+}
+
+/** `eos`: the model ended it; `stop`: a stop string; `length`: maxNewTokens or the model's positions. */
+export type FinishReason = 'eos' | 'stop' | 'length' | 'aborted'
+
 export interface GeneratedIds {
+  /** With a stop string: up to the token that completes it. */
   ids: Int32Array
   /** (vocab) logits of the first step */
   firstLogits: Float32Array
   timeToFirstToken: number
   tokensPerSecond: number
+  finishReason: FinishReason
+  /** What the tokens were drawn with. */
+  seed: number
 }
 
 export interface Generation extends GeneratedIds {
@@ -36,58 +65,148 @@ export interface Generation extends GeneratedIds {
 
 export const defaultMaxNewTokens = 256
 
+/** How often new tokens are looked for. */
+const pollMilliseconds = 15
+
+/** Sees the tokens of one answer as they come. @returns true to end it with the last of them */
+type Watcher = (ids: Int32Array) => boolean
+
+interface Asked extends AnswerOptions {
+  queryIds: Int32Array
+  watcher?: Watcher | undefined
+  signal?: AbortSignal | undefined
+}
+
 export async function generateIds(
   engine: NativeEngine,
   description: ModelDescription,
   queryIds: Int32Array,
-  options: GenerateIdsOptions & { onIds?: (ids: Int32Array) => void },
+  options: GenerateIdsOptions,
 ): Promise<GeneratedIds> {
-  const { kv, maxNewTokens = defaultMaxNewTokens, ignoreEos = false, updateCache = false, onIds } = options
-  if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1)
-    throw invalidParameter('maxNewTokens', 'a positive integer', maxNewTokens)
-  const stop = Int32Array.from(ignoreEos ? [] : description.eosIds)
-  let takeTokens: (() => Int32Array) | undefined
-  const pass = (): void => {
-    const ids = takeTokens?.()
-    if (ids && ids.length > 0) onIds?.(ids)
-  }
-  const timer = onIds && setInterval(pass, 15)
-  try {
-    const result = await watch(() => {
-      const job = engine.generate(kv.native, { query: queryIds, maxTokens: maxNewTokens, stop, updateCache })
-      takeTokens = job.takeTokens
-      return job
-    }, options)
-    pass()
-    const { ids, firstLogits, firstTokenSeconds, decodeSeconds } = result
-    const tokensPerSecond = ids.length > 1 && decodeSeconds > 0 ? (ids.length - 1) / decodeSeconds : 0
-    return { ids, firstLogits, timeToFirstToken: firstTokenSeconds, tokensPerSecond }
-  } finally {
-    clearInterval(timer)
-  }
+  const { kv, updateCache = false } = options
+  const asked = { ...options, signal: undefined, queryIds }
+  const [made] = await run(engine, description, kv, [asked], { ...options, updateCache })
+  return made!
 }
 
 export async function generateText(
+  engine: NativeEngine,
   model: Model,
   query: string,
   options: GenerateOptions,
 ): Promise<Generation> {
-  const { onText } = options
-  const seen: number[] = []
-  let shown = 0
-  const onIds = (ids: Int32Array): void => {
-    seen.push(...ids)
-    const text = model.tokenizer.decode(seen)
-    // A character may be spread over tokens: hold back what may still change.
-    if (text.endsWith('\ufffd')) return
-    onText?.(text.slice(shown))
-    shown = text.length
+  const { kv, updateCache = false, onText } = options
+  const answer = new AnswerText(model.tokenizer, checkStops(options.stop))
+  const queryIds = model.prompts.queryIds(query)
+  const start = kv.info.position
+  const asked: Asked = { ...options, signal: undefined, queryIds, watcher: watcherOf(answer, options) }
+  const [made] = await run(engine, model.description, kv, [asked], { ...options, updateCache })
+  // The engine ran ahead of whoever found the stop string: the conversation ends with it.
+  const end = start + queryIds.length + answer.tokens
+  const generation = finishText(made!, answer, onText)
+  if (updateCache && answer.stopped && kv.info.position > end) kv.native.rewind(end)
+  return generation
+}
+
+export async function generateBatch(
+  engine: NativeEngine,
+  model: Model,
+  queries: readonly (string | BatchQuery)[],
+  options: BatchOptions,
+): Promise<Generation[]> {
+  if (!Array.isArray(queries)) throw invalidParameter('queries', 'a list of queries', queries, 'type')
+  if (queries.length === 0) return []
+  const { kv, onProgress, signal, ...shared } = options
+  const each = queries.map((query) => ({ ...shared, ...(typeof query === 'string' ? { query } : query) }))
+  const answers = each.map(({ stop }) => new AnswerText(model.tokenizer, checkStops(stop)))
+  const asked = each.map(
+    (query, i): Asked => ({
+      ...query,
+      queryIds: model.prompts.queryIds(query.query),
+      watcher: watcherOf(answers[i]!, query),
+    }),
+  )
+  const made = await run(engine, model.description, kv, asked, { onProgress, signal, updateCache: false })
+  return made.map((one, i) => finishText(one, answers[i]!, each[i]!.onText))
+}
+
+function watcherOf(answer: AnswerText, { stop, onText }: TextOptions): Watcher | undefined {
+  if (!onText && stop === undefined) return undefined
+  return (ids) => {
+    const text = answer.push(ids)
+    if (text !== '') onText?.(text)
+    return answer.stopped
   }
-  const made = await model.generateIds(model.prompts.queryIds(query), {
-    ...options,
-    ...(onText && { onIds }),
-  })
-  const text = model.tokenizer.decode(made.ids)
-  if (onText && text.length > shown) onText(text.slice(shown))
-  return { ...made, text, toString: () => text }
+}
+
+function finishText(made: GeneratedIds, answer: AnswerText, onText: TextOptions['onText']): Generation {
+  // Tokens that no watcher saw as they came.
+  let rest = answer.push(made.ids.subarray(answer.tokens))
+  rest += answer.end()
+  if (rest !== '') onText?.(rest)
+  const { text } = answer
+  const ended = answer.stopped && { ids: made.ids.slice(0, answer.tokens), finishReason: 'stop' as const }
+  return { ...made, ...ended, text, toString: () => text }
+}
+
+async function run(
+  engine: NativeEngine,
+  description: ModelDescription,
+  kv: KvCache,
+  asked: readonly Asked[],
+  options: JobOptions & { updateCache: boolean },
+): Promise<GeneratedIds[]> {
+  const jobs = asked.map((one) => nativeJob(one, description.eosIds))
+  const ended = asked.map(() => false)
+  let look = (): void => {}
+  const unlisten: (() => void)[] = []
+  const watched = asked.some(({ watcher }) => watcher !== undefined)
+  const timer = watched && setInterval(() => look(), pollMilliseconds)
+  try {
+    const made = await watch(() => {
+      const handle = engine.generate(kv.native, jobs, options.updateCache)
+      const finish = (i: number): void => {
+        ended[i] = true
+        handle.finish(i)
+      }
+      look = () => {
+        for (const [i, { watcher }] of asked.entries()) {
+          if (!watcher || ended[i]) continue
+          const ids = handle.takeTokens(i)
+          if (ids.length > 0 && watcher(ids)) finish(i)
+        }
+      }
+      for (const [i, { signal }] of asked.entries()) {
+        if (!signal) continue
+        const abort = (): void => finish(i)
+        if (signal.aborted) abort()
+        signal.addEventListener('abort', abort, { once: true })
+        unlisten.push(() => signal.removeEventListener('abort', abort))
+      }
+      return handle
+    }, options)
+    look()
+    return made.map((one, i) => {
+      const seed = jobs[i]!.seed
+      return generatedIds(one, seed, asked[i]!.signal?.aborted === true && ended[i] === true)
+    })
+  } finally {
+    clearInterval(timer || undefined)
+    for (const each of unlisten) each()
+  }
+}
+
+function nativeJob(asked: Asked, eosIds: readonly number[]): NativeGenerateJob {
+  const { queryIds, maxNewTokens = defaultMaxNewTokens, ignoreEos = false } = asked
+  if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 1)
+    throw invalidParameter('maxNewTokens', 'a positive integer', maxNewTokens)
+  const stop = Int32Array.from(ignoreEos ? [] : eosIds)
+  return { query: queryIds, maxTokens: maxNewTokens, stop, ...checkSampling(asked) }
+}
+
+function generatedIds(made: NativeGeneration, seed: number, aborted: boolean): GeneratedIds {
+  const { ids, stopped, firstLogits, firstTokenSeconds, decodeSeconds } = made
+  const tokensPerSecond = ids.length > 1 && decodeSeconds > 0 ? (ids.length - 1) / decodeSeconds : 0
+  const finishReason = stopped ? 'eos' : aborted ? 'aborted' : 'length'
+  return { ids, firstLogits, timeToFirstToken: firstTokenSeconds, tokensPerSecond, finishReason, seed }
 }

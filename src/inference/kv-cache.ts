@@ -1,9 +1,21 @@
 /** A context that has been read once, and what is left of its KV. */
 
 import type { NativeCache, NativeCacheInfo } from '../engine/binding.js'
-import { checkRatio, InputError } from '../errors.js'
+import { InputError } from '../errors.js'
 import type { HeadScores } from '../scores/head-scores.js'
-import { type SelectionRule, selectHeads } from '../scores/select.js'
+import { type SaveOptions, saveCache } from './cache-file.js'
+import {
+  checkLevel,
+  type Eviction,
+  evictHeads,
+  evictPairs,
+  isPairLevel,
+  type Level,
+  type LevelOptions,
+  missingHeadScores,
+  missingPairScores,
+  type PairScores,
+} from './levels.js'
 import { checkScoresFit } from './scores-fit.js'
 
 export interface ModelIdentity {
@@ -11,91 +23,232 @@ export interface ModelIdentity {
   hash: string
   layers: number
   kvHeads: number
+  headDim: number
+  /** `cpu/fp32` */
+  arithmetic: string
+  /** Of one key or value in the cache. */
+  elementBytes: number
 }
 
-export interface PruneOptions {
-  level: 'head'
-  /** Share of KV heads whose context is kept, in (0, 1]. */
-  ratio: number
-  /** Those given to prefill when left out. */
+/**
+ * - `evict` (default): what is evicted is freed at once, and a cache is pruned once.
+ * - `retain`: the full cache stays, and each prune gathers what it keeps beside it: one prefill serves every level and
+ *   ratio, with answers bit for bit those of `evict`.
+ */
+export type CacheKind = 'evict' | 'retain'
+
+export interface PruneOptions extends LevelOptions {
+  /** Levels `head` and `streaming`; those given to prefill when left out. */
   scores?: HeadScores | undefined
-  /** How ties are settled; `exact` keeps round(n * ratio) heads. */
-  rule?: SelectionRule | undefined
 }
 
 export interface PruneResult {
+  level: Level
+  ratio: number
+  /** KV heads that keep their whole context, of all the model's. */
   keptHeads: number
   heads: number
+  /** Evictable units, heads or pairs, that are kept. */
+  kept: number
+  total: number
+  /** Lowest score kept (`exact`), or the threshold that is exceeded (`published`). */
+  threshold: number
   bytesBefore: number
   bytesAfter: number
 }
 
-export class KvCache {
-  /** @internal */
-  constructor(
-    /** @internal */
-    readonly native: NativeCache,
-    readonly model: ModelIdentity,
-    private readonly scores: HeadScores | undefined,
-    /** Bytes that the same prefill needs with nothing evicted. */
-    readonly fullBytes: number,
-    /** Heads whose context was kept so far, of layers * kv_heads. */
-    private kept: number,
-  ) {}
+/** @internal */
+export interface CacheParts {
+  native: NativeCache
+  model: ModelIdentity
+  kind: CacheKind
+  scores: HeadScores | undefined
+  pairScores: PairScores | undefined
+  fullBytes: number
+  peakBytes: number
+  /** What prefill evicted already. */
+  pruned: PruneResult | undefined
+}
 
-  get info(): NativeCacheInfo {
-    return this.native.info()
+export class KvCache {
+  readonly model: ModelIdentity
+  readonly kind: CacheKind
+  /** (layers, kv_heads, context) reconstruction scores, after a prefill at a pair level. */
+  readonly pairScores: PairScores | undefined
+  /** Bytes that the same prefill needs with nothing evicted. */
+  readonly fullBytes: number
+  /** Most bytes that the engine held while it read the context: KV, activations and work buffers, without weights. */
+  readonly peakBytes: number
+  private readonly scores: HeadScores | undefined
+  private active: NativeCache
+  /** Kind `retain`: the cache as it was prefilled. */
+  private readonly full: NativeCache | undefined
+  private last: PruneResult | undefined
+
+  /** @internal */
+  constructor(parts: CacheParts) {
+    this.active = parts.native
+    this.full = parts.kind === 'retain' ? parts.native : undefined
+    this.model = parts.model
+    this.kind = parts.kind
+    this.scores = parts.scores
+    this.pairScores = parts.pairScores
+    this.fullBytes = parts.fullBytes
+    this.peakBytes = parts.peakBytes
+    this.last = parts.pruned
   }
 
-  /** Bytes of keys and values held now. */
+  /** @internal what answers come from */
+  get native(): NativeCache {
+    return this.active
+  }
+
+  get info(): NativeCacheInfo {
+    return this.active.info()
+  }
+
+  /** Bytes of the keys and values that answers come from. */
   get bytes(): number {
     return this.info.usedBytes
   }
 
+  /** Bytes of keys and values held in all: with kind `retain` the full cache is among them. */
+  get heldBytes(): number {
+    return this.bytes + (this.full && this.full !== this.active ? this.full.info().usedBytes : 0)
+  }
+
+  /** What the last prune left, or what prefill evicted; undefined for a full cache. */
+  get pruned(): PruneResult | undefined {
+    return this.last
+  }
+
+  /** KV heads that keep their whole context. */
   get keptHeads(): number {
-    return this.kept
+    return this.last?.keptHeads ?? this.model.layers * this.model.kvHeads
   }
 
   /** (vocab) logits after the last prefilled token. */
   get lastLogits(): Float32Array {
-    return this.native.lastLogits()
+    return this.active.lastLogits()
   }
 
   /**
-   * Drops the context KV of the heads that score lowest; system prefix, query and answer are always kept.
-   * @throws RangeError for a ratio outside (0, 1], InputError without scores or with those of another model
+   * Evicts what scores lowest; system prefix, query and answer are always kept. With kind `retain` each prune starts
+   * from the cache as it was prefilled, so a conversation that was kept with `updateCache` ends there.
+   * @throws RangeError for a ratio outside (0, 1], InputError without the scores that the level needs or with those of
+   * another model, Error (HEADZIP_ENGINE) for a second prune of kind `evict`
    */
   prune(options: PruneOptions): PruneResult {
-    const ratio = checkRatio(options.ratio)
-    const scores = options.scores ?? this.scores
-    if (!scores) {
-      throw new InputError('pruning by head needs head scores: pass `scores` to prefill or to prune')
-    }
-    checkScoresFit(scores, this.model)
-    const { keep } = selectHeads(scores, { ratio, ...(options.rule && { rule: options.rule }) })
-    return this.pruneHeads(keep)
+    checkLevel(options)
+    const eviction = this.plan(options)
+    return this.apply(eviction, options)
   }
 
   /** @param keep (layers * kv_heads), 1 for heads whose context stays */
   pruneHeads(keep: Uint8Array): PruneResult {
-    const bytesBefore = this.bytes
-    this.native.retainHeads(keep)
-    this.kept = keep.reduce((sum, bit) => sum + (bit ? 1 : 0), 0)
-    return { keptHeads: this.kept, heads: keep.length, bytesBefore, bytesAfter: this.bytes }
+    const kept = keep.reduce((sum, bit) => sum + (bit ? 1 : 0), 0)
+    const eviction: Eviction = {
+      of: 'heads',
+      keep,
+      kept,
+      total: keep.length,
+      threshold: Number.NaN,
+      window: null,
+    }
+    return this.apply(eviction, { level: 'head', ratio: kept / keep.length })
   }
 
   /** @param keep (layers * kv_heads * context), 1 for pairs that stay */
-  prunePairs(keep: Uint8Array): void {
-    this.native.retainPairs(keep)
+  prunePairs(keep: Uint8Array): PruneResult {
+    const kept = keep.reduce((sum, bit) => sum + (bit ? 1 : 0), 0)
+    const eviction: Eviction = { of: 'pairs', keep, kept, total: keep.length, threshold: Number.NaN }
+    return this.apply(eviction, { level: 'pair', ratio: kept / keep.length })
   }
 
-  /** A copy with memory of its own, to prune in another way. */
+  /** A cache of kind `evict` with memory of its own that answers as this one does now. */
   clone(): KvCache {
-    return new KvCache(this.native.clone(), this.model, this.scores, this.fullBytes, this.kept)
+    const { model, scores, pairScores, fullBytes, peakBytes, last } = this
+    const native = this.active.clone()
+    return new KvCache({
+      native,
+      model,
+      kind: 'evict',
+      scores,
+      pairScores,
+      fullBytes,
+      peakBytes,
+      pruned: last,
+    })
+  }
+
+  /**
+   * Writes what answers come from to a file that `model.restore` reads: raw keys and values behind a header, with a
+   * checksum. Scores and, with kind `retain`, the full cache are not in it.
+   * @throws InputError when the file exists (unless `force`) or cannot be written; nothing half-written stays
+   */
+  save(path: string, options: SaveOptions = {}): Promise<void> {
+    const { model, fullBytes, last } = this
+    return saveCache(path, this.active, { model, fullBytes, pruned: last }, options)
   }
 
   /** Gives the memory back at once instead of when it is collected. */
   close(): void {
-    this.native.close()
+    this.active.close()
+    this.full?.close()
   }
+
+  private plan(options: PruneOptions): Eviction {
+    const { level } = options
+    if (isPairLevel(level)) {
+      if (!this.pairScores) throw missingPairScores(level)
+      return evictPairs(this.pairScores, options, this.model)
+    }
+    const scores = options.scores ?? this.scores
+    if (!scores) throw missingHeadScores(level)
+    checkScoresFit(scores, this.model)
+    return evictHeads(scores, options, this.model)
+  }
+
+  private apply(eviction: Eviction, { level, ratio }: Pick<LevelOptions, 'level' | 'ratio'>): PruneResult {
+    const bytesBefore = this.full ? this.full.info().usedBytes : this.bytes
+    if (this.full) this.gather(this.full, eviction)
+    else if (eviction.of === 'heads') this.active.retainHeads(eviction.keep, eviction.window)
+    else this.active.retainPairs(eviction.keep)
+    this.last = pruneResult(eviction, { level, ratio }, this.model, bytesBefore, this.bytes)
+    return this.last
+  }
+
+  private gather(full: NativeCache, eviction: Eviction): void {
+    // The gathered cache of the last prune goes first: two of them and the full one need not fit together.
+    if (this.active !== full) this.active.close()
+    this.active = full
+    this.last = undefined
+    this.active =
+      eviction.of === 'heads'
+        ? full.selectHeads(eviction.keep, eviction.window)
+        : full.selectPairs(eviction.keep)
+  }
+}
+
+/** @internal */
+export function pruneResult(
+  eviction: Eviction,
+  { level, ratio }: Pick<LevelOptions, 'level' | 'ratio'>,
+  { layers, kvHeads }: { layers: number; kvHeads: number },
+  bytesBefore: number,
+  bytesAfter: number,
+): PruneResult {
+  const heads = layers * kvHeads
+  const width = eviction.keep.length / heads
+  let keptHeads = 0
+  for (let head = 0; head < heads; head++)
+    if (eviction.keep.subarray(head * width, (head + 1) * width).every((bit) => bit !== 0)) keptHeads++
+  const { kept, total, threshold } = eviction
+  return { level, ratio, keptHeads, heads, kept, total, threshold, bytesBefore, bytesAfter }
+}
+
+/** @throws InputError unless it is a kind of cache */
+export function checkKind(kind: CacheKind | undefined): CacheKind {
+  if (kind === undefined || kind === 'evict' || kind === 'retain') return kind ?? 'evict'
+  throw new InputError(`kind must be evict or retain, got '${String(kind)}'`)
 }

@@ -3,31 +3,34 @@
 import type { NativeEngine } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { type EngineOptions, openEngine } from '../engine/open.js'
-import { checkRatio, InputError, invalidParameter } from '../errors.js'
+import { InputError, invalidParameter } from '../errors.js'
 import { describeModel, type ModelDescription } from '../model/describe.js'
 import { type Prompts, promptsFor } from '../model/prompts.js'
 import { Tokenizer } from '../model/tokenizer.js'
 import { readScores } from '../scores/arrow.js'
-import type { HeadScores, Sweep } from '../scores/head-scores.js'
-import { type SelectionRule, selectHeads } from '../scores/select.js'
-import type { ReconstructionInput } from '../scoring/reconstruction.js'
+import type { Sweep } from '../scores/head-scores.js'
+import { type ReconstructionInput, reconstructionInputs } from '../scoring/reconstruction.js'
+import { restoreCache } from './cache-file.js'
 import {
+  type BatchOptions,
+  type BatchQuery,
   type GeneratedIds,
   type GenerateIdsOptions,
   type GenerateOptions,
   type Generation,
+  generateBatch,
   generateIds,
   generateText,
 } from './generate.js'
-import { KvCache, type ModelIdentity } from './kv-cache.js'
-import { checkScoresFit } from './scores-fit.js'
+import type { KvCache, ModelIdentity } from './kv-cache.js'
+import { type PrefillOptions, prefillCache } from './prefill.js'
+import { type StreamOptions, streamText } from './stream.js'
 
-export interface PrefillOptions extends JobOptions {
-  /** Head scores, or a file of them. Alone they wait for `kv.prune`; with a ratio they evict during prefill. */
-  scores?: HeadScores | string | undefined
-  /** Evict while prefilling: the peak is the retained KV and one layer. */
-  ratio?: number | undefined
-  rule?: SelectionRule | undefined
+export interface AnswerLogProbs {
+  /** Tokens of the answer */
+  ids: Int32Array
+  /** (ids) */
+  logProbs: Float32Array
 }
 
 export interface ScorePairsJob extends JobOptions {
@@ -73,7 +76,9 @@ export class Model {
 
   get identity(): ModelIdentity {
     const { id, hash, spec } = this.description
-    return { id, hash, layers: spec.layers, kvHeads: spec.kvHeads }
+    const { layers, kvHeads, headDim } = spec
+    const elementBytes = this.device === 'cpu' ? 4 : 2
+    return { id, hash, layers, kvHeads, headDim, arithmetic: this.arithmetic, elementBytes }
   }
 
   get tokenizer(): Tokenizer {
@@ -98,47 +103,90 @@ export class Model {
     return this.prefillIds(this.prompts.sinkIds, this.contextIds(context), options)
   }
 
+  /** @param options.chunks the repetition that pair levels score with; made from the model's prompts when left out */
   async prefillIds(
     sinkIds: Int32Array,
     contextIds: Int32Array,
-    options: PrefillOptions = {},
+    options: PrefillOptions & { chunks?: ReconstructionInput[] | undefined } = {},
   ): Promise<KvCache> {
-    const { ratio, rule } = options
     const scores = typeof options.scores === 'string' ? await readScores(options.scores) : options.scores
-    if (scores) checkScoresFit(scores, this.identity)
-    if (ratio !== undefined) checkRatio(ratio)
-    if (ratio !== undefined && !scores) throw new InputError('evicting while prefilling needs head scores')
-    const keep =
-      ratio === undefined || !scores ? null : selectHeads(scores, { ratio, ...(rule && { rule }) }).keep
-    const { cache } = await watch(
-      () =>
-        this.engine.sweep({
-          sink: sinkIds,
-          context: contextIds,
-          chunks: [],
-          sweep: 'full',
-          pairs: false,
-          cache: true,
-          keepHeads: keep,
-        }),
+    const { chunkSize } = options
+    const chunks = (): ReconstructionInput[] =>
+      options.chunks ??
+      reconstructionInputs(contextIds, {
+        prompts: this.prompts,
+        ...(chunkSize !== undefined && { chunkSize }),
+      })
+    return prefillCache(
+      {
+        engine: this.engine,
+        description: this.description,
+        identity: this.identity,
+        sinkIds,
+        contextIds,
+        scores,
+        chunks,
+      },
       options,
     )
-    if (!cache) throw new Error('the engine returned no cache')
-    const { layers, kvHeads, headDim } = this.description.spec
-    const heads = layers * kvHeads
-    const fullBytes =
-      heads * headDim * 2 * Float32Array.BYTES_PER_ELEMENT * (sinkIds.length + contextIds.length)
-    const kept = keep ? keep.reduce((sum, bit) => sum + bit, 0) : heads
-    return new KvCache(cache, this.identity, scores, fullBytes, kept)
   }
 
-  /** Answers one query from a cache, which is afterwards as it was. */
+  /**
+   * Answers one query from a cache. Without `updateCache` the cache is only read: the same query gives the same answer
+   * bit for bit, asked in any order and by any number of callers at once.
+   * @throws RangeError for an option out of range, Error (HEADZIP_ENGINE) past the model's positions, an Error with
+   * code HEADZIP_ABORTED when aborted; the cache is then as before
+   */
   generate(query: string, options: GenerateOptions): Promise<Generation> {
-    return generateText(this, query, options)
+    return generateText(this.engine, this, query, options)
   }
 
   generateIds(queryIds: Int32Array, options: GenerateIdsOptions): Promise<GeneratedIds> {
     return generateIds(this.engine, this.description, queryIds, options)
+  }
+
+  /** The answer as it comes; leaving the loop early aborts the job. */
+  stream(query: string, options: StreamOptions): AsyncGenerator<string, Generation, void> {
+    return streamText(this, query, options)
+  }
+
+  /**
+   * Answers several queries from one cache, whose context they share: every step is one pass for all of them. Each
+   * answer is the one that `generate` gives. @returns one a query, in their order
+   */
+  generateBatch(queries: readonly (string | BatchQuery)[], options: BatchOptions): Promise<Generation[]> {
+    return generateBatch(this.engine, this, queries, options)
+  }
+
+  /**
+   * How probable the model finds an answer: the natural logarithm of each answer token's probability behind the query
+   * and the tokens before it. The cache is only read.
+   */
+  async logProbs(
+    query: string,
+    answer: string,
+    options: { kv: KvCache } & JobOptions,
+  ): Promise<AnswerLogProbs> {
+    const ids = Int32Array.from(this.tokenizer.encode(answer))
+    if (ids.length === 0) throw new InputError('the answer is empty')
+    return { ids, logProbs: await this.logProbsIds(this.prompts.queryIds(query), ids, options) }
+  }
+
+  /** @returns (answer) natural logarithms */
+  logProbsIds(
+    queryIds: Int32Array,
+    answerIds: Int32Array,
+    options: { kv: KvCache } & JobOptions,
+  ): Promise<Float32Array> {
+    return watch(() => this.engine.logProbs(options.kv.native, queryIds, answerIds), options)
+  }
+
+  /**
+   * Reads a cache that `kv.save` wrote. It answers as the saved one did.
+   * @throws InputError when the file is no such cache, damaged, or of another model; nothing is left of it then
+   */
+  async restore(path: string, options: JobOptions = {}): Promise<KvCache> {
+    return restoreCache(path, this.engine, this.identity, options)
   }
 
   /** Scores every (layer, KV head) of a context in one sweep: see design of KVzip, arXiv 2505.23416. */
@@ -156,6 +204,9 @@ export class Model {
           pairs: job.pairs ?? false,
           cache: false,
           keepHeads: null,
+          window: null,
+          uniform: null,
+          tileRows: 0,
         }),
       job,
     )

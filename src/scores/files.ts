@@ -4,12 +4,15 @@ import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { access, constants, copyFile, link, lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { InputError } from '../errors.js'
+import { InputError, isUserError } from '../errors.js'
 
 export interface WriteOptions {
   /** replace what is there */
   force?: boolean
 }
+
+/** Whole, or piece by piece where it is too large to hold. */
+export type FileContent = Uint8Array | string | AsyncIterable<Uint8Array>
 
 /**
  * Says early, before hours of work, whether `path` can be written later.
@@ -30,7 +33,7 @@ export async function checkWritable(path: string, options: WriteOptions = {}): P
 /** `writeFilesAtomic` for one file. */
 export async function writeFileAtomic(
   path: string,
-  bytes: Uint8Array | string,
+  bytes: FileContent,
   options: WriteOptions = {},
 ): Promise<void> {
   await writeFilesAtomic([[path, bytes]], options)
@@ -42,7 +45,7 @@ export async function writeFileAtomic(
  * @throws InputError when one exists and force is not set, or a folder or file cannot be written
  */
 export async function writeFilesAtomic(
-  files: readonly (readonly [path: string, bytes: Uint8Array | string])[],
+  files: readonly (readonly [path: string, bytes: FileContent])[],
   options: WriteOptions = {},
 ): Promise<void> {
   const temps: string[] = []
@@ -65,14 +68,15 @@ export async function writeFilesAtomic(
   }
 }
 
-async function writeTemp(path: string, bytes: Uint8Array | string): Promise<string> {
+async function writeTemp(path: string, bytes: FileContent): Promise<string> {
   const temp = join(dirname(path), `.${basename(path).slice(0, 100)}.${randomUUID()}.tmp`)
   remember(temp)
   try {
     await mkdir(dirname(path), { recursive: true })
     const handle = await open(temp, 'wx')
     try {
-      await handle.writeFile(bytes)
+      if (typeof bytes === 'string' || bytes instanceof Uint8Array) await handle.writeFile(bytes)
+      else for await (const part of bytes) await handle.writeFile(part) // each goes on where the last one ended
       await handle.sync()
     } finally {
       await handle.close()
@@ -81,6 +85,8 @@ async function writeTemp(path: string, bytes: Uint8Array | string): Promise<stri
   } catch (error) {
     await rm(temp, { force: true })
     forget(temp)
+    // A source that was aborted or refused says so itself.
+    if (isUserError(error)) throw error
     throw new InputError(`${path} cannot be written: ${reason(error)}`, { cause: error })
   }
 }

@@ -1,0 +1,46 @@
+#include "restore.h"
+
+#include "../error.h"
+
+namespace headzip {
+
+namespace {
+
+void check(const CacheShape& shape, const ModelSpec& spec) {
+  const auto heads = static_cast<size_t>(spec.layers * spec.kv_heads);
+  if (shape.lengths.size() != heads || shape.windows.size() != 2 * heads)
+    throw Error("a cache needs the length and window of layers x kv_heads heads");
+  if (static_cast<int64_t>(shape.last_logits.size()) != spec.vocab) throw Error("a cache needs the logits of its last token");
+  if (shape.sink < 0 || shape.context < 0 || shape.sink + shape.context > shape.position || shape.position > spec.max_positions)
+    throw Error("a cache's sink, context and position do not fit the model");
+  for (size_t i = 0; i < heads; ++i) {
+    const int64_t sink = shape.windows[2 * i], recent = shape.windows[2 * i + 1];
+    if (shape.lengths[i] < 0 || shape.lengths[i] > shape.position || sink < 0 || recent < 0)
+      throw Error("a cache's lengths and windows must lie within its positions");
+    if (!shape.evicted && recent > 0) throw Error("a cache with streaming heads has been pruned");
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<KvCache> empty_cache(Backend& backend, const ModelSpec& spec, const CacheShape& shape) {
+  check(shape, spec);
+  auto cache = std::make_unique<KvCache>();
+  for (int64_t l = 0; l < spec.layers; ++l) {
+    cache->layers.push_back(backend.kv(spec.kv_heads, spec.head_dim, 1));
+    for (int64_t h = 0; h < spec.kv_heads; ++h) {
+      const size_t i = static_cast<size_t>(l * spec.kv_heads + h);
+      cache->layers.back()->resize(h, shape.lengths[i]);
+      if (shape.windows[2 * i + 1] > 0) cache->layers.back()->set_window(h, {shape.windows[2 * i], shape.windows[2 * i + 1]});
+    }
+  }
+  cache->kv_heads = spec.kv_heads;
+  cache->sink = shape.sink;
+  cache->context = shape.context;
+  cache->position = cache->turn_start = shape.position;
+  cache->evicted = shape.evicted;
+  cache->last_logits = shape.last_logits;
+  return cache;
+}
+
+}  // namespace headzip

@@ -1,0 +1,23 @@
+// A cache whose entries come from elsewhere: made with its final lengths, then written head by head.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "../backend.h"
+#include "kv_cache.h"
+
+namespace headzip {
+
+struct CacheShape {
+  int64_t sink = 0, context = 0, position = 0;
+  bool evicted = false;
+  std::vector<float> last_logits;  // (vocab)
+  std::vector<int32_t> lengths;    // (layers, kv_heads)
+  std::vector<int32_t> windows;    // (layers, kv_heads, 2): sink and recent of streaming heads, 0 0 of the others
+};
+
+// Throws Error for a shape that the model's caches cannot have.
+std::unique_ptr<KvCache> empty_cache(Backend& backend, const ModelSpec& spec, const CacheShape& shape);
+
+}  // namespace headzip

@@ -1,0 +1,61 @@
+#include "decoder.h"
+
+#include <algorithm>
+
+namespace headzip {
+
+Decoder::Decoder(Backend& backend, const Model& model, const KvCache& cache, int64_t rows)
+    : backend_(backend), model_(model), cache_(cache), tile_(rows), runner_(backend, model, rows),
+      x_(backend.rows(rows, model.spec.hidden)) {}
+
+Tail Decoder::tail(int64_t capacity) const {
+  Tail tail;
+  for (size_t l = 0; l < cache_.layers.size(); ++l) {
+    tail.layers.push_back(backend_.kv(cache_.kv_heads, model_.spec.head_dim, capacity));
+    for (int64_t h = 0; h < cache_.kv_heads; ++h) {
+      // A streaming head's window passes over the tail, too.
+      const Window window = cache_.layers[l]->window(h);
+      if (window.recent > 0) tail.layers[l]->set_window(h, {0, window.recent});
+    }
+  }
+  return tail;
+}
+
+// Piece i holds rows of tails[i].
+void Decoder::pass(Rows x, std::vector<Piece>& pieces, std::span<Tail* const> tails, Job& state) {
+  for (size_t l = 0; l < cache_.layers.size(); ++l) {
+    state.check();
+    backend_.enter_layer(model_, static_cast<int64_t>(l));
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      Piece& p = pieces[i];
+      p.own = tails[i]->layers[l].get();
+      p.position = cache_.position + tails[i]->tokens;
+      p.spans.clear();
+      p.spans.push_back({cache_.layers[l].get(), 0, -1, cache_.position - 1, true});
+      p.spans.push_back({p.own, 0, -1, cache_.position});
+    }
+    runner_.run(static_cast<int64_t>(l), x, pieces, Need::kHidden);
+  }
+}
+
+std::vector<float> Decoder::step(std::span<Tail* const> tails, std::span<const int32_t> ids, bool want_logits, Job& state) {
+  std::vector<float> logits;
+  for (size_t at = 0; at < ids.size(); at += static_cast<size_t>(tile_)) {
+    const size_t rows = std::min(static_cast<size_t>(tile_), ids.size() - at);
+    const Rows x = x_.slice(0, static_cast<int64_t>(rows));
+    backend_.embed(model_.embed, ids.subspan(at, rows), x);
+    pieces_.resize(rows);
+    for (size_t i = 0; i < rows; ++i) {
+      pieces_[i].first = static_cast<int64_t>(i);
+      pieces_[i].rows = 1;
+    }
+    pass(x, pieces_, tails.subspan(at, rows), state);
+    for (size_t i = 0; i < rows; ++i) tails[at + i]->tokens += 1;
+    if (!want_logits) continue;
+    const std::vector<float> part = rows_logits(x);
+    logits.insert(logits.end(), part.begin(), part.end());
+  }
+  return logits;
+}
+
+}  // namespace headzip

@@ -1,0 +1,67 @@
+// Forward passes of queries beside a cache that they share and do not change: each has its own entries, its tail.
+#pragma once
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "../backend.h"
+#include "../cache/kv_cache.h"
+#include "../job.h"
+#include "../sweep/layer.h"
+
+namespace headzip {
+
+// KV of a query and its answer so far, a layer of it a layer of the cache.
+struct Tail {
+  std::vector<std::unique_ptr<KvLayer>> layers;
+  int64_t tokens = 0;
+};
+
+class Decoder {
+ public:
+  // Work buffers for passes of up to `rows` rows; more are cut into several.
+  Decoder(Backend& backend, const Model& model, const KvCache& cache, int64_t rows);
+
+  Tail tail(int64_t capacity) const;
+  // Runs `ids` behind what the tail holds and appends them. Returns the logits of rows [first, ids), (rows, vocab):
+  // handed over a few rows at a time, so that a long answer's logits never lie in memory together.
+  template <typename Take>
+  void extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job& state, Take&& take);
+  // One more token in each tail, all in one pass; logits (tails, vocab), or none when nobody wants them.
+  std::vector<float> step(std::span<Tail* const> tails, std::span<const int32_t> ids, bool want_logits, Job& state);
+
+ private:
+  void pass(Rows x, std::vector<Piece>& pieces, std::span<Tail* const> tails, Job& state);
+  std::vector<float> rows_logits(Rows x) { return runner_.logits(x); }
+
+  Backend& backend_;
+  const Model& model_;
+  const KvCache& cache_;
+  int64_t tile_;
+  LayerRunner runner_;
+  OwnedRows x_;                // (tile, hidden)
+  std::vector<Piece> pieces_;  // of the pass at hand
+};
+
+constexpr int64_t kLogitRows = 16;
+
+template <typename Take>
+void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job& state, Take&& take) {
+  Tail* const tails[] = {&tail};
+  for (size_t at = 0; at < ids.size(); at += static_cast<size_t>(tile_)) {
+    const auto part = ids.subspan(at, std::min(static_cast<size_t>(tile_), ids.size() - at));
+    const auto rows = static_cast<int64_t>(part.size());
+    const Rows x = x_.slice(0, rows);
+    backend_.embed(model_.embed, part, x);
+    pieces_.assign(1, Piece{0, rows, 0, nullptr, {}, nullptr, 0});
+    pass(x, pieces_, tails, state);
+    tail.tokens += rows;
+    for (int64_t row = std::max<int64_t>(0, static_cast<int64_t>(first) - static_cast<int64_t>(at)); row < rows; row += kLogitRows) {
+      const int64_t count = std::min(kLogitRows, rows - row);
+      take(static_cast<int64_t>(at) + row, count, rows_logits(x.slice(row, count)));
+    }
+    state.advance(static_cast<double>(rows));
+  }
+}
+
+}  // namespace headzip

@@ -1,0 +1,41 @@
+// From logits to a token: the best one, or one drawn. Runs on the host for every backend, in double precision, so that
+// the same logits and seed give the same token everywhere.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace headzip {
+
+struct Sampling {
+  double temperature = 0;  // 0: greedy, the lowest id of the best
+  int64_t top_k = 0;       // draw from the k best; 0: from all
+  double top_p = 1;        // draw from the fewest best that hold this share of the probability
+  uint64_t seed = 0;
+};
+
+// Throws Error for values that make no sense.
+void check_sampling(const Sampling& sampling);
+
+// Natural logarithm of the softmax's share of `id`.
+float log_probability(std::span<const float> logits, int32_t id);
+
+class Sampler {
+ public:
+  explicit Sampler(const Sampling& sampling) : sampling_(sampling) {}
+  // The n-th call uses the n-th number of its generator. Throws Error when a logit is not a finite number.
+  int32_t pick(std::span<const float> logits);
+
+ private:
+  double uniform();
+
+  struct Candidate {
+    double weight;
+    int32_t id;
+  };
+  Sampling sampling_;
+  uint64_t drawn_ = 0;
+  std::vector<Candidate> candidates_;
+};
+
+}  // namespace headzip

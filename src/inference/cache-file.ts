@@ -1,0 +1,291 @@
+/**
+ * A cache in a file, so that a context is compressed once and answers many times:
+ *
+ *     "HZKVCACH" | version u32 | header bytes u32 | header (JSON, UTF-8)
+ *     logits of the last prefilled token: (vocab) f32
+ *     for every layer, for every KV head, a part of at most 4 MiB after the other: its keys, then its values,
+ *         (entries, head_dim) each, in the engine's own element type
+ *     sha256 of everything before
+ *
+ * Numbers are little-endian. The header names the model and gives each head's length, so that the size of the whole file
+ * is known before anything is allocated. It is a snapshot for the same model on the same kind of engine, not a format
+ * for exchange.
+ */
+
+import { createHash } from 'node:crypto'
+import { type FileHandle, open } from 'node:fs/promises'
+import type { NativeCache, NativeEngine } from '../engine/binding.js'
+import { abortError, type JobOptions } from '../engine/job.js'
+import { InputError } from '../errors.js'
+import { writeFileAtomic } from '../scores/files.js'
+import { KvCache, type ModelIdentity, type PruneResult } from './kv-cache.js'
+
+const magic = 'HZKVCACH'
+const version = 1
+const checksumBytes = 32
+const mostHeaderBytes = 1 << 26
+const partBytes = 4 << 20
+
+export interface SaveOptions extends JobOptions {
+  /** Replace the file that is there. */
+  force?: boolean | undefined
+}
+
+interface Header {
+  model: ModelIdentity
+  sink: number
+  context: number
+  position: number
+  evicted: boolean
+  vocab: number
+  /** (layers * kv_heads) */
+  lengths: number[]
+  /** (layers * kv_heads * 2) */
+  windows: number[]
+  fullBytes: number
+  pruned: PruneResult | null
+}
+
+/** What lies beside the entries and is not the engine's business. */
+export interface CacheNotes {
+  model: ModelIdentity
+  fullBytes: number
+  pruned: PruneResult | undefined
+}
+
+export async function saveCache(
+  path: string,
+  cache: NativeCache,
+  { model, fullBytes, pruned }: CacheNotes,
+  options: SaveOptions,
+): Promise<void> {
+  const release = cache.hold()
+  try {
+    const { sink, context, position, evicted } = cache.info()
+    const logits = cache.lastLogits()
+    const header: Header = {
+      model,
+      sink,
+      context,
+      position,
+      evicted,
+      vocab: logits.length,
+      lengths: Array.from(cache.lengths()),
+      windows: Array.from(cache.windows()),
+      fullBytes,
+      pruned: pruned ?? null,
+    }
+    const content = fileContent(header, logits, cache, options)
+    await writeFileAtomic(path, content, { force: options.force === true })
+  } finally {
+    release()
+  }
+}
+
+async function* fileContent(
+  header: Header,
+  logits: Float32Array,
+  cache: NativeCache,
+  { signal, onProgress }: JobOptions,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256')
+  const all = payloadBytes(header)
+  let done = 0
+  const pass = (bytes: Uint8Array): Uint8Array => {
+    if (signal?.aborted) throw abortError()
+    hash.update(bytes)
+    done += bytes.length
+    onProgress?.({ done: Math.min(done / all, 1) })
+    return bytes
+  }
+  const text = Buffer.from(JSON.stringify(header))
+  const start = Buffer.alloc(16)
+  start.write(magic, 0, 'latin1')
+  start.writeUInt32LE(version, 8)
+  start.writeUInt32LE(text.length, 12)
+  yield pass(Buffer.concat([start, text]))
+  yield pass(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength))
+  for (const { layer, head, from, count } of parts(header)) yield pass(cache.read(layer, head, from, count))
+  yield hash.digest()
+}
+
+/** Pieces of the payload, in the order in which they lie. */
+function* parts({ model, lengths }: Header): Generator<{
+  layer: number
+  head: number
+  from: number
+  count: number
+  bytes: number
+}> {
+  const entry = 2 * model.headDim * model.elementBytes
+  const most = Math.max(1, Math.floor(partBytes / entry))
+  for (const [index, length] of lengths.entries()) {
+    const layer = Math.floor(index / model.kvHeads)
+    const head = index % model.kvHeads
+    for (let from = 0; from < length; from += most) {
+      const count = Math.min(most, length - from)
+      yield { layer, head, from, count, bytes: count * entry }
+    }
+  }
+}
+
+function payloadBytes({ model, lengths, vocab }: Header): number {
+  return 4 * vocab + lengths.reduce((sum, length) => sum + length, 0) * 2 * model.headDim * model.elementBytes
+}
+
+export async function restoreCache(
+  path: string,
+  engine: NativeEngine,
+  model: ModelIdentity,
+  options: JobOptions,
+): Promise<KvCache> {
+  let file: FileHandle
+  try {
+    file = await open(path, 'r')
+  } catch (error) {
+    throw new InputError(`${path} cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+  try {
+    return await readCache(path, file, engine, model, options)
+  } finally {
+    await file.close()
+  }
+}
+
+async function readCache(
+  path: string,
+  file: FileHandle,
+  engine: NativeEngine,
+  model: ModelIdentity,
+  { signal, onProgress }: JobOptions,
+): Promise<KvCache> {
+  const { size } = await file.stat()
+  const hash = createHash('sha256')
+  let at = 0
+  const take = async (bytes: number, hashed = true): Promise<Buffer> => {
+    if (signal?.aborted) throw abortError()
+    const buffer = Buffer.alloc(bytes)
+    const { bytesRead } = await file.read(buffer, 0, bytes, at)
+    if (bytesRead < bytes) throw truncated(path, size)
+    at += bytes
+    if (hashed) hash.update(buffer)
+    return buffer
+  }
+  if (size < 16) throw foreign(path)
+  const start = await take(16)
+  if (start.toString('latin1', 0, 8) !== magic) throw foreign(path)
+  if (start.readUInt32LE(8) !== version) {
+    throw new InputError(
+      `${path} is a cache of version ${start.readUInt32LE(8)}; this headzip reads version ${version}`,
+    )
+  }
+  const headerBytes = start.readUInt32LE(12)
+  if (headerBytes > mostHeaderBytes) throw damaged(path)
+  if (size < 16 + headerBytes + checksumBytes) throw truncated(path, size)
+  const header = parseHeader(path, (await take(headerBytes)).toString('utf8'))
+  checkModel(path, header, model)
+  const expected = at + payloadBytes(header) + checksumBytes
+  if (size < expected) throw truncated(path, size, expected)
+  if (size > expected) throw damaged(path)
+
+  const logits = new Float32Array(new Uint8Array(await take(4 * header.vocab)).buffer)
+  const { sink, context, position, evicted, fullBytes, pruned } = header
+  const cache = engine.restore({
+    sink,
+    context,
+    position,
+    evicted,
+    lastLogits: logits,
+    lengths: Int32Array.from(header.lengths),
+    windows: Int32Array.from(header.windows),
+  })
+  try {
+    for (const { layer, head, from, count, bytes } of parts(header)) {
+      cache.write(layer, head, from, count, new Uint8Array(await take(bytes)))
+      onProgress?.({ done: at / expected })
+    }
+    const checksum = await take(checksumBytes, false)
+    if (!hash.digest().equals(checksum)) throw damaged(path)
+  } catch (error) {
+    cache.close()
+    throw error
+  }
+  return new KvCache({
+    native: cache,
+    model,
+    kind: 'evict',
+    scores: undefined,
+    pairScores: undefined,
+    fullBytes,
+    peakBytes: cache.info().allocatedBytes,
+    pruned: pruned ?? undefined,
+  })
+}
+
+function checkModel(path: string, header: Header, model: ModelIdentity): void {
+  const { model: of } = header
+  if (of.hash !== model.hash) {
+    const what = of.id === model.id ? `another ${of.id}, whose config or weights differ` : of.id
+    throw new InputError(`${path} holds a cache of ${what}, not of the ${model.id} that is loaded`)
+  }
+  if (of.arithmetic !== model.arithmetic || of.elementBytes !== model.elementBytes) {
+    throw new InputError(
+      `${path} holds a cache made in ${of.arithmetic}, but this engine computes in ${model.arithmetic}`,
+    )
+  }
+  const heads = model.layers * model.kvHeads
+  const { layers, kvHeads, headDim } = of
+  if (layers !== model.layers || kvHeads !== model.kvHeads || headDim !== model.headDim) throw damaged(path)
+  if (header.lengths.length !== heads || header.windows.length !== 2 * heads) throw damaged(path)
+}
+
+/** Nothing of a header is believed before its kind has been checked; the engine checks how the numbers fit. */
+function parseHeader(path: string, text: string): Header {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw damaged(path)
+  }
+  const header = record(value)
+  const model = record(header?.model)
+  const pruned = header?.pruned === null ? {} : record(header?.pruned)
+  const counts = [header?.sink, header?.context, header?.position, header?.vocab, model?.elementBytes]
+  const sizes = [model?.layers, model?.kvHeads, model?.headDim, header?.fullBytes]
+  const names = [model?.id, model?.hash, model?.arithmetic]
+  if (
+    !pruned ||
+    ![...counts, ...sizes].every(isCount) ||
+    !names.every((name) => typeof name === 'string') ||
+    typeof header?.evicted !== 'boolean' ||
+    !isCounts(header.lengths) ||
+    !isCounts(header.windows)
+  )
+    throw damaged(path)
+  return value as Header
+}
+
+function record(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isCounts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => isCount(each) && each < 2 ** 31)
+}
+
+function foreign(path: string): InputError {
+  return new InputError(`${path} is not a cache that headzip saved`)
+}
+
+function truncated(path: string, size: number, expected?: number): InputError {
+  const of = expected === undefined ? '' : ` of ${expected}`
+  return new InputError(`${path} is a truncated cache: it has ${size}${of} bytes`)
+}
+
+function damaged(path: string): InputError {
+  return new InputError(`${path} is a damaged cache: its content does not match its header or checksum`)
+}
