@@ -22,7 +22,9 @@ export class Reference {
   logits(ids: ArrayLike<number>, visible: Visible): Float64Array[] {
     const { shape } = this
     const embed = this.weight('model.embed_tokens.weight')
-    let rows: Float64Array[] = Array.from(ids, (id) => embed.slice(id * shape.hidden, (id + 1) * shape.hidden))
+    let rows: Float64Array[] = Array.from(ids, (id) =>
+      embed.slice(id * shape.hidden, (id + 1) * shape.hidden),
+    )
     for (let layer = 0; layer < shape.layers; layer++) rows = this.layer(layer, rows, visible)
     return rows.map((row) => this.linear('lm_head.weight', this.norm('model.norm.weight', row)))
   }
