@@ -42,7 +42,8 @@ describe('a stream', () => {
   it('ends its job when the loop is left early, and the cache is free and as before', async () => {
     const job = vi.spyOn(model, 'generate')
     for await (const piece of model.stream(query, { kv, maxNewTokens: 4000, ignoreEos: true })) {
-      expect(whole.startsWith(piece)).toBe(true)
+      const length = Math.min(piece.length, whole.length)
+      expect(piece.slice(0, length)).toBe(whole.slice(0, length))
       break
     }
     await expect(job.mock.results[0]!.value).rejects.toMatchObject({ code: 'HEADZIP_ABORTED' })
