@@ -1,18 +1,13 @@
 /** A model's fixed texts as token ids. Each piece is tokenised alone; they are joined as ids, never as text. */
 
 import { InputError } from '../errors.js'
-import {
-  type ChatFormat,
-  type ChatFormatName,
-  chatFormats,
-  instruction,
-  repeatPart,
-  repeatWhole,
-} from './chat-formats.js'
+import { type ChatFormatName, chatFormats, instruction, repeatPart, repeatWhole } from './chat-formats.js'
+import { type Turns, turnsOf } from './chat-template.js'
 import type { Tokenizer } from './tokenizer.js'
 
 export interface Prompts {
-  format: ChatFormatName
+  /** `template`: the tokenizer's own. */
+  format: ChatFormatName | 'template'
   /** System prefix: the sink, never evicted. */
   sinkIds: Int32Array
   /** Between a question and its answer. */
@@ -25,15 +20,14 @@ export interface Prompts {
   queryIds(query: string): Int32Array
 }
 
-/** @param preferred the family's own format, taken when the tokenizer knows its marker */
-export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName): Prompts {
-  const name = chatFormatOf(tokenizer, preferred)
-  const format: ChatFormat = chatFormats[name]
+/** @param preferred the family's own format, taken when the tokenizer knows its marker; undefined: it has none */
+export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName | undefined): Prompts {
+  const { name, system, postfix } = chatFormatOf(tokenizer, preferred)
   const ids = (text: string): Int32Array => Int32Array.from(tokenizer.encode(text))
-  const postfixIds = ids(format.postfix)
+  const postfixIds = ids(postfix)
   return {
     format: name,
-    sinkIds: ids(format.system + instruction),
+    sinkIds: ids(system + instruction),
     postfixIds,
     repeatWholeIds: ids(repeatWhole),
     repeatPartIds: ids(repeatPart),
@@ -45,14 +39,20 @@ export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName): Pro
   }
 }
 
-function chatFormatOf(tokenizer: Tokenizer, preferred: ChatFormatName): ChatFormatName {
+/** The family's format, else one that the tokenizer has the tokens of; a template before those if the family has none. */
+function chatFormatOf(
+  tokenizer: Tokenizer,
+  preferred: ChatFormatName | undefined,
+): Turns & { name: Prompts['format'] } {
   const known = Object.keys(chatFormats) as ChatFormatName[]
-  const found = [preferred, ...known].find(
-    (name) => tokenizer.specialId(chatFormats[name].marker) !== undefined,
-  )
-  if (found) return found
-  const markers = known.map((name) => chatFormats[name].marker).join(', ')
+  const fits = (name: ChatFormatName): boolean => tokenizer.specialId(chatFormats[name].marker) !== undefined
+  const format = [...(preferred ? [preferred] : []), ...known].find(fits)
+  const { chatTemplate } = tokenizer
+  if (chatTemplate && (!preferred || !format))
+    return { name: 'template', ...turnsOf(chatTemplate, tokenizer.file) }
+  if (format) return { name: format, ...chatFormats[format] }
+  const markers = [...new Set(known.map((name) => chatFormats[name].marker))].join(', ')
   throw new InputError(
-    `${tokenizer.file} knows none of the chat formats headzip can write: it has none of ${markers}`,
+    `${tokenizer.file} knows none of the chat formats headzip can write: it has none of ${markers}, and no chat template`,
   )
 }

@@ -63,6 +63,7 @@ export function parseProvenance(text: string, where: string): Provenance {
     arithmetic: stringOf(fields, 'arithmetic', where),
     engineVersion: stringOf(fields, 'engineVersion', where),
     created: stringOf(fields, 'created', where),
+    ...(fields.rope !== undefined && { rope: stringOf(fields, 'rope', where) }),
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Config } from '../../src/model/config.js'
-import { inverseFrequencies, readRope, scaleLlama3 } from '../../src/model/rope.js'
+import { readRope } from '../../src/model/rope.js'
+import { inverseFrequencies, scaleLlama3 } from '../../src/model/rope-scaling.js'
 
 // Expected values: ROPE_INIT_FUNCTIONS of transformers 4.57.6 on PyTorch 2.13, CPU; fp32 printed in full.
 const at = (values: Float32Array, indices: number[]): number[] => indices.map((i) => values[i]!)
@@ -36,7 +37,8 @@ describe('inverse frequencies', () => {
 
 describe('the rope of a config', () => {
   const llama3 = { factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 256 }
-  const rope = (fields: object): Float32Array => readRope(new Config('c', { ...fields }), 16, 10000).invFreq
+  const rope = (fields: object): Float32Array =>
+    readRope(new Config('c', { ...fields }), 16, { ropeTheta: 10000, maxPositions: 4096 }).rope.invFreq
 
   it('is the same in the three spellings of its fields', () => {
     const now = rope({ rope_theta: 500000, rope_scaling: { rope_type: 'llama3', ...llama3 } })

@@ -132,7 +132,7 @@ async function prepare(
   { scores, ratio, rule, compare }: Plan,
   job: { onProgress: ((progress: { done: number }) => void) | undefined; signal: AbortSignal },
 ): Promise<NamedCache[]> {
-  const { layers, kvHeads } = model.description.spec
+  const { layers, kvHeads } = model.identity
   const heads = layers * kvHeads
   const name = `head ${ratio}`
   if (scores && !compare) {
