@@ -115,6 +115,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual const char* name() const = 0;
 
+  // Throws Error when this device cannot run such a model.
+  virtual void admit(const ModelSpec&) const {}
   virtual OwnedRows rows(int64_t count, int64_t width) = 0;
   virtual std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) = 0;
   virtual ScoreBuffer scores(int64_t kv_heads, int64_t positions) = 0;

@@ -64,6 +64,7 @@ export function parseProvenance(text: string, where: string): Provenance {
     engineVersion: stringOf(fields, 'engineVersion', where),
     created: stringOf(fields, 'created', where),
     ...(fields.rope !== undefined && { rope: stringOf(fields, 'rope', where) }),
+    ...(fields.modelLayers !== undefined && { modelLayers: countOf(fields, 'modelLayers', where) }),
   }
 }
 

@@ -37,6 +37,7 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
   const { sinkIds } = model.prompts
   const scored = await model.scorePairs({ ...options, sinkIds, contextIds, chunks, sweep })
   const { id, hash, layers, kvHeads } = model.identity
+  const { layers: modelLayers } = model.description.spec
   return {
     layers,
     kvHeads,
@@ -57,6 +58,7 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
       engineVersion: version,
       created: new Date().toISOString(),
       ...(scored.rope !== '' && { rope: scored.rope }),
+      ...(layers < modelLayers && { modelLayers }),
     },
     peakBytes: scored.peakBytes,
     seconds: scored.seconds,
