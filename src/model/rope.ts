@@ -43,16 +43,28 @@ export interface RopeDefaults {
 export const ropeTypes = ['default', 'linear', 'dynamic', 'llama3', 'yarn', 'longrope'] as const
 
 /**
- * Rope of a config with `rope_theta` and `rope_scaling` (also spelt `type` for `rope_type`, and `rope_parameters` for
- * both together, as transformers 5 writes it).
+ * `rope_theta` and `rope_scaling` (also spelt `type` for `rope_type`, and `rope_parameters` for both together, as
+ * transformers 5 writes it).
+ * @param fallback theta where the config says nothing
+ */
+export function ropeFields(
+  config: Config,
+  fallback: number,
+): { scaling: Config | undefined; theta: number; type: (typeof ropeTypes)[number] } {
+  const scaling = config.section('rope_parameters') ?? config.section('rope_scaling')
+  return {
+    scaling,
+    theta: (scaling?.has('rope_theta') ? scaling : config).positiveNumber('rope_theta', fallback),
+    type: scaling?.oneOf(scaling.has('rope_type') ? 'rope_type' : 'type', ropeTypes) ?? 'default',
+  }
+}
+
+/**
+ * The rope that a config asks for.
  * @throws InputError for an unknown type, or numbers that are missing or make no sense
  */
 export function readRope(config: Config, headDim: number, defaults: RopeDefaults): RopePlan {
-  const scaling = config.section('rope_parameters') ?? config.section('rope_scaling')
-  const theta = (scaling?.has('rope_theta') ? scaling : config).positiveNumber(
-    'rope_theta',
-    defaults.ropeTheta,
-  )
+  const { scaling, theta, type } = ropeFields(config, defaults.ropeTheta)
   const partial = (scaling?.has('partial_rotary_factor') ? scaling : config).positiveNumber(
     'partial_rotary_factor',
     1,
@@ -62,7 +74,6 @@ export function readRope(config: Config, headDim: number, defaults: RopeDefaults
     throw config.mustBe('partial_rotary_factor', `a share of head_dim ${headDim} that is an even number`)
   const maxPositions = config.positiveInteger('max_position_embeddings', defaults.maxPositions)
   const plain = inverseFrequencies(theta, dim)
-  const type = scaling?.oneOf(scaling.has('rope_type') ? 'rope_type' : 'type', ropeTypes) ?? 'default'
   if (!scaling || type === 'default') return { rope: { invFreq: plain, scale: 1 }, maxPositions }
   if (type === 'linear')
     return { rope: { invFreq: scaleLinear(plain, scaling.positiveNumber('factor')), scale: 1 }, maxPositions }

@@ -7,6 +7,7 @@ import { exportDuo } from '../../src/formats/duo.js'
 import { loadModel, type Model } from '../../src/inference/model.js'
 import { describeModel, findModel } from '../../src/model/describe.js'
 import { decodeScores, encodeScores } from '../../src/scores/arrow.js'
+import type { HeadScores } from '../../src/scores/head-scores.js'
 import { mergeScores } from '../../src/scores/merge.js'
 import { scoreHeads } from '../../src/scoring/score.js'
 import { scratchFolder } from '../scratch.js'
@@ -15,6 +16,19 @@ import { chunksOf, randomIds, tinyShape, writeTinyModel } from './tiny.js'
 const fixtures = fileURLToPath(new URL('../fixtures/models', import.meta.url))
 const sink = randomIds(6, 160, 1)
 const context = randomIds(150, 160, 2)
+
+const provenance = {
+  model: 'gemma',
+  modelHash: '',
+  sources: [{ data: 'a', index: 0, tokens: 3 }],
+  method: 'kvzip',
+  sweep: 'full',
+  chunkSize: 2000,
+  arithmetic: 'cpu/fp32',
+  engineVersion: '0',
+  created: '2025-01-01T00:00:00Z',
+  modelLayers: 8,
+} as const
 
 async function withModel<T>(folder: string, use: (model: Model) => Promise<T>): Promise<T> {
   const model = await loadModel(folder)
@@ -66,6 +80,37 @@ describe('a hybrid model', () => {
       expect(() => evicted.pruneHeads(new Uint8Array(6))).toThrow(/scored layers x kv_heads/)
       evicted.close()
     }))
+
+  it.each([
+    ['gemma3', [1], [0.1, 0.9]],
+    ['mistral', [0, 1], [0.9, 0.1, 0.2, 0.8]],
+  ])('evicts %s alike while it reads and afterwards', (name, layerIds, max) =>
+    withFixture(name, async (model) => {
+      const query = randomIds(8, 160, 4)
+      const scores: HeadScores = {
+        layers: layerIds.length,
+        kvHeads: 2,
+        layerIds: Int32Array.from(layerIds),
+        max: Float32Array.from(max),
+        mean: null,
+        p99: null,
+        positions: 1,
+        pairs: null,
+        provenance: { ...provenance, sources: [...provenance.sources] },
+      }
+      const reading = await model.prefillIds(sink, context, { scores, ratio: 0.5 })
+      const after = await model.prefillIds(sink, context, { scores })
+      const full = await model.generateIds(query, { kv: after, maxNewTokens: 4, ignoreEos: true })
+      after.prune({ level: 'head', ratio: 0.5 })
+      expect(reading.bytes).toBe(after.bytes)
+      expect(reading.keptHeads).toBe(layerIds.length)
+      const one = await model.generateIds(query, { kv: reading, maxNewTokens: 4, ignoreEos: true })
+      const two = await model.generateIds(query, { kv: after, maxNewTokens: 4, ignoreEos: true })
+      expect(one.firstLogits).toEqual(two.firstLogits)
+      expect([...one.ids]).toEqual([...two.ids])
+      expect(largest(one.firstLogits, full.firstLogits)).toBeGreaterThan(1e-3)
+    }),
+  )
 
   it.each(['gemma3', 'mistral'])('goes on with a conversation as if %s had read it at once', (name) =>
     withFixture(name, async (model) => {
@@ -154,18 +199,6 @@ describe('a rope that changes with the length of the context', () => {
 
 describe('scores of some layers only', () => {
   it('keep the number of layers, and export a row for each', async () => {
-    const provenance = {
-      model: 'gemma',
-      modelHash: '',
-      sources: [{ data: 'a', index: 0, tokens: 3 }],
-      method: 'kvzip',
-      sweep: 'full',
-      chunkSize: 2000,
-      arithmetic: 'cpu/fp32',
-      engineVersion: '0',
-      created: '2025-01-01T00:00:00Z',
-      modelLayers: 8,
-    } as const
     const scores = {
       layers: 1,
       kvHeads: 2,

@@ -67,6 +67,9 @@ describe('Qwen3', () => {
 
   it('leaves models alone that have yarn in their config, or read further by themselves', () => {
     const yarn = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 32768 }
+    const plain = { rope_type: 'default', rope_theta: 1e6 }
+    const spelt = plan('Qwen3ForCausalLM', { max_position_embeddings: 40960, rope_parameters: plain })
+    expect(spelt.longContext!.ropes(1)[0]!.invFreq[1]).toBeCloseTo(1e6 ** (-2 / 128), 6)
     const scaled = plan('Qwen3ForCausalLM', { max_position_embeddings: 40960, rope_scaling: yarn })
     expect([scaled.longContext, scaled.spec.maxPositions]).toEqual([undefined, 131072])
     expect(plan('Qwen3MoeForCausalLM', { max_position_embeddings: 262144 }).longContext).toBeUndefined()
@@ -99,6 +102,21 @@ describe('Gemma 3', () => {
     expect(spec.layerKinds[0]).toEqual({ window: 1024, rope: 1, scored: false, mixture: false })
     expect(spec.layerKinds[5]).toEqual({ window: 0, rope: 0, scored: true, mixture: false })
     expect(spec.ropes[1]!.invFreq[1]).toBeCloseTo(10000 ** (-2 / 256), 7)
+  })
+
+  it('reads both ropes where transformers 5 writes them', () => {
+    const old = {
+      rope_theta: 2e6,
+      rope_scaling: { rope_type: 'linear', factor: 8 },
+      rope_local_base_freq: 5000,
+    }
+    const now = {
+      full_attention: { rope_type: 'linear', factor: 8, rope_theta: 2e6 },
+      sliding_attention: { rope_type: 'default', rope_theta: 5000 },
+    }
+    const { ropes } = plan('Gemma3ForCausalLM', old).spec
+    expect(plan('Gemma3ForCausalLM', { rope_parameters: now }).spec.ropes).toEqual(ropes)
+    expect(ropes).toHaveLength(2)
   })
 
   it.each([

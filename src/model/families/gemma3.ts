@@ -18,7 +18,15 @@ const defaults = {
 /** The decoder's part of a config: that of a text model, or inside that of one that sees pictures. */
 function textConfig(config: Config): Config {
   const text = config.section('text_config') ?? config
-  return text.with((fields) => ({ ...defaults, ...fields }))
+  // transformers 5 writes both ropes into one field.
+  const ropes = text.section('rope_parameters')
+  const [full, local] = [ropes?.section('full_attention'), ropes?.section('sliding_attention')]
+  return text.with((fields) => ({
+    ...defaults,
+    ...fields,
+    ...(full && { rope_parameters: full.fields }),
+    ...(local && { rope_local_base_freq: local.fields.rope_theta }),
+  }))
 }
 
 function plan(whole: Config): ModelPlan {

@@ -1,5 +1,6 @@
 import type { EngineSpec } from '../../engine/spec.js'
 import type { Config } from '../config.js'
+import { ropeFields } from '../rope.js'
 import { yarnRope } from '../rope-scaling.js'
 import { checkSilu, decoderPlan } from './decoder.js'
 import type { Family, ModelPlan } from './family.js'
@@ -18,9 +19,8 @@ const untilYarn = 40960
  */
 export function withYarn(config: Config, plan: ModelPlan): ModelPlan {
   const { headDim, maxPositions } = plan.spec
-  const scaled = config.has('rope_scaling') || config.has('rope_parameters')
-  if (scaled || maxPositions < trained || maxPositions > untilYarn) return plan
-  const theta = config.positiveNumber('rope_theta', 10000)
+  const { type, theta } = ropeFields(config, 10000)
+  if (type !== 'default' || maxPositions < trained || maxPositions > untilYarn) return plan
   const rope = yarnRope(theta, headDim, { factor: stretch, originalMaxPositions: trained })
   return {
     ...plan,
