@@ -15,9 +15,9 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { NativeCache, NativeEngine } from '../engine/binding.js'
-import { type ModelDescription, ropesFor } from '../model/describe.js'
 import { abortError, type JobOptions } from '../engine/job.js'
 import { InputError } from '../errors.js'
+import { type ModelDescription, ropesFor } from '../model/describe.js'
 import { writeFileAtomic } from '../scores/files.js'
 import { KvCache, type ModelIdentity, type PruneResult } from './kv-cache.js'
 
@@ -250,7 +250,13 @@ function checkModel(path: string, header: Header, model: ModelIdentity): void {
   }
   const heads = model.allLayers * model.kvHeads
   const { layers, allLayers, kvHeads, headDim } = of
-  if (layers !== model.layers || allLayers !== model.allLayers || kvHeads !== model.kvHeads || headDim !== model.headDim) throw damaged(path)
+  if (
+    layers !== model.layers ||
+    allLayers !== model.allLayers ||
+    kvHeads !== model.kvHeads ||
+    headDim !== model.headDim
+  )
+    throw damaged(path)
   if (header.lengths.length !== heads || header.windows.length !== 2 * heads) throw damaged(path)
 }
 
@@ -266,7 +272,14 @@ function parseHeader(path: string, text: string): Header {
   const model = record(header?.model)
   const pruned = header?.pruned === null ? {} : record(header?.pruned)
   const counts = [header?.sink, header?.context, header?.position, header?.vocab, model?.elementBytes]
-  const sizes = [model?.layers, model?.allLayers, model?.kvHeads, model?.headDim, header?.fullBytes, header?.ropeTokens]
+  const sizes = [
+    model?.layers,
+    model?.allLayers,
+    model?.kvHeads,
+    model?.headDim,
+    header?.fullBytes,
+    header?.ropeTokens,
+  ]
   const names = [model?.id, model?.hash, model?.arithmetic]
   if (
     !pruned ||

@@ -2,8 +2,8 @@
 
 import type { NativeEngine, NativeSweepJob } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
-import { InputError, invalidParameter } from '../errors.js'
 import { type EngineSpec, scoredLayers } from '../engine/spec.js'
+import { InputError, invalidParameter } from '../errors.js'
 import { type ModelDescription, ropesFor } from '../model/describe.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
 import type { ReconstructionInput } from '../scoring/reconstruction.js'
