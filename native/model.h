@@ -7,12 +7,9 @@
 #include <vector>
 
 #include "weights/mapped_file.h"
+#include "weights/stored_type.h"
 
 namespace headzip {
-
-enum class StoredType : uint8_t { kF32, kF16, kBF16 };
-
-constexpr size_t bytes_of(StoredType t) { return t == StoredType::kF32 ? 4 : 2; }
 
 // A weight as it lies in the file. A vector has cols == 1... rows elements; a linear layer is (rows = out, cols = in).
 struct Weight {
@@ -45,6 +42,7 @@ struct LayerWeights {
 struct Rope {
   std::vector<float> inv_freq;
   float scale = 1;  // factor on cos and sin
+  bool adjacent = false;  // pairs are neighbours (0, 1), (2, 3), … instead of first and second half
 };
 // Shared, so that a backend may keep what it derives from one for as long as it holds it.
 using RopeRef = std::shared_ptr<const Rope>;

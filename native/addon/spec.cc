@@ -1,5 +1,7 @@
 #include "spec.h"
 
+#include <utility>
+
 #include "args.h"
 
 namespace headzip::addon {
@@ -11,7 +13,9 @@ std::vector<RopeRef> read_ropes(const Napi::Value& value) {
   std::vector<RopeRef> ropes;
   for (uint32_t i = 0; i < a.Length(); ++i) {
     const Napi::Object o = object(a.Get(i), "ropes[i]");
-    ropes.push_back(std::make_shared<const Rope>(Rope{floats(field(o, "invFreq"), "invFreq"), number(field(o, "scale"), "rope scale")}));
+    const Napi::Value adjacent = o.Get("adjacent");
+    ropes.push_back(std::make_shared<const Rope>(Rope{floats(field(o, "invFreq"), "invFreq"), number(field(o, "scale"), "rope scale"),
+                                                      !adjacent.IsUndefined() && boolean(adjacent, "adjacent")}));
   }
   return ropes;
 }
@@ -84,10 +88,13 @@ std::vector<std::string> read_paths(const Napi::Value& value) {
 namespace {
 StoredType stored_type(const Napi::Value& value) {
   const std::string t = text(value, "dtype");
-  if (t == "F32") return StoredType::kF32;
-  if (t == "F16") return StoredType::kF16;
-  if (t == "BF16") return StoredType::kBF16;
-  refuse(value.Env(), "dtype must be F32, F16 or BF16, got " + t);
+  constexpr std::pair<const char*, StoredType> kTypes[] = {
+      {"F32", StoredType::kF32},   {"F16", StoredType::kF16},   {"BF16", StoredType::kBF16}, {"Q8_0", StoredType::kQ8_0},
+      {"Q4_0", StoredType::kQ4_0}, {"Q4_1", StoredType::kQ4_1}, {"Q5_0", StoredType::kQ5_0}, {"Q5_1", StoredType::kQ5_1},
+      {"Q4_K", StoredType::kQ4_K}, {"Q5_K", StoredType::kQ5_K}, {"Q6_K", StoredType::kQ6_K}};
+  for (const auto& [name, type] : kTypes)
+    if (t == name) return type;
+  refuse(value.Env(), "dtype must be one of the stored types, got " + t);
 }
 }  // namespace
 

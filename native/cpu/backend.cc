@@ -65,7 +65,7 @@ void CpuBackend::begin(const Model&, size_t) {
 }
 
 void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
-  const int64_t row_bytes = table.cols * static_cast<int64_t>(bytes_of(table.type));
+  const int64_t row_bytes = bytes_of(table.type, table.cols);
   parallel(static_cast<int64_t>(ids.size()), [&](int64_t i, int) {
     float* row = floats(out, i);
     k_.widen(stored(table.type), table.data + ids[i] * row_bytes, table.cols, row);
@@ -116,6 +116,15 @@ const float* CpuBackend::turns(const RopeRef& rope, int64_t positions) {
   return at->table.data();
 }
 
+// Weights in GGUF files of Llama's layout have their rows in this order.
+static void rotate_neighbours(float* head, int64_t pairs, const float* cosine, const float* sine) {
+  for (int64_t d = 0; d < pairs; ++d) {
+    const float first = head[2 * d], second = head[2 * d + 1];
+    head[2 * d] = first * cosine[d] - second * sine[d];
+    head[2 * d + 1] = second * cosine[d] + first * sine[d];
+  }
+}
+
 void CpuBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) {
   const auto pairs = static_cast<int64_t>(rope->inv_freq.size());
   const int64_t head_dim = x.width / heads;
@@ -125,6 +134,10 @@ void CpuBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t positi
     const float* sine = cosine + pairs;
     for (int64_t h = 0; h < heads; ++h) {
       float* a = floats(x, i) + h * head_dim;
+      if (rope->adjacent) {
+        rotate_neighbours(a, pairs, cosine, sine);
+        continue;
+      }
       float* b = a + pairs;
       for (int64_t d = 0; d < pairs; ++d) {
         const float first = a[d], second = b[d];

@@ -7,11 +7,12 @@
 
 namespace headzip::cpu {
 
-enum class Stored : uint8_t { kF32, kF16, kBF16 };
+// headzip::StoredType in the same order.
+enum class Stored : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ4_K, kQ5_K, kQ6_K };
 
 constexpr int kPanel = 16;           // columns of a packed panel, whatever the vector width
 constexpr int64_t kKeyAlign = 32;    // keys a head's buffer is a multiple of: two panels
-constexpr int64_t kDepthBlock = 512; // depth of a packed block of a linear layer
+constexpr int64_t kDepthBlock = 512; // depth of a packed block of a linear layer: whole blocks of every stored type
 
 // One KV head as the kernels read it. Keys lie in panels so that neither scoring nor decoding ever repacks them.
 struct KvHead {

@@ -47,7 +47,7 @@ void CpuBackend::few_rows_linear(Rows x, std::span<const LinearJob> jobs) {
   parallel(static_cast<int64_t>(pieces.size()), [&](int64_t i, int) {
     const Piece& p = pieces[i];
     const Weight& w = *p.job->weight;
-    const int64_t row_bytes = w.cols * static_cast<int64_t>(bytes_of(w.type));
+    const int64_t row_bytes = bytes_of(w.type, w.cols);
     k_.few_rows(stored(w.type), w.data + p.panel * row_bytes, w.cols, p.panels, floats(x), x.width, x.rows,
                 floats(p.job->out) + p.panel, static_cast<int64_t>(p.job->out.row_bytes / sizeof(float)), p.job->add);
   });
@@ -82,10 +82,9 @@ void CpuBackend::packed_linear(Rows x, std::span<const LinearJob> jobs) {
     const Weight& w = *p.job->weight;
     float* b = panel_scratch + thread * each * kPanel * kDepthBlock;
     const int64_t column = p.panel * kPanel, columns = std::min(p.panels * kPanel, w.rows - column);
-    const int64_t element = static_cast<int64_t>(bytes_of(w.type));
     for (int64_t from = 0; from < depth; from += kDepthBlock) {
       const int64_t deep = std::min(kDepthBlock, depth - from);
-      k_.pack_panels(stored(w.type), w.data + (column * w.cols + from) * element, w.cols, columns, deep, b);
+      k_.pack_panels(stored(w.type), w.data + bytes_of(w.type, column * w.cols + from), w.cols, columns, deep, b);
       k_.gemm(packed + from * x.rows + p.row * deep, p.rows, b, columns, deep, floats(p.job->out, p.row) + column,
               static_cast<int64_t>(p.job->out.row_bytes / sizeof(float)), p.job->add || from > 0);
     }

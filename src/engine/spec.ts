@@ -1,6 +1,18 @@
 /** What the engine must know of a model: plain data, filled by src/model from a Hugging Face folder, checked again by native code. */
 
-export type StoredType = 'F32' | 'F16' | 'BF16'
+/** How numbers lie in files; those after BF16 are GGUF's blocks of quantised ones. */
+export type StoredType =
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'Q8_0'
+  | 'Q4_0'
+  | 'Q4_1'
+  | 'Q5_0'
+  | 'Q5_1'
+  | 'Q4_K'
+  | 'Q5_K'
+  | 'Q6_K'
 
 /** One stored tensor. `offset` counts bytes from the start of the file. */
 export interface WeightRef {
@@ -25,6 +37,8 @@ export interface Rope {
   invFreq: Float32Array
   /** Factor on cos and sin (yarn's attention factor); 1 otherwise. */
   scale: number
+  /** Pairs are neighbours (0, 1), (2, 3), … instead of first and second half, as GGUF files of Llama's layout need. */
+  adjacent?: boolean
 }
 
 export interface LayerKind {

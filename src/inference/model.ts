@@ -7,7 +7,7 @@ import { scoredLayers } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { describeModel, type ModelDescription, ropesFor } from '../model/describe.js'
 import { type Prompts, promptsFor } from '../model/prompts.js'
-import { Tokenizer } from '../model/tokenizer.js'
+import type { Tokenizer } from '../model/tokenizer.js'
 import { readScores } from '../scores/arrow.js'
 import type { Sweep } from '../scores/head-scores.js'
 import { type ReconstructionInput, reconstructionInputs } from '../scoring/reconstruction.js'
@@ -94,7 +94,7 @@ export class Model {
   }
 
   get tokenizer(): Tokenizer {
-    this.loadedTokenizer ??= Tokenizer.load(this.description.folder)
+    this.loadedTokenizer ??= this.description.loadTokenizer()
     return this.loadedTokenizer
   }
 

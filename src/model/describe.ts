@@ -10,8 +10,10 @@ import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { Config, readConfig } from './config.js'
 import type { Family, WeightName } from './families/family.js'
 import { familyOf } from './families/index.js'
+import { describeGguf } from './gguf/describe.js'
 import { readJson } from './json-file.js'
 import type { LongContext } from './rope.js'
+import { Tokenizer } from './tokenizer.js'
 
 export interface ModelDescription {
   /** Name for files and messages: `nano`, or the folder's name. */
@@ -27,13 +29,17 @@ export interface ModelDescription {
   weights: WeightRef[]
   /** Ids that end an answer. */
   eosIds: number[]
+  /** @throws InputError when the model has no tokenizer that headzip can use */
+  loadTokenizer(): Tokenizer
 }
 
 const embedded = ['nano']
+/** Of safetensors files. */
 const storedTypes: readonly string[] = ['F32', 'F16', 'BF16'] satisfies StoredType[]
 
 /** @throws InputError with one sentence on what is missing or wrong, and where */
 export function describeModel(pathOrName: string): ModelDescription {
+  if (isGguf(pathOrName)) return describeGguf(pathOrName)
   const { folder, id } = findModel(pathOrName)
   const { config, bytes } = readConfig(folder)
   const family = familyOf(config)
@@ -54,7 +60,12 @@ export function describeModel(pathOrName: string): ModelDescription {
     longContext,
     weights,
     eosIds: readEosIds(folder, config),
+    loadTokenizer: () => Tokenizer.load(folder),
   }
+}
+
+function isGguf(path: string): boolean {
+  return /\.gguf$/i.test(path) && existsSync(path) && statSync(path).isFile()
 }
 
 /** The folder of a model; the package's own for the name of an embedded one. */
@@ -65,7 +76,7 @@ export function findModel(pathOrName: string): { folder: string; id: string } {
   }
   if (!existsSync(pathOrName) || !statSync(pathOrName).isDirectory()) {
     throw new InputError(
-      `${pathOrName} is not a model: give a folder with a config.json, or ${embedded.join(', ')}`,
+      `${pathOrName} is not a model: give a folder with a config.json, a .gguf file, or ${embedded.join(', ')}`,
     )
   }
   return { folder: pathOrName, id: basename(resolve(pathOrName)) }
@@ -134,7 +145,7 @@ function isStoredType(dtype: string): dtype is StoredType {
  * 64 bytes from the middle of every weight: a model trained anew has the same layout and other numbers, and reading
  * all of them would take minutes.
  */
-function sampleWeights(weights: WeightRef[]): Buffer[] {
+export function sampleWeights(weights: WeightRef[]): Buffer[] {
   const open = new Map<string, number>()
   try {
     return weights.map(({ file, offset, bytes }) => {

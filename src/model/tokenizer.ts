@@ -26,6 +26,16 @@ export class Tokenizer {
     // Newer models keep their chat template in a file of its own.
     const template = join(folder, 'chat_template.jinja')
     if (existsSync(template)) config.chat_template = readFileSync(template, 'utf8')
+    return Tokenizer.from(file, fields, config)
+  }
+
+  /**
+   * @param file for messages
+   * @param fields what tokenizer.json holds
+   * @param config what tokenizer_config.json holds
+   * @throws InputError when the library cannot use them
+   */
+  static from(file: string, fields: object, config: Record<string, unknown>): Tokenizer {
     try {
       return new Tokenizer(file, new HubTokenizer(fields, config), chatTemplateIn(config))
     } catch (error) {

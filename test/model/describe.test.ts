@@ -242,7 +242,7 @@ describe('describing a model folder', () => {
 
   it('refuses a path that is no folder', () => {
     expect(() => describeModel('./no-such-model')).toThrow(
-      './no-such-model is not a model: give a folder with a config.json, or nano',
+      './no-such-model is not a model: give a folder with a config.json, a .gguf file, or nano',
     )
   })
 })

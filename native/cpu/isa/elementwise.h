@@ -1,10 +1,11 @@
 #pragma once
-#include "vec.h"
+#include "blocks.h"
 
 namespace headzip::cpu {
 namespace {
 
 void widen(Stored type, const void* in, int64_t count, float* out) {
+  if (in_blocks(type)) return widen_blocks(type, in, count, out);
   const auto* from = static_cast<const char*>(in);
   int64_t i = 0;
   for (; i + W <= count; i += W) {

@@ -7,6 +7,7 @@
 #include "../kernels.h"
 
 #define HZ_INLINE inline __attribute__((always_inline))
+#define HZ_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace headzip::cpu {
 namespace {

@@ -1,0 +1,305 @@
+// Quantised blocks as GGUF files hold them. Each layout says once how its numbers are widened, in storage order and a
+// vector at a time; products and packing only differ in what they do with a vector.
+//
+// Every widened value is the exact product of scale and integer, with at most one rounding where an offset is added.
+#pragma once
+#include "vec.h"
+
+namespace headzip::cpu {
+namespace {
+
+constexpr bool in_blocks(Stored s) { return s > Stored::kBF16; }
+
+typedef uint8_t vb __attribute__((vector_size(W)));
+typedef int8_t vc __attribute__((vector_size(W)));
+
+HZ_INLINE vi load_bytes(const uint8_t* p) {
+  vb b;
+  memcpy(&b, p, sizeof b);
+  return __builtin_convertvector(b, vi);
+}
+HZ_INLINE vf to_float(vi v) { return __builtin_convertvector(v, vf); }
+HZ_INLINE vi steps() {
+  vi v;
+#pragma GCC unroll 16
+  for (int i = 0; i < W; ++i) v[i] = i;
+  return v;
+}
+
+HZ_INLINE float half_at(const uint8_t* p) {
+#ifdef __F16C__
+  typedef short v8 __attribute__((vector_size(16)));
+  uint16_t bits;
+  memcpy(&bits, p, 2);
+  return __builtin_ia32_vcvtph2ps(v8{static_cast<short>(bits)})[0];
+#else
+  return widen_one(Stored::kF16, p);
+#endif
+}
+
+// scale * (low four bits of v) + offset. A table of all sixteen values, looked up, where a vector holds one.
+HZ_INLINE vf nibble_table(float scale, float offset) {
+  if constexpr (W == 16) return to_float(steps()) * splat(scale) + splat(offset);
+  else return vf{};
+}
+HZ_INLINE vf low_nibble(vi v, vf table, float scale, float offset) {
+#if HEADZIP_VECTOR_BYTES == 64 && !defined(__clang__)
+  (void)scale, (void)offset;
+  return __builtin_shuffle(table, v);  // takes the index modulo 16
+#else
+  (void)table;
+  return to_float(v & 15) * splat(scale) + splat(offset);
+#endif
+}
+
+// `Count` bytes: the low nibbles are elements at, at + 1, …, the high ones start at `at_high`.
+template <int Count, typename Sink>
+HZ_INLINE void nibbles(const uint8_t* q, float low_scale, float low_offset, float high_scale, float high_offset, int at,
+                       int at_high, Sink&& sink) {
+  const vf low = nibble_table(low_scale, low_offset), high = nibble_table(high_scale, high_offset);
+#pragma GCC unroll 16
+  for (int i = 0; i < Count; i += W) {
+    const vi v = load_bytes(q + i);
+    sink(at + i, low_nibble(v, low, low_scale, low_offset));
+    sink(at_high + i, low_nibble(v >> 4, high, high_scale, high_offset));
+  }
+}
+
+// Six-bit scales and offsets of the eight groups of a block of 256: the first four plain, the others split in two.
+struct GroupScales {
+  float scale[8], offset[8];
+};
+HZ_INLINE GroupScales group_scales(const uint8_t* block) {
+  const float d = half_at(block), m = half_at(block + 2);
+  const uint8_t* s = block + 4;
+  GroupScales g;
+  for (int i = 0; i < 4; ++i) {
+    g.scale[i] = d * static_cast<float>(s[i] & 63);
+    g.offset[i] = -m * static_cast<float>(s[i + 4] & 63);
+    g.scale[i + 4] = d * static_cast<float>((s[i + 8] & 15) | (s[i] >> 6) << 4);
+    g.offset[i + 4] = -m * static_cast<float>((s[i + 8] >> 4) | (s[i + 4] >> 6) << 4);
+  }
+  return g;
+}
+
+// Layout<S>: elements and bytes of a block; widen(block, sink) calls sink(first element, W values) for all of them.
+template <Stored S>
+struct Layout;
+
+template <>
+struct Layout<Stored::kQ8_0> {  // f16 scale, 32 signed bytes
+  static constexpr int kElements = 32, kBytes = 34;
+  template <typename Sink>
+  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+    const vf d = splat(half_at(b));
+#pragma GCC unroll 16
+    for (int i = 0; i < 32; i += W) {
+      vc q;
+      memcpy(&q, b + 2 + i, sizeof q);
+      sink(i, to_float(__builtin_convertvector(q, vi)) * d);
+    }
+  }
+};
+
+template <>
+struct Layout<Stored::kQ4_0> {  // f16 scale, 32 nibbles less 8: bytes hold elements i and i + 16
+  static constexpr int kElements = 32, kBytes = 18;
+  template <typename Sink>
+  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+    const float d = half_at(b);
+    nibbles<16>(b + 2, d, -8 * d, d, -8 * d, 0, 16, sink);
+  }
+};
+
+template <>
+struct Layout<Stored::kQ4_1> {  // f16 scale, f16 offset, 32 nibbles
+  static constexpr int kElements = 32, kBytes = 20;
+  template <typename Sink>
+  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+    const float d = half_at(b), m = half_at(b + 2);
+    nibbles<16>(b + 4, d, m, d, m, 0, 16, sink);
+  }
+};
+
+// 32 nibbles whose fifth bits are bits i and i + 16 of a word.
+template <typename Sink>
+HZ_INLINE void five_bits(const uint8_t* high, const uint8_t* q, float scale, float offset, Sink&& sink) {
+  uint32_t bits;
+  memcpy(&bits, high, 4);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += W) {
+    const vi v = load_bytes(q + i);
+    const vu first = (vu{} + bits) >> (vu)(steps() + i);
+    sink(i, to_float((v & 15) | ((vi)first & 1) << 4) * splat(scale) + splat(offset));
+    sink(16 + i, to_float((v >> 4) | ((vi)(first >> 16) & 1) << 4) * splat(scale) + splat(offset));
+  }
+}
+
+template <>
+struct Layout<Stored::kQ5_0> {  // f16 scale, a word of fifth bits, 32 nibbles, less 16
+  static constexpr int kElements = 32, kBytes = 22;
+  template <typename Sink>
+  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+    const float d = half_at(b);
+    five_bits(b + 2, b + 6, d, -16 * d, sink);
+  }
+};
+
+template <>
+struct Layout<Stored::kQ5_1> {  // f16 scale, f16 offset, a word of fifth bits, 32 nibbles
+  static constexpr int kElements = 32, kBytes = 24;
+  template <typename Sink>
+  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+    five_bits(b + 4, b + 8, half_at(b), half_at(b + 2), sink);
+  }
+};
+
+template <>
+struct Layout<Stored::kQ4_K> {  // 8 groups of 32: f16 scale and offset for all, six bits each a group; 128 bytes of nibbles
+  static constexpr int kElements = 256, kBytes = 144;
+  template <typename Sink>
+  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+    const GroupScales g = group_scales(b);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j)
+      nibbles<32>(b + 16 + 32 * j, g.scale[2 * j], g.offset[2 * j], g.scale[2 * j + 1], g.offset[2 * j + 1], 64 * j,
+                  64 * j + 32, sink);
+  }
+};
+
+template <>
+struct Layout<Stored::kQ5_K> {  // as Q4_K, with 32 bytes of fifth bits: bit g of byte i belongs to element i of group g
+  static constexpr int kElements = 256, kBytes = 176;
+  template <typename Sink>
+  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+    const GroupScales g = group_scales(b);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j)
+#pragma GCC unroll 16
+      for (int i = 0; i < 32; i += W) {
+        const vi v = load_bytes(b + 48 + 32 * j + i), high = load_bytes(b + 16 + i) >> (2 * j);
+        sink(64 * j + i, to_float((v & 15) | (high & 1) << 4) * splat(g.scale[2 * j]) + splat(g.offset[2 * j]));
+        sink(64 * j + 32 + i, to_float((v >> 4) | (high & 2) << 3) * splat(g.scale[2 * j + 1]) + splat(g.offset[2 * j + 1]));
+      }
+  }
+};
+
+template <>
+struct Layout<Stored::kQ6_K> {  // 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales of 16 elements, f16 scale
+  static constexpr int kElements = 256, kBytes = 210;
+  template <typename Sink>
+  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+    const float d = half_at(b + 208);
+    const auto* scales = reinterpret_cast<const int8_t*>(b + 192);
+#pragma GCC unroll 2
+    for (int n = 0; n < 2; ++n)
+#pragma GCC unroll 16
+      for (int i = 0; i < 32; i += W) {
+        const vi low = load_bytes(b + 64 * n + i), next = load_bytes(b + 64 * n + 32 + i);
+        const vi high = load_bytes(b + 128 + 32 * n + i);
+        const int8_t* s = scales + 8 * n + i / 16;
+        const int at = 128 * n + i;
+        sink(at, to_float(((low & 15) | (high & 3) << 4) - 32) * splat(d * s[0]));
+        sink(at + 32, to_float(((next & 15) | (high & 12) << 2) - 32) * splat(d * s[2]));
+        sink(at + 64, to_float(((low >> 4) | (high & 48)) - 32) * splat(d * s[4]));
+        sink(at + 96, to_float(((next >> 4) | (high & 192) >> 2) - 32) * splat(d * s[6]));
+      }
+  }
+};
+
+template <Stored S>
+void widen_blocks_as(const uint8_t* in, int64_t count, float* out) {
+  using L = Layout<S>;
+  for (int64_t c = 0; c < count; c += L::kElements, in += L::kBytes)
+    L::widen(in, [out, c](int i, vf v) HZ_INLINE_LAMBDA { store(out + c + i, v); });
+}
+
+// Panels of 16 rows, each (depth, 16); rows of blocks are widened 256 elements at a time, then turned.
+template <Stored S>
+void pack_block_panels_as(const uint8_t* w, int64_t cols, int64_t rows, int64_t depth, float* out) {
+  using L = Layout<S>;
+  constexpr int64_t kRun = 256;
+  const int64_t row_bytes = cols / L::kElements * L::kBytes;
+  alignas(64) float wide[kPanel][kRun];
+  for (int64_t r = 0; r < rows; r += kPanel) {
+    const int64_t height = rows - r < kPanel ? rows - r : kPanel;
+    if (height < kPanel) memset(wide, 0, sizeof wide);
+    for (int64_t from = 0; from < depth; from += kRun) {
+      const int64_t run = depth - from < kRun ? depth - from : kRun;
+      for (int64_t j = 0; j < height; ++j)
+        widen_blocks_as<S>(w + (r + j) * row_bytes + from / L::kElements * L::kBytes, run, wide[j]);
+      for (int64_t p = 0; p < run; ++p, out += kPanel)
+        for (int64_t j = 0; j < kPanel; ++j) out[j] = wide[j][p];
+    }
+  }
+}
+
+// Reads each block once for M rows of x; four sums a row keep the multiply-adds from waiting on one another.
+template <Stored S, int M>
+void few_rows_of_blocks_as(const uint8_t* w, int64_t cols, int64_t rows, const float* x, int64_t x_stride, float* y,
+                           int64_t y_stride, bool add) {
+  using L = Layout<S>;
+  for (int64_t r = 0; r < rows; ++r) {
+    vf acc[M][4] = {};
+    const float* at = x;
+    for (int64_t c = 0; c < cols; c += L::kElements, w += L::kBytes, at += L::kElements)
+      L::widen(w, [&acc, at, x_stride](int i, vf v) HZ_INLINE_LAMBDA {
+#pragma GCC unroll 4
+        for (int m = 0; m < M; ++m) acc[m][i / W % 4] += v * load(at + m * x_stride + i);
+      });
+    for (int m = 0; m < M; ++m) {
+      const float dot = sum((acc[m][0] + acc[m][1]) + (acc[m][2] + acc[m][3]));
+      float& to = y[m * y_stride + r];
+      to = add ? to + dot : dot;
+    }
+  }
+}
+
+template <Stored S>
+void few_rows_of_blocks_in(const uint8_t* w, int64_t cols, int64_t rows, const float* x, int64_t x_stride, int64_t x_rows,
+                           float* y, int64_t y_stride, bool add) {
+  for (; x_rows > 0; x_rows -= 4, x += 4 * x_stride, y += 4 * y_stride) {
+    if (x_rows >= 4) few_rows_of_blocks_as<S, 4>(w, cols, rows, x, x_stride, y, y_stride, add);
+    else if (x_rows == 3) few_rows_of_blocks_as<S, 3>(w, cols, rows, x, x_stride, y, y_stride, add);
+    else if (x_rows == 2) few_rows_of_blocks_as<S, 2>(w, cols, rows, x, x_stride, y, y_stride, add);
+    else few_rows_of_blocks_as<S, 1>(w, cols, rows, x, x_stride, y, y_stride, add);
+  }
+}
+
+// Calls fn with the layout of `type` as a compile-time constant.
+template <Stored S>
+struct Tag {
+  static constexpr Stored value = S;
+};
+template <typename Fn>
+HZ_INLINE void with_layout(Stored type, Fn&& fn) {
+  switch (type) {
+    case Stored::kQ8_0: return fn(Tag<Stored::kQ8_0>{});
+    case Stored::kQ4_0: return fn(Tag<Stored::kQ4_0>{});
+    case Stored::kQ4_1: return fn(Tag<Stored::kQ4_1>{});
+    case Stored::kQ5_0: return fn(Tag<Stored::kQ5_0>{});
+    case Stored::kQ5_1: return fn(Tag<Stored::kQ5_1>{});
+    case Stored::kQ4_K: return fn(Tag<Stored::kQ4_K>{});
+    case Stored::kQ5_K: return fn(Tag<Stored::kQ5_K>{});
+    case Stored::kQ6_K: return fn(Tag<Stored::kQ6_K>{});
+    default: return;
+  }
+}
+
+void widen_blocks(Stored type, const void* in, int64_t count, float* out) {
+  with_layout(type, [&](auto s) { widen_blocks_as<s.value>(static_cast<const uint8_t*>(in), count, out); });
+}
+
+void pack_block_panels(Stored type, const void* w, int64_t cols, int64_t rows, int64_t depth, float* out) {
+  with_layout(type, [&](auto s) { pack_block_panels_as<s.value>(static_cast<const uint8_t*>(w), cols, rows, depth, out); });
+}
+
+void few_rows_of_blocks(Stored type, const void* w, int64_t cols, int64_t rows, const float* x, int64_t x_stride,
+                        int64_t x_rows, float* y, int64_t y_stride, bool add) {
+  with_layout(type, [&](auto s) {
+    few_rows_of_blocks_in<s.value>(static_cast<const uint8_t*>(w), cols, rows, x, x_stride, x_rows, y, y_stride, add);
+  });
+}
+
+}  // namespace
+}  // namespace headzip::cpu

@@ -1,0 +1,57 @@
+/** The tokenizer that a GGUF file carries in its metadata, said in the words of tokenizer.json. */
+
+import { InputError } from '../../errors.js'
+import { Tokenizer } from '../tokenizer.js'
+import type { Metadata } from './metadata.js'
+import { preTokenizerOf } from './pre-tokenizers.js'
+import { sentencePieceModel } from './sentencepiece.js'
+
+/** `tokenizer.ggml.token_type` of tokens that stand for themselves wherever their text appears. */
+const control = 3
+const userDefined = 4
+
+/** @throws InputError when the file holds no tokenizer, or one of a kind that headzip does not know */
+export function ggufTokenizer(metadata: Metadata): Tokenizer {
+  const kind = metadata.text('tokenizer.ggml.model')
+  const tokens = metadata.texts('tokenizer.ggml.tokens')
+  const types = metadata.has('tokenizer.ggml.token_type') ? metadata.numbers('tokenizer.ggml.token_type') : []
+  if (kind !== 'gpt2' && kind !== 'llama') throw metadata.mustBe('tokenizer.ggml.model', 'gpt2 or llama')
+  const fields = kind === 'gpt2' ? byteLevelFields(metadata, tokens) : sentencePieceModel(metadata, tokens)
+  const added = tokens.flatMap((content, id) => {
+    const type = types[id]
+    if (type !== control && type !== userDefined) return []
+    const special = type === control
+    return [{ id, content, special, single_word: false, lstrip: false, rstrip: false, normalized: false }]
+  })
+  return Tokenizer.from(metadata.file, { ...fields, added_tokens: added, post_processor: null }, {})
+}
+
+/** Byte-level pairs as GPT-2 has them. Texts are split first, by patterns that the metadata only name. */
+function byteLevelFields(metadata: Metadata, tokens: string[]): Record<string, unknown> {
+  const { normalizer, split, ignoreMerges } = preTokenizerOf(metadata)
+  return {
+    normalizer,
+    pre_tokenizer: { type: 'Sequence', pretokenizers: split },
+    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
+    model: {
+      type: 'BPE',
+      vocab: vocabularyOf(metadata, tokens),
+      merges: metadata.texts('tokenizer.ggml.merges'),
+      ignore_merges: ignoreMerges,
+      unk_token: null,
+      byte_fallback: false,
+      fuse_unk: false,
+    },
+  }
+}
+
+/** @throws InputError when two ids have the same text, which no tokenizer could tell apart */
+export function vocabularyOf(metadata: Metadata, tokens: string[]): Record<string, number> {
+  const ids = new Map<string, number>()
+  for (const [id, token] of tokens.entries()) {
+    if (ids.has(token))
+      throw new InputError(`${metadata.file}: tokenizer.ggml.tokens has '${token.slice(0, 40)}' twice`)
+    ids.set(token, id)
+  }
+  return Object.fromEntries(ids)
+}
