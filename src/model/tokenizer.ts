@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers'
 import { InputError } from '../errors.js'
 import type { ChatTemplate } from './chat-template.js'
+import { mendByteFallback } from './byte-fallback.js'
 import { readJson } from './json-file.js'
 
 /** Text to ids and back, synchronous. */
@@ -37,7 +38,9 @@ export class Tokenizer {
    */
   static from(file: string, fields: object, config: Record<string, unknown>): Tokenizer {
     try {
-      return new Tokenizer(file, new HubTokenizer(fields, config), chatTemplateIn(config))
+      const tokenizer = new HubTokenizer(fields, config)
+      mendByteFallback(tokenizer.decoder)
+      return new Tokenizer(file, tokenizer, chatTemplateIn(config))
     } catch (error) {
       throw new InputError(`${file} is not a tokenizer that headzip can use: ${(error as Error).message}`, {
         cause: error,

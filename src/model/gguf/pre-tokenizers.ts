@@ -15,7 +15,8 @@ export interface PreTokenizer {
 const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false }
 /** Splits by GPT-2's own pattern. */
 const gpt2 = { ...byteLevel, use_regex: true }
-const digits = { type: 'Digits', individual_digits: true }
+/** Every numeral alone, as Rust's `Digits` does it; the library's own `Digits` knows 0 to 9 only. */
+const digits = { type: 'Split', pattern: { Regex: '\\p{N}' }, behavior: 'Isolated', invert: false }
 const pattern = (digitRun: string): Record<string, unknown> => ({
   type: 'Split',
   pattern: {
