@@ -13,6 +13,8 @@ const architectures: Readonly<Record<string, { name: string; activation: string 
   gemma3: { name: 'Gemma3ForCausalLM', activation: 'gelu_pytorch_tanh' },
 }
 
+const widestHead = 1024
+
 export function architectureOf({ file, metadata }: GgufHeader): string {
   const name = metadata.text('general.architecture')
   if (Object.hasOwn(architectures, name)) return name
@@ -29,6 +31,11 @@ export function ggufConfig(header: GgufHeader): Config {
   const hidden = metadata.number(key('embedding_length'))
   const heads = metadata.number(key('attention.head_count'))
   const headDim = metadata.number(key('attention.key_length'), hidden / heads)
+  const layers = metadata.number(key('block_count'))
+  // What sizes lists is bounded before any list is made.
+  if (layers > tensors.size)
+    throw metadata.mustBe(key('block_count'), `at most the file's ${tensors.size} tensors`)
+  if (headDim > widestHead) throw metadata.mustBe(key('attention.key_length'), `at most ${widestHead}`)
   if (metadata.number(key('expert_count'), 0) > 0)
     throw new InputError(`${file}: mixtures of experts are not supported in GGUF files`)
   if (metadata.number(key('attention.value_length'), headDim) !== headDim)
@@ -40,7 +47,7 @@ export function ggufConfig(header: GgufHeader): Config {
     architectures: [name],
     hidden_size: hidden,
     intermediate_size: metadata.number(key('feed_forward_length')),
-    num_hidden_layers: metadata.number(key('block_count')),
+    num_hidden_layers: layers,
     num_attention_heads: heads,
     num_key_value_heads: metadata.number(key('attention.head_count_kv'), heads),
     head_dim: headDim,
