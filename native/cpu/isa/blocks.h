@@ -4,20 +4,52 @@
 // Every widened value is the exact product of scale and integer, with at most one rounding where an offset is added.
 #pragma once
 #include "vec.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace headzip::cpu {
 namespace {
 
 constexpr bool in_blocks(Stored s) { return s > Stored::kBF16; }
 
+// W bytes as integers. Spelt with intrinsics on x86, where GCC takes a vector conversion from bytes apart.
+#if defined(__AVX512F__) && HEADZIP_VECTOR_BYTES == 64
+HZ_INLINE __m128i bytes_at(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+HZ_INLINE vi load_bytes(const uint8_t* p) { return (vi)_mm512_cvtepu8_epi32(bytes_at(p)); }
+HZ_INLINE vi load_signed_bytes(const uint8_t* p) { return (vi)_mm512_cvtepi8_epi32(bytes_at(p)); }
+#elif defined(__AVX2__) && HEADZIP_VECTOR_BYTES == 32
+HZ_INLINE __m128i bytes_at(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
+HZ_INLINE vi load_bytes(const uint8_t* p) { return (vi)_mm256_cvtepu8_epi32(bytes_at(p)); }
+HZ_INLINE vi load_signed_bytes(const uint8_t* p) { return (vi)_mm256_cvtepi8_epi32(bytes_at(p)); }
+#elif defined(__SSE2__) && HEADZIP_VECTOR_BYTES == 16
+HZ_INLINE __m128i bytes_at(const uint8_t* p) {
+  int32_t four;
+  memcpy(&four, p, sizeof four);
+  return _mm_cvtsi32_si128(four);
+}
+HZ_INLINE vi load_bytes(const uint8_t* p) {
+  const __m128i zero = _mm_setzero_si128();
+  return (vi)_mm_unpacklo_epi16(_mm_unpacklo_epi8(bytes_at(p), zero), zero);
+}
+HZ_INLINE vi load_signed_bytes(const uint8_t* p) {
+  const __m128i zero = _mm_setzero_si128();
+  return (vi)_mm_unpacklo_epi16(zero, _mm_unpacklo_epi8(zero, bytes_at(p))) >> 24;
+}
+#else
 typedef uint8_t vb __attribute__((vector_size(W)));
 typedef int8_t vc __attribute__((vector_size(W)));
-
 HZ_INLINE vi load_bytes(const uint8_t* p) {
   vb b;
   memcpy(&b, p, sizeof b);
   return __builtin_convertvector(b, vi);
 }
+HZ_INLINE vi load_signed_bytes(const uint8_t* p) {
+  vc b;
+  memcpy(&b, p, sizeof b);
+  return __builtin_convertvector(b, vi);
+}
+#endif
 HZ_INLINE vf to_float(vi v) { return __builtin_convertvector(v, vf); }
 HZ_INLINE vi steps() {
   vi v;
@@ -93,11 +125,7 @@ struct Layout<Stored::kQ8_0> {  // f16 scale, 32 signed bytes
   static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
     const vf d = splat(half_at(b));
 #pragma GCC unroll 16
-    for (int i = 0; i < 32; i += W) {
-      vc q;
-      memcpy(&q, b + 2 + i, sizeof q);
-      sink(i, to_float(__builtin_convertvector(q, vi)) * d);
-    }
+    for (int i = 0; i < 32; i += W) sink(i, to_float(load_signed_bytes(b + 2 + i)) * d);
   }
 };
 
