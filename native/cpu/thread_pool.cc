@@ -3,52 +3,86 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <thread>
 
 namespace headzip::cpu {
 
+namespace {
+// A round of tasks in one word: its number above, the next task below. A claim is a compare-and-swap of the whole word,
+// so that a thread that slept through a round can't take a task of it, nor read one round's job for another's.
+constexpr uint64_t kRound = uint64_t{1} << 32, kTask = kRound - 1;
+
+void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+}  // namespace
+
 struct ThreadPool::State {
   std::mutex turn;  // one run() at a time
-  std::mutex mutex;
-  std::condition_variable wake, finished;
-  uint64_t generation = 0;
-  std::atomic<uint64_t> ticket{0};  // generation, to be read without the lock
-  int working = 0;   // workers that still may touch the current job
-  int admitted = 0;  // workers allowed to join it
-  const std::function<void(int64_t, int)>* fn = nullptr;
-  std::atomic<int64_t> next{0};
-  int64_t tasks = 0;
+  std::atomic<uint64_t> claim{kTask};
+  std::atomic<const std::function<void(int64_t, int)>*> fn{nullptr};
+  std::atomic<uint32_t> tasks{0};
+  std::atomic<int> admitted{0};  // threads that may join the round, the caller counted
+  std::atomic<uint32_t> done{0};
+  std::atomic<int> asleep{0};
+  std::mutex mutex;  // of sleepers
+  std::condition_variable wake;
   int size = 1;
 
-  void drain(int thread) {
-    for (int64_t t; (t = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) (*fn)(t, thread);
+  // Whether a task is waiting for this thread.
+  bool waiting(int thread) const {
+    const uint64_t now = claim.load();
+    return (now & kTask) != kTask && thread < admitted.load() && (now & kTask) < tasks.load();
   }
 
-  // The next operation of a job follows within microseconds: looking out for it costs less than being woken.
-  void look_out(uint64_t seen) const {
-    for (int i = 0; i < 4000 && ticket.load(std::memory_order_acquire) == seen; ++i) relax();
-  }
-  static void relax() {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
+  void drain(int thread) {
+    for (uint64_t now = claim.load(); (now & kTask) != kTask;) {
+      const auto* job = fn.load();
+      const uint32_t count = tasks.load();
+      if (thread >= admitted.load() || (now & kTask) >= count) return;
+      // Success means that the round has not changed since `now` was read: job and count are its own.
+      if (!claim.compare_exchange_weak(now, now + 1)) continue;
+      (*job)(static_cast<int64_t>(now & kTask), thread);
+      if (done.fetch_add(1) + 1 == count) done.notify_one();
+      now = claim.load();
+    }
   }
 
   void worker(int thread) {
-    for (uint64_t seen = 0;;) {
-      look_out(seen);
-      std::unique_lock lock(mutex);
-      wake.wait(lock, [&] { return generation != seen; });
-      seen = generation;
-      if (thread > admitted) continue;
-      lock.unlock();
+    for (;;) {
+      // The next operation of a job follows within microseconds: looking out for it costs less than being woken.
+      for (int i = 0; i < 4000 && !waiting(thread); ++i) relax();
+      if (!waiting(thread)) {
+        std::unique_lock lock(mutex);
+        ++asleep;
+        wake.wait(lock, [&] { return waiting(thread); });
+        --asleep;
+      }
       drain(thread);
-      lock.lock();
-      if (--working == 0) finished.notify_one();
     }
+  }
+
+  void round(uint32_t count, int threads, const std::function<void(int64_t, int)>& job) {
+    const uint64_t next = (claim.load() | kTask) + kRound;
+    claim.store(next);  // closes the last round before anything of it is overwritten
+    fn.store(&job);
+    tasks.store(count);
+    admitted.store(threads);
+    done.store(0);
+    claim.store(next & ~kTask);
+    if (asleep.load() > 0) {
+      { std::lock_guard lock(mutex); }  // who is about to sleep either saw this round or is woken
+      wake.notify_all();
+    }
+    drain(0);
+    for (int i = 0; i < 4000 && done.load() != count; ++i) relax();
+    for (uint32_t now; (now = done.load()) != count;) done.wait(now);
   }
 };
 
@@ -68,21 +102,17 @@ int ThreadPool::size() const { return state_->size; }
 void ThreadPool::run(int64_t tasks, int threads, const std::function<void(int64_t, int)>& fn) {
   State& s = *state_;
   if (tasks <= 0) return;
-  const int helpers = static_cast<int>(std::min<int64_t>(threads > 0 ? std::min(threads, s.size) : s.size, tasks)) - 1;
-  std::lock_guard turn(s.turn);
-  s.fn = &fn;
-  s.tasks = tasks;
-  s.next.store(0, std::memory_order_relaxed);
-  if (helpers == 0) return s.drain(0);
-  {
-    std::lock_guard lock(s.mutex);
-    s.ticket.store(++s.generation, std::memory_order_release);
-    s.working = s.admitted = helpers;
+  const auto team = static_cast<int>(std::min<int64_t>(threads > 0 ? std::min(threads, s.size) : s.size, tasks));
+  if (team == 1) {
+    for (int64_t t = 0; t < tasks; ++t) fn(t, 0);
+    return;
   }
-  s.wake.notify_all();
-  s.drain(0);
-  std::unique_lock lock(s.mutex);
-  s.finished.wait(lock, [&] { return s.working == 0; });
+  std::lock_guard turn(s.turn);
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  for (int64_t first = 0; first < tasks; first += kMost) {
+    const std::function<void(int64_t, int)> shifted = [&](int64_t task, int thread) { fn(first + task, thread); };
+    s.round(static_cast<uint32_t>(std::min(kMost, tasks - first)), team, first == 0 ? fn : shifted);
+  }
 }
 
 }  // namespace headzip::cpu
