@@ -34,9 +34,9 @@ cudaError_t scale(bf16* x, int64_t count, float factor, cudaStream_t stream);
 cudaError_t rms_norm(const bf16* x, const bf16* weight, float eps, float offset, bool add, int64_t rows, int64_t width, bf16* out,
                      cudaStream_t stream);
 // Rotates value d of every head of (rows, heads, head_dim) against value d + pairs, d < pairs, in place, for positions
-// position, position + 1, …; inv_freq (pairs).
+// position, position + 1, …; inv_freq (pairs). `adjacent`: value 2d against value 2d + 1 instead.
 cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position, const float* inv_freq,
-                 float scale, cudaStream_t stream);
+                 float scale, bool adjacent, cudaStream_t stream);
 // Writes (rows, kv_heads * head_dim) keys and values at entry `at` of every head; v == nullptr: keys only.
 cudaError_t append_kv(const bf16* k, const bf16* v, int64_t rows, int64_t kv_heads, int64_t head_dim, const HeadKv* heads,
                       const int32_t* lengths, int64_t at, cudaStream_t stream);

@@ -59,8 +59,8 @@ __global__ void rms_norm_kernel(const bf16* x, const bf16* weight, float eps, fl
 
 // A thread turns one pair of a row in every head.
 __global__ void rope_kernel(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position,
-                            const float* inv_freq, float scale) {
-  const int64_t total = rows * pairs;
+                            const float* inv_freq, float scale, bool adjacent) {
+  const int64_t total = rows * pairs, step = adjacent ? 2 : 1, apart = adjacent ? 1 : pairs;
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < total; i += int64_t{gridDim.x} * kThreads) {
     const int64_t row = i / pairs, d = i % pairs;
     float sine, cosine;
@@ -68,11 +68,11 @@ __global__ void rope_kernel(bf16* x, int64_t rows, int64_t heads, int64_t head_d
     sincosf(static_cast<float>(position + row) * inv_freq[d], &sine, &cosine);
     sine *= scale;
     cosine *= scale;
-    bf16* at = x + row * heads * head_dim + d;
+    bf16* at = x + row * heads * head_dim + d * step;
     for (int64_t h = 0; h < heads; ++h, at += head_dim) {
-      const float a = __bfloat162float(at[0]), b = __bfloat162float(at[pairs]);
+      const float a = __bfloat162float(at[0]), b = __bfloat162float(at[apart]);
       at[0] = __float2bfloat16_rn(a * cosine - b * sine);
-      at[pairs] = __float2bfloat16_rn(b * cosine + a * sine);
+      at[apart] = __float2bfloat16_rn(b * cosine + a * sine);
     }
   }
 }
@@ -201,9 +201,9 @@ cudaError_t rms_norm(const bf16* x, const bf16* weight, float eps, float offset,
 }
 
 cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position, const float* inv_freq,
-                 float scale, cudaStream_t stream) {
+                 float scale, bool adjacent, cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
-  rope_kernel<<<blocks(rows * pairs), kThreads, 0, stream>>>(x, rows, heads, head_dim, pairs, position, inv_freq, scale);
+  rope_kernel<<<blocks(rows * pairs), kThreads, 0, stream>>>(x, rows, heads, head_dim, pairs, position, inv_freq, scale, adjacent);
   return cudaGetLastError();
 }
 

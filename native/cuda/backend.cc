@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "../cpu/backend.h"
 #include "../error.h"
 #include "info.h"
 
@@ -112,14 +113,23 @@ void CudaBackend::embed_on_device(const Weight& table, std::span<const int32_t> 
 
 // A table that is used once a job does not earn a place on the GPU when weights are streamed.
 void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out) {
-  const size_t row = static_cast<size_t>(table.cols) * bytes_of(table.type), step = std::max<size_t>(1, (size_t{16} << 20) / row);
+  // Quantised rows are widened here: the GPU knows plain numbers only.
+  const bool blocks = quantised(table.type);
+  const auto stored_row = static_cast<size_t>(bytes_of(table.type, table.cols));
+  const size_t row = blocks ? static_cast<size_t>(table.cols) * sizeof(float) : stored_row;
+  const size_t step = std::max<size_t>(1, (size_t{16} << 20) / row);
   std::vector<std::byte> gathered(std::min(step, ids.size()) * row);
   const DeviceMemory stored(meter_, gathered.size(), "embedding rows");
   for (size_t at = 0; at < ids.size(); at += step) {
     const size_t count = std::min(step, ids.size() - at);
-    for (size_t i = 0; i < count; ++i) std::memcpy(gathered.data() + i * row, table.data + static_cast<size_t>(ids[at + i]) * row, row);
+    for (size_t i = 0; i < count; ++i) {
+      const std::byte* from = table.data + static_cast<size_t>(ids[at + i]) * stored_row;
+      std::byte* to = gathered.data() + i * row;
+      if (blocks) cpu::kernels().widen(cpu::stored(table.type), from, table.cols, reinterpret_cast<float*>(to));
+      else std::memcpy(to, from, row);
+    }
     HEADZIP_CUDA(cudaMemcpyAsync(stored.as(), gathered.data(), count * row, cudaMemcpyHostToDevice, stream_));
-    HEADZIP_CUDA(to_bf16(stored.as(), static_cast<int>(table.type), static_cast<int64_t>(count) * table.cols,
+    HEADZIP_CUDA(to_bf16(stored.as(), static_cast<int>(blocks ? StoredType::kF32 : table.type), static_cast<int64_t>(count) * table.cols,
                          values(out.slice(static_cast<int64_t>(at), static_cast<int64_t>(count))), stream_));
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
   }
@@ -148,7 +158,7 @@ void CudaBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t posit
   }
   at->used = true;
   HEADZIP_CUDA(cuda::rope(values(x), x.rows, heads, x.width / heads, static_cast<int64_t>(rope->inv_freq.size()), position,
-                          at->inv_freq.as<float>(), rope->scale, stream_));
+                          at->inv_freq.as<float>(), rope->scale, rope->adjacent, stream_));
 }
 
 void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "../../cuda/launch.h"
+#include "../cpu/backend.h"
 #include "../error.h"
 
 namespace headzip::cuda {
@@ -117,12 +118,27 @@ const bf16* WeightStore::upload(const Weight& w, std::byte* to, cudaStream_t str
 }
 
 void WeightStore::copy_stored(const Weight& w, std::byte* to, cudaStream_t stream) {
-  const size_t element = bytes_of(w.type), count = static_cast<size_t>(w.rows * w.cols);
+  if (quantised(w.type)) return copy_blocks(w, reinterpret_cast<bf16*>(to), stream);
+  const auto element = static_cast<size_t>(bytes_of(w.type, 1)), count = static_cast<size_t>(w.rows * w.cols);
   if (w.type == StoredType::kBF16) return copy_in(w.data, count * element, to, stream);
   for (size_t at = 0, step = kStage / element; at < count; at += step) {
     const size_t part = std::min(step, count - at);
     copy_in(w.data + at * element, part * element, widening_.as(), stream);
     HEADZIP_CUDA(to_bf16(widening_.as(), static_cast<int>(w.type), static_cast<int64_t>(part), reinterpret_cast<bf16*>(to + at * 2), stream));
+  }
+}
+
+// Quantised weights are widened on the host, straight into the pinned buffer.
+void WeightStore::copy_blocks(const Weight& w, bf16* out, cudaStream_t stream) {
+  constexpr auto kStep = static_cast<int64_t>(kStage / sizeof(float));
+  for (int64_t at = 0, count = w.rows * w.cols; at < count; at += kStep) {
+    const int64_t part = std::min(kStep, count - at);
+    HEADZIP_CUDA(cudaEventSynchronize(stage_free_[stage_]));
+    cpu::kernels().widen(cpu::stored(w.type), w.data + bytes_of(w.type, at), part, static_cast<float*>(stages_[stage_]));
+    HEADZIP_CUDA(cudaMemcpyAsync(widening_.as(), stages_[stage_], static_cast<size_t>(part) * sizeof(float), cudaMemcpyHostToDevice, stream));
+    HEADZIP_CUDA(cudaEventRecord(stage_free_[stage_], stream));
+    stage_ ^= 1;
+    HEADZIP_CUDA(to_bf16(widening_.as(), static_cast<int>(StoredType::kF32), part, out + at, stream));
   }
 }
 

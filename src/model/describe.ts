@@ -105,14 +105,11 @@ export function reachOf({ spec, longContext }: ModelDescription): number {
   return Math.max(spec.maxPositions, longContext?.maxPositions ?? 0)
 }
 
-function findWeight(
-  { role, name, shape, rows }: WeightName,
-  { tensors }: Checkpoint,
-  folder: string,
-): WeightRef {
+function findWeight(weight: WeightName, { tensors }: Checkpoint, folder: string): WeightRef {
+  const { name, shape } = weight
   const tensor = tensors.get(name)
   if (!tensor) throw new InputError(`${folder} holds no tensor ${name}, which its config.json calls for`)
-  const { file, dtype, offset, bytes } = tensor
+  const { file, dtype } = tensor
   if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
     throw new InputError(
       `${file}: tensor ${name} has shape [${tensor.shape.join(', ')}], config.json makes it [${shape.join(', ')}]`,
@@ -123,6 +120,14 @@ function findWeight(
       `${file}: tensor ${name} is stored as ${dtype}; supported: ${storedTypes.join(', ')}`,
     )
   }
+  return placeWeight(weight, { ...tensor, dtype })
+}
+
+/** The weight's place in the file: that of the tensor, or of some of its rows. */
+export function placeWeight(
+  { role, shape, rows }: WeightName,
+  { name, file, dtype, offset, bytes }: Omit<WeightRef, 'role' | 'shape'>,
+): WeightRef {
   if (!rows) return { role, name, file, dtype, shape, offset, bytes }
   const [first, count] = rows
   const each = bytes / shape[0]!

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers'
 import { InputError } from '../errors.js'
-import type { ChatTemplate } from './chat-template.js'
 import { mendByteFallback } from './byte-fallback.js'
+import type { ChatTemplate } from './chat-template.js'
 import { readJson } from './json-file.js'
 
 /** Text to ids and back, synchronous. */

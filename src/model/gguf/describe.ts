@@ -3,9 +3,9 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import type { EngineSpec, WeightRef } from '../../engine/spec.js'
+import type { EngineSpec, Rope, WeightRef } from '../../engine/spec.js'
 import { InputError } from '../../errors.js'
-import { type ModelDescription, sampleWeights } from '../describe.js'
+import { type ModelDescription, placeWeight, sampleWeights } from '../describe.js'
 import type { WeightName } from '../families/family.js'
 import { familyOf } from '../families/index.js'
 import { architectureOf, ggufConfig } from './config.js'
@@ -25,8 +25,12 @@ export function describeGguf(file: string): ModelDescription {
   const architecture = architectureOf(header)
   const config = ggufConfig(header)
   const family = familyOf(config)
-  const spec = withRopeOf(header, architecture, family.spec(config))
-  const weights = family.weights(config, spec).map((weight) => findWeight(weight, header, architecture))
+  const plan = family.plan(config)
+  const spec = asStored(header, architecture, plan.spec)
+  const holds = (name: string): boolean => header.tensors.has(ggufName(name, architecture))
+  const weights = family
+    .weights(config, spec, holds)
+    .map((weight) => findWeight(weight, header, architecture))
   const hash = createHash('sha256').update(readStart(file, header.headerBytes))
   for (const sample of sampleWeights(weights)) hash.update(sample)
   return {
@@ -36,6 +40,7 @@ export function describeGguf(file: string): ModelDescription {
     family,
     config,
     spec,
+    longContext: plan.longContext,
     weights,
     eosIds: readEosIds(header),
     loadTokenizer: () => ggufTokenizer(metadata),
@@ -43,44 +48,39 @@ export function describeGguf(file: string): ModelDescription {
 }
 
 /**
- * Files of Llama's layout have the query and key rows in the order of neighbouring rotary pairs; and what Llama 3
- * scales its frequencies by is a tensor of divisors.
+ * What files hold otherwise than safetensors do: Llama's query and key rows stand in the order of neighbouring rotary
+ * pairs, Gemma's norms have their 1 added already, and what Llama 3 divides its frequencies by is a tensor.
  */
-function withRopeOf({ file, tensors }: GgufHeader, architecture: string, spec: EngineSpec): EngineSpec {
-  const adjacent = architecture === 'llama' ? { ropeAdjacent: true } : {}
-  const tensor = tensors.get('rope_freqs.weight')
-  if (!tensor) return { ...spec, ...adjacent }
-  const { invFreq, scale } = spec.rope
-  if (tensor.type.name !== 'F32' || tensor.shape.length !== 1 || tensor.shape[0] !== invFreq.length)
-    throw new InputError(`${file}: rope_freqs.weight must hold ${invFreq.length} values in F32`)
-  const bytes = readAt(file, tensor.offset, tensor.bytes)
-  const scaled = invFreq.map((frequency, i) => frequency / bytes.readFloatLE(4 * i))
-  return { ...spec, ...adjacent, rope: { invFreq: scaled, scale } }
+function asStored(header: GgufHeader, architecture: string, spec: EngineSpec): EngineSpec {
+  const divisors = ropeDivisors(header, spec)
+  const ropes = spec.ropes.map((rope): Rope => {
+    const invFreq = divisors ? rope.invFreq.map((frequency, i) => frequency / divisors[i]!) : rope.invFreq
+    return architecture === 'llama' ? { ...rope, invFreq, adjacent: true } : { ...rope, invFreq }
+  })
+  return { ...spec, ropes, normOffset: 0 }
 }
 
-function findWeight(
-  { role, name, shape }: WeightName,
-  { file, tensors }: GgufHeader,
-  architecture: string,
-): WeightRef {
-  const stored = ggufName(name, architecture)
-  const tensor = tensors.get(stored)
-  if (!tensor) throw new InputError(`${file} holds no tensor ${stored}, which its metadata call for`)
+function ropeDivisors({ file, tensors }: GgufHeader, { headDim }: EngineSpec): Float32Array | undefined {
+  const tensor = tensors.get('rope_freqs.weight')
+  if (!tensor) return undefined
+  if (tensor.type.name !== 'F32' || tensor.shape.length !== 1 || tensor.shape[0] !== headDim / 2)
+    throw new InputError(`${file}: rope_freqs.weight must hold ${headDim / 2} values in F32`)
+  const bytes = readAt(file, tensor.offset, tensor.bytes)
+  return Float32Array.from({ length: headDim / 2 }, (_, i) => bytes.readFloatLE(4 * i))
+}
+
+function findWeight(weight: WeightName, { file, tensors }: GgufHeader, architecture: string): WeightRef {
+  const name = ggufName(weight.name, architecture)
+  const tensor = tensors.get(name)
+  if (!tensor) throw new InputError(`${file} holds no tensor ${name}, which its metadata call for`)
+  const { shape } = weight
   if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
     const found = `[${tensor.shape.join(', ')}]`
     throw new InputError(
-      `${file}: tensor ${stored} has shape ${found}, the metadata make it [${shape.join(', ')}]`,
+      `${file}: tensor ${name} has shape ${found}, the metadata make it [${shape.join(', ')}]`,
     )
   }
-  return {
-    role,
-    name: stored,
-    file,
-    dtype: storedType(tensor, file),
-    shape,
-    offset: tensor.offset,
-    bytes: tensor.bytes,
-  }
+  return placeWeight(weight, { ...tensor, file, dtype: storedType(tensor, file) })
 }
 
 function storedType({ name, type, shape }: GgufTensor, file: string): WeightRef['dtype'] {

@@ -23,7 +23,25 @@ export function ggufTokenizer(metadata: Metadata): Tokenizer {
     const special = type === control
     return [{ id, content, special, single_word: false, lstrip: false, rstrip: false, normalized: false }]
   })
-  return Tokenizer.from(metadata.file, { ...fields, added_tokens: added, post_processor: null }, {})
+  return Tokenizer.from(
+    metadata.file,
+    { ...fields, added_tokens: added, post_processor: null },
+    chatFields(metadata, tokens),
+  )
+}
+
+/** The chat template and the tokens it may write out, as tokenizer_config.json has them. */
+function chatFields(metadata: Metadata, tokens: string[]): Record<string, string> {
+  const template = 'tokenizer.chat_template'
+  const named = ['bos', 'eos'].flatMap((kind): [string, string][] => {
+    const key = `tokenizer.ggml.${kind}_token_id`
+    const token = metadata.has(key) ? tokens[metadata.number(key)] : undefined
+    return token === undefined ? [] : [[`${kind}_token`, token]]
+  })
+  return {
+    ...Object.fromEntries(named),
+    ...(metadata.has(template) && { chat_template: metadata.text(template) }),
+  }
 }
 
 /** Byte-level pairs as GPT-2 has them. Texts are split first, by patterns that the metadata only name. */

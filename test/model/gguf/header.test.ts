@@ -186,7 +186,7 @@ describe('a GGUF model', () => {
     const { id, spec, weights, eosIds } = describeModel(edited(() => {}))
     expect(id).toBe('m')
     expect(spec).toMatchObject({ layers: 1, hiddenSize: 32, heads: 4, kvHeads: 2, headDim: 8, vocabSize: 8 })
-    expect(spec).toMatchObject({ maxPositions: 64, ropeAdjacent: true })
+    expect(spec).toMatchObject({ maxPositions: 64, ropes: [{ scale: 1, adjacent: true }] })
     expect(weights.find(({ role }) => role === 'layers.0.k')).toMatchObject({
       dtype: 'Q4_1',
       shape: [16, 32],
