@@ -46,6 +46,7 @@ int64_t split(const SpanView& all, Window window, int64_t position, SpanView* ou
 }  // namespace
 
 void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) {
+  if (decodes(jobs)) return decode_attention(spec, jobs.front());
   const int64_t group = spec.group();
   std::vector<Planned> plan;
   int64_t scratch_bytes = 0;

@@ -37,6 +37,9 @@ class CpuBackend final : public Backend {
   void reset_peak() override { meter_->reset_peak(); }
 
  private:
+  // Whether these jobs are one query over one span, outputs only.
+  static bool decodes(std::span<const AttentionJob> jobs);
+  void decode_attention(const ModelSpec& spec, const AttentionJob& job);
   void packed_linear(Rows x, std::span<const LinearJob> jobs);
   void few_rows_linear(Rows x, std::span<const LinearJob> jobs);
   void parallel(int64_t tasks, const std::function<void(int64_t, int)>& fn);

@@ -44,6 +44,7 @@ struct AttentionTask {
   const SpanView* spans;
   int64_t span_count;
   float* scores;      // (keys of the scored span), running maximum shared between threads; nullptr: none
+  float* lse = nullptr;  // (rows): log2 of the sum of 2^logit, to join results over parts of the keys; nullptr: not wanted
 };
 
 struct Kernels {

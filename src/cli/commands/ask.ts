@@ -19,7 +19,11 @@ export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     'Read a context once, evict what it does not need, and answer questions',
     (args) =>
       args
-        .positional('model', { type: 'string', demandOption: true, describe: 'Model folder, or nano' })
+        .positional('model', {
+          type: 'string',
+          demandOption: true,
+          describe: 'Model folder, .gguf file, or nano',
+        })
         .options({
           context: {
             type: 'string',

@@ -17,7 +17,11 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     'Score every KV head by how much a model looks at its context while repeating it',
     (args) =>
       args
-        .positional('model', { type: 'string', demandOption: true, describe: 'Model folder, or nano' })
+        .positional('model', {
+          type: 'string',
+          demandOption: true,
+          describe: 'Model folder, .gguf file, or nano',
+        })
         .options({
           data: {
             type: 'string',

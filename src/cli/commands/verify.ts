@@ -1,11 +1,5 @@
 import type { Argv } from 'yargs'
-import {
-  type CaseReport,
-  defaultTolerances,
-  type Quantity,
-  type VerifyReport,
-  verifyModel,
-} from '../../verify/verify.js'
+import { type CaseReport, type Quantity, type VerifyReport, verifyModel } from '../../verify/verify.js'
 import { interruptSignal } from '../interrupt.js'
 import { engineOptions, type GlobalOptions, withModel } from '../options.js'
 import { formatSeconds, printJson, printLine, table } from '../output.js'
@@ -16,7 +10,7 @@ export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     'Check a model on this machine against expected logits, scores and tokens',
     (args) =>
       args
-        .positional('model', { type: 'string', demandOption: true, describe: 'Model folder' })
+        .positional('model', { type: 'string', demandOption: true, describe: 'Model folder or .gguf file' })
         .options({
           cases: {
             type: 'string',
@@ -24,13 +18,11 @@ export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           },
           'tolerance-scores': {
             type: 'number',
-            default: defaultTolerances.scores,
-            describe: 'Largest difference of a score',
+            describe: 'Largest difference of a score (default: 2e-5, 5e-5 for models of more than 8 layers)',
           },
           'tolerance-logits': {
             type: 'number',
-            default: defaultTolerances.logits,
-            describe: 'Largest difference of a logit',
+            describe: 'Largest difference of a logit (default: 1e-4, 5e-4 for models of more than 8 layers)',
           },
           ...engineOptions,
         })

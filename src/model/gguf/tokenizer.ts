@@ -7,6 +7,7 @@ import { preTokenizerOf } from './pre-tokenizers.js'
 import { sentencePieceModel } from './sentencepiece.js'
 
 /** `tokenizer.ggml.token_type` of tokens that stand for themselves wherever their text appears. */
+const unknown = 2
 const control = 3
 const userDefined = 4
 
@@ -19,8 +20,8 @@ export function ggufTokenizer(metadata: Metadata): Tokenizer {
   const fields = kind === 'gpt2' ? byteLevelFields(metadata, tokens) : sentencePieceModel(metadata, tokens)
   const added = tokens.flatMap((content, id) => {
     const type = types[id]
-    if (type !== control && type !== userDefined) return []
-    const special = type === control
+    if (type !== unknown && type !== control && type !== userDefined) return []
+    const special = type !== userDefined
     return [{ id, content, special, single_word: false, lstrip: false, rstrip: false, normalized: false }]
   })
   return Tokenizer.from(

@@ -1,0 +1,98 @@
+// Attention of a single query, as decoding has it: heads are few and, after eviction, of very different lengths, so
+// the keys are cut into pieces of one size and the pieces' results are joined.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "backend.h"
+
+namespace headzip::cpu {
+
+namespace {
+
+constexpr int64_t kKeysPerPiece = 256;  // fewer are not worth a task
+
+struct KeyPiece {
+  int64_t head, begin, end, position;  // position of the first key
+};
+
+}  // namespace
+
+bool CpuBackend::decodes(std::span<const AttentionJob> jobs) {
+  if (jobs.size() != 1) return false;
+  const AttentionJob& job = jobs.front();
+  return job.q.rows == 1 && job.window == 0 && job.spans.size() == 1 && job.scores == nullptr && job.out.data != nullptr;
+}
+
+void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionJob& job) {
+  const KeySpan& span = job.spans.front();
+  const auto& kv = static_cast<const CpuKvLayer&>(*span.kv);
+  const int64_t group = spec.group(), width = group * spec.head_dim;
+  int64_t keys = 0;
+  const auto end_of = [&](int64_t head) {
+    const int64_t length = kv.length(head);
+    return span.count < 0 ? length : std::min(length, span.begin + span.count);
+  };
+  for (int64_t head = 0; head < spec.kv_heads; ++head) keys += end_of(head) - span.begin;
+  // Two pieces a thread at least, whole blocks of keys each.
+  const int64_t size = std::max(kKeysPerPiece, keys / (2 * threads_) / kKeysPerPiece * kKeysPerPiece);
+  std::vector<KeyPiece> pieces;
+  for (int64_t head = 0; head < spec.kv_heads; ++head) {
+    const int64_t end = end_of(head);
+    const int64_t first = span.from_end ? span.position - (end - 1 - span.begin) : span.position;
+    for (int64_t at = span.begin; at < end; at += size)
+      pieces.push_back({head, at, std::min(end, at + size), first + at - span.begin});
+  }
+
+  // (pieces, group, head_dim) outputs, (pieces, group) log-sum-exps, and each thread's own scratch
+  const auto count = static_cast<int64_t>(pieces.size());
+  const int64_t each = (k_.attention_scratch(group, spec.head_dim, 0) + 4095) / 4096 * 1024;
+  const int64_t results = (count * (width + group) + 1023) / 1024 * 1024;
+  float* memory = scratch(attention_scratch_, results + each * threads_);
+  float* lse = memory + count * width;
+  const auto attend = [&](int64_t i, int thread) {
+    const KeyPiece& p = pieces[i];
+    const SpanView view{kv.view(p.head), p.begin, p.end, p.position, false, false, nullptr, 0, 0};
+    const AttentionTask task{
+        .q = floats(job.q) + p.head * width,
+        .q_stride = 0,
+        .out = memory + i * width,
+        .out_stride = 0,
+        .queries = 1,
+        .group = group,
+        .head_dim = spec.head_dim,
+        .value_stride = kv.value_stride(),
+        .position = job.position,
+        .window = 0,
+        .scale = spec.attention_scale,
+        .score_scale = spec.score_scale(),
+        .spans = &view,
+        .span_count = 1,
+        .scores = nullptr,
+        .lse = lse + i * group,
+    };
+    k_.attention(task, memory + results + thread * each);
+  };
+  if (keys < 2 * kKeysPerPiece)  // done before another thread is there
+    for (int64_t i = 0; i < count; ++i) attend(i, 0);
+  else
+    parallel(count, attend);
+
+  for (int64_t i = 0, next = 0; i < count; i = next) {
+    while (next < count && pieces[next].head == pieces[i].head) ++next;
+    for (int64_t g = 0; g < group; ++g) {
+      float* out = floats(job.out) + pieces[i].head * width + g * spec.head_dim;
+      float top = lse[i * group + g], total = 0;
+      for (int64_t p = i; p < next; ++p) top = std::max(top, lse[p * group + g]);
+      for (int64_t p = i; p < next; ++p) total += std::exp2(lse[p * group + g] - top);
+      std::fill_n(out, spec.head_dim, 0.0f);
+      for (int64_t p = i; p < next; ++p) {
+        const float share = std::exp2(lse[p * group + g] - top) / total;
+        const float* part = memory + p * width + g * spec.head_dim;
+        for (int64_t d = 0; d < spec.head_dim; ++d) out[d] += share * part[d];
+      }
+    }
+  }
+}
+
+}  // namespace headzip::cpu
