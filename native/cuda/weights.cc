@@ -118,7 +118,7 @@ const bf16* WeightStore::upload(const Weight& w, std::byte* to, cudaStream_t str
 }
 
 void WeightStore::copy_stored(const Weight& w, std::byte* to, cudaStream_t stream) {
-  if (quantised(w.type)) return copy_blocks(w, reinterpret_cast<bf16*>(to), stream);
+  if (quantised(w.type)) return copy_blocks(w, to, stream);
   const auto element = static_cast<size_t>(bytes_of(w.type, 1)), count = static_cast<size_t>(w.rows * w.cols);
   if (w.type == StoredType::kBF16) return copy_in(w.data, count * element, to, stream);
   for (size_t at = 0, step = kStage / element; at < count; at += step) {
@@ -129,7 +129,7 @@ void WeightStore::copy_stored(const Weight& w, std::byte* to, cudaStream_t strea
 }
 
 // Quantised weights are widened on the host, straight into the pinned buffer.
-void WeightStore::copy_blocks(const Weight& w, bf16* out, cudaStream_t stream) {
+void WeightStore::copy_blocks(const Weight& w, std::byte* to, cudaStream_t stream) {
   constexpr auto kStep = static_cast<int64_t>(kStage / sizeof(float));
   for (int64_t at = 0, count = w.rows * w.cols; at < count; at += kStep) {
     const int64_t part = std::min(kStep, count - at);
@@ -138,7 +138,7 @@ void WeightStore::copy_blocks(const Weight& w, bf16* out, cudaStream_t stream) {
     HEADZIP_CUDA(cudaMemcpyAsync(widening_.as(), stages_[stage_], static_cast<size_t>(part) * sizeof(float), cudaMemcpyHostToDevice, stream));
     HEADZIP_CUDA(cudaEventRecord(stage_free_[stage_], stream));
     stage_ ^= 1;
-    HEADZIP_CUDA(to_bf16(widening_.as(), static_cast<int>(StoredType::kF32), part, out + at, stream));
+    HEADZIP_CUDA(to_bf16(widening_.as(), static_cast<int>(StoredType::kF32), part, reinterpret_cast<bf16*>(to + at * 2), stream));
   }
 }
 

@@ -43,7 +43,7 @@ class WeightStore {
   void fetch(const Model& model, int64_t layer, Slot& slot);
   const bf16* upload(const Weight& weight, std::byte* to, cudaStream_t stream);
   void copy_stored(const Weight& weight, std::byte* to, cudaStream_t stream);
-  void copy_blocks(const Weight& weight, bf16* to, cudaStream_t stream);
+  void copy_blocks(const Weight& weight, std::byte* to, cudaStream_t stream);
   void copy_in(const std::byte* from, size_t bytes, void* to, cudaStream_t stream);
   void wait_for_reader();
 
