@@ -33,7 +33,8 @@ HZ_INLINE vf load(const float* p) {
   return v;
 }
 HZ_INLINE void store(float* p, vf v) { memcpy(p, &v, sizeof v); }
-HZ_INLINE vf splat(float x) { return vf{} + x; }
+// x - 0 is x, whatever its sign, and costs nothing; 0 + x would turn -0 into 0 and so stays an addition in every loop.
+HZ_INLINE vf splat(float x) { return x - vf{}; }
 HZ_INLINE vf max(vf a, vf b) { return a > b ? a : b; }
 HZ_INLINE vf min(vf a, vf b) { return a < b ? a : b; }
 HZ_INLINE float at(const vf& v, int i) { return v[i]; }
