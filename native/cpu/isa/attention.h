@@ -25,7 +25,7 @@ struct RowStats {
 
 struct Tile {
   float* q;        // strips of (head_dim, height)
-  float* logits;   // (rows, kLds)
+  float* logits;   // (kStrip, kLds)
   float* o;        // (rows, value_stride)
   float* saved;    // (rows, saved_stride): logits of the scored span
   float* columns;  // (saved_stride): maximum over rows
@@ -36,7 +36,7 @@ struct Tile {
 
 int64_t attention_scratch(int64_t rows, int64_t head_dim, int64_t scored_keys) {
   const int64_t saved = scored_keys > 0 ? round_up(scored_keys, kPanel) + 2 * kPanel : 0;
-  const int64_t floats = rows * (head_dim + kLds + round_up(head_dim, kPanel) + saved) + saved;
+  const int64_t floats = rows * (head_dim + round_up(head_dim, kPanel) + saved) + kStrip * kLds + saved;
   return floats * 4 + 2 * rows * static_cast<int64_t>(sizeof(RowStats)) + 8 * 64;
 }
 
@@ -52,7 +52,7 @@ Tile lay_out(const AttentionTask& t, void* scratch) {
   for (int64_t s = 0; s < t.span_count; ++s)
     if (t.spans[s].scored) tile.saved_stride = round_up(t.spans[s].end - t.spans[s].begin, kPanel) + 2 * kPanel;
   tile.q = static_cast<float*>(take(tile.rows * t.head_dim * 4));
-  tile.logits = static_cast<float*>(take(tile.rows * kLds * 4));
+  tile.logits = static_cast<float*>(take(kStrip * kLds * 4));
   tile.o = static_cast<float*>(take(tile.rows * t.value_stride * 4));
   tile.saved = static_cast<float*>(take(tile.rows * tile.saved_stride * 4));
   tile.columns = static_cast<float*>(take(tile.saved_stride * 4));
@@ -90,40 +90,39 @@ HZ_INLINE float raise(RowStats& stats, float reached) {
   return factor;
 }
 
-// Sum of 2^(logit * scale - shift) over a row. With kKeep the row is replaced by those powers.
+// Sum of 2^(logit * scale - shift) over a row. With kKeep those powers are written to `out`, which may be the row.
 template <bool kKeep>
-HZ_INLINE float powers(float* row, int64_t width, float scale, float shift) {
-  const vf by = splat(scale), less = splat(shift);
+HZ_INLINE float powers(const float* row, int64_t width, float scale, float shift, float* out) {
+  const vf by = splat(scale), less = splat(shift), low = splat(unseen(-127.0f));
   vf total = vf{};
   for (int64_t j = 0; j < width; j += W) {
-    const vf p = exp2(load(row + j) * by - less);
-    if (kKeep) store(row + j, p);
+    const vf p = exp2_within(max(load(row + j) * by - less, low));
+    if (kKeep) store(out + j, p);
     total += p;
   }
   return sum(total);
 }
 
-// A row of logits joins the output's softmax (and becomes its powers) and, where `in_score`, the score's. Returns the
+// A row of logits joins the output's softmax (its powers go to `out`) and, where `in_score`, the score's. Returns the
 // factor that the row's output must be scaled by.
-float absorb(const AttentionTask& t, float* row, int64_t width, bool in_score, RowStats& attended, RowStats& scored) {
-  const float top = highest(row, width);
+HZ_INLINE float absorb(const AttentionTask& t, const float* row, int64_t width, float top, bool in_score, float* out, RowStats& attended, RowStats& scored) {
   const float score_top = top * t.score_scale * kLog2e, out_top = top * t.scale * kLog2e;
   if (in_score) raise(scored, score_top);
   if (t.out == nullptr) {
-    if (scored.peak != kNone) scored.total += powers<false>(row, width, t.score_scale * kLog2e, scored.peak);
+    if (scored.peak != kNone) scored.total += powers<false>(row, width, t.score_scale * kLog2e, scored.peak, nullptr);
     return 1.0f;
   }
   // One set of powers serves both sums, unless the scales differ or the output's peak lies so far above these logits
   // that what they are to the score would vanish.
   const bool shared = t.scale == t.score_scale && attended.peak - out_top < 40.0f;
   if (in_score && !shared && scored.peak != kNone)
-    scored.total += powers<false>(row, width, t.score_scale * kLog2e, scored.peak);
+    scored.total += powers<false>(row, width, t.score_scale * kLog2e, scored.peak, nullptr);
   const float factor = raise(attended, out_top);
   if (attended.peak == kNone) {  // nothing visible yet
-    memset(row, 0, width * sizeof(float));
+    memset(out, 0, width * sizeof(float));
     return 1.0f;
   }
-  const float total = powers<true>(row, width, t.scale * kLog2e, attended.peak);
+  const float total = powers<true>(row, width, t.scale * kLog2e, attended.peak, out);
   attended.total += total;
   if (in_score && shared && scored.peak != kNone) scored.total += total * at(exp2(splat(attended.peak - scored.peak)), 0);
   return factor;
@@ -142,43 +141,49 @@ HZ_INLINE int64_t entry_after(const SpanView& span, int64_t position) {
   return greater(span.begin, lesser(span.end, low));
 }
 
-// Hides the columns of a tile of logits that are outside [low, high) or, row by row, outside what the row may see.
-void mask(const AttentionTask& t, const Tile& tile, const SpanView& span, int64_t base, int64_t low, int64_t high,
-          int64_t width) {
-  const bool causal = entry_after(span, t.position) < high;
-  const bool windowed = t.window > 0 && entry_after(span, t.position + t.queries - 1 - t.window) > low;
+// Hides the columns of some rows of logits that are outside [low, high) or, row by row, outside what the row may see.
+void mask(const AttentionTask& t, const SpanView& span, int64_t first, int64_t rows, int64_t base, int64_t low,
+          int64_t high, int64_t width, float* logits, int64_t stride) {
+  const int64_t start = t.position + first / t.group, last = t.position + (first + rows - 1) / t.group;
+  const bool causal = entry_after(span, start) < high;
+  const bool windowed = t.window > 0 && entry_after(span, last - t.window) > low;
   if (!causal && !windowed && low == base && high == base + width) return;
-  for (int64_t r = 0; r < tile.rows; ++r) {
-    float* row = tile.logits + r * kLds;
-    const int64_t position = t.position + r / t.group;
-    const int64_t first = windowed ? greater(low, entry_after(span, position - t.window)) : low;
-    for (int64_t j = 0; j < lesser(width, first - base); ++j) row[j] = kNone;
+  for (int64_t r = 0; r < rows; ++r) {
+    float* row = logits + r * stride;
+    const int64_t position = t.position + (first + r) / t.group;
+    const int64_t from = windowed ? greater(low, entry_after(span, position - t.window)) : low;
+    for (int64_t j = 0; j < lesser(width, from - base); ++j) row[j] = kNone;
     for (int64_t j = greater(0, lesser(high, entry_after(span, position)) - base); j < width; ++j) row[j] = kNone;
   }
 }
 
+// Strip by strip, so that a strip's logits are still in the first cache when they are turned into powers and multiplied.
 void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span, int64_t base, int64_t low, int64_t high,
                   int64_t saved_at) {
   const int64_t groups = (high - base + kPanel - 1) / kPanel, width = groups * kPanel;
   const float* keys = span.head.k + base * t.head_dim;
-  for (int64_t r = 0; r < tile.rows; r += kStrip)
-    strip_product<0>(lesser(kStrip, tile.rows - r), groups, t.head_dim, tile.q + r * t.head_dim, keys, kPanel,
-                     t.head_dim * kPanel, tile.logits + r * kLds, kLds, false);
-  mask(t, tile, span, base, low, high, width);
-  for (int64_t r = 0; r < tile.rows; ++r) {
-    float* row = tile.logits + r * kLds;
-    if (span.scored) memcpy(tile.saved + r * tile.saved_stride + saved_at, row, width * sizeof(float));
-    const float factor = absorb(t, row, width, t.scores != nullptr && span.in_score, tile.attended[r], tile.scored[r]);
-    if (t.out == nullptr) continue;
-    if (factor == 1.0f) continue;
-    float* o = tile.o + r * t.value_stride;
-    for (int64_t d = 0; d < t.value_stride; d += W) store(o + d, load(o + d) * splat(factor));
-  }
-  if (t.out == nullptr) return;
   const float* values = span.head.v + base * t.value_stride;
-  for (int64_t r = 0; r < tile.rows; r += kStrip)
-    strip_product<kLds>(lesser(kStrip, tile.rows - r), t.value_stride / kPanel, high - base, tile.logits + r * kLds,
-                        values, t.value_stride, kPanel, tile.o + r * t.value_stride, t.value_stride, true);
+  const bool in_score = t.scores != nullptr && span.in_score;
+  for (int64_t r = 0; r < tile.rows; r += kStrip) {
+    const int64_t height = lesser(kStrip, tile.rows - r);
+    float* logits = span.scored ? tile.saved + r * tile.saved_stride + saved_at : tile.logits;
+    const int64_t stride = span.scored ? tile.saved_stride : kLds;
+    strip_product<0>(height, groups, t.head_dim, tile.q + r * t.head_dim, keys, kPanel, t.head_dim * kPanel, logits,
+                     stride, false);
+    mask(t, span, r, height, base, low, high, width, logits, stride);
+    float top[kStrip];
+    for (int64_t i = 0; i < height; ++i) top[i] = highest(logits + i * stride, width);
+    for (int64_t i = 0; i < height; ++i) {
+      const float factor = absorb(t, logits + i * stride, width, top[i], in_score, tile.logits + i * kLds,
+                                  tile.attended[r + i], tile.scored[r + i]);
+      if (factor == 1.0f) continue;
+      float* o = tile.o + (r + i) * t.value_stride;
+      for (int64_t d = 0; d < t.value_stride; d += W) store(o + d, load(o + d) * splat(factor));
+    }
+    if (t.out == nullptr) continue;
+    strip_product<kLds>(height, t.value_stride / kPanel, high - base, tile.logits, values, t.value_stride, kPanel,
+                        tile.o + r * t.value_stride, t.value_stride, true);
+  }
 }
 
 // Values are never negative, so the order of their bits as integers is their own: a maximum that no order of threads

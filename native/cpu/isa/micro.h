@@ -30,12 +30,9 @@ HZ_INLINE void micro(int64_t depth, const float* a, const float* b, int64_t b_st
     b += b_step;
   }
 #pragma GCC unroll 16
-  for (int i = 0; i < M; ++i)
+  for (int i = 0; i < M; ++i, c += ldc)
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) {
-      float* to = c + i * ldc + v * W;
-      store(to, add ? load(to) + acc[i][v] : acc[i][v]);
-    }
+    for (int v = 0; v < V; ++v) store(c + v * W, add ? load(c + v * W) + acc[i][v] : acc[i][v]);
 }
 
 using Micro = void (*)(int64_t, const float*, const float*, int64_t, int64_t, float*, int64_t, bool);

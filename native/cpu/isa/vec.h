@@ -99,13 +99,11 @@ HZ_INLINE float widen_one(Stored s, const void* p) {
 }
 constexpr int64_t stored_bytes(Stored s) { return s == Stored::kF32 ? 4 : 2; }
 
-// 2^x, relative error below 1e-7; 0 below -126, so that a masked -inf gives exactly nothing.
-HZ_INLINE vf exp2(vf x) {
-  const vf low = splat(-126.0f);
-  const vf in = min(max(x, low), splat(127.0f));
-  const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it leaves round(x) in the low bits
-  const vf shifted = in + magic;
-  const vf f = in - (shifted - magic);  // -0.5 .. 0.5
+// 2^x for -127 <= x <= 127, relative error below 1e-7; exactly 0 at -127, and within 2^-127 of the truth below -126.
+HZ_INLINE vf exp2_within(vf x) {
+  const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it leaves round(x) in the low bits, and none in the 9 lowest of its own
+  const vf shifted = x + magic;
+  const vf f = x - (shifted - magic);   // -0.5 .. 0.5
   vf p = splat(1.535336056465507e-4f);  // our own least-maximum fit of degree 6 on that interval
   p = p * f + splat(1.3398874835e-3f);
   p = p * f + splat(9.618437366492965e-3f);
@@ -113,9 +111,14 @@ HZ_INLINE vf exp2(vf x) {
   p = p * f + splat(2.402264791351556e-1f);
   p = p * f + splat(6.931472028555765e-1f);
   p = p * f + splat(1.0f);
-  const vi exponent = ((vi)shifted - (vi)magic) << 23;
-  const vf result = (vf)((vi)p + exponent);
-  return (vf)((vi)result & (vi)(x > low));
+  return (vf)((vi)p + ((vi)shifted << 23));
+}
+// 2^x for any x: a masked -inf gives exactly 0.
+HZ_INLINE vf exp2(vf x) { return exp2_within(min(max(x, splat(-127.0f)), splat(127.0f))); }
+// A constant that the compiler does not know: it compares and blends with one it knows instead of taking the maximum.
+HZ_INLINE float unseen(float x) {
+  asm("" : "+m"(x));
+  return x;
 }
 
 constexpr float kLog2e = 1.44269504088896341f;
