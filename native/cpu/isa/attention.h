@@ -18,14 +18,19 @@ HZ_INLINE int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
 
 constexpr float kNone = -__builtin_inff();
 
-// Running softmax statistics of a row, in base-2 logarithms.
+// A row's softmax so far: the sum, kept as a vector's worth of partial sums, of 2^(logit - reference).
 struct RowStats {
-  float peak = kNone, total = 0;
+  float reference = kNone;
+  float total[W] = {};
 };
+// A reference is a maximum that the row's largest logit may exceed by this much (base 2) before it is raised: finding
+// out beforehand would take a pass of its own, and the powers lose nothing by it.
+constexpr float kLead = 8.0f;
 
 struct Tile {
   float* q;        // strips of (head_dim, height)
-  float* logits;   // (kStrip, kLds)
+  float* logits;   // (kStrip, kLds): of one strip
+  float* powers;   // (kStrip, kLds)
   float* o;        // (rows, value_stride)
   float* saved;    // (rows, saved_stride): logits of the scored span
   float* columns;  // (saved_stride): maximum over rows
@@ -36,8 +41,8 @@ struct Tile {
 
 int64_t attention_scratch(int64_t rows, int64_t head_dim, int64_t scored_keys) {
   const int64_t saved = scored_keys > 0 ? round_up(scored_keys, kPanel) + 2 * kPanel : 0;
-  const int64_t floats = rows * (head_dim + round_up(head_dim, kPanel) + saved) + kStrip * kLds + saved;
-  return floats * 4 + 2 * rows * static_cast<int64_t>(sizeof(RowStats)) + 8 * 64;
+  const int64_t floats = rows * (head_dim + round_up(head_dim, kPanel) + saved) + 2 * kStrip * kLds + saved;
+  return floats * 4 + 2 * rows * static_cast<int64_t>(sizeof(RowStats)) + 9 * 64;
 }
 
 Tile lay_out(const AttentionTask& t, void* scratch) {
@@ -53,6 +58,7 @@ Tile lay_out(const AttentionTask& t, void* scratch) {
     if (t.spans[s].scored) tile.saved_stride = round_up(t.spans[s].end - t.spans[s].begin, kPanel) + 2 * kPanel;
   tile.q = static_cast<float*>(take(tile.rows * t.head_dim * 4));
   tile.logits = static_cast<float*>(take(kStrip * kLds * 4));
+  tile.powers = static_cast<float*>(take(kStrip * kLds * 4));
   tile.o = static_cast<float*>(take(tile.rows * t.value_stride * 4));
   tile.saved = static_cast<float*>(take(tile.rows * tile.saved_stride * 4));
   tile.columns = static_cast<float*>(take(tile.saved_stride * 4));
@@ -81,50 +87,69 @@ HZ_INLINE float highest(const float* row, int64_t width) {
   return peak(top);
 }
 
-// Moves running statistics to a peak that is at least `reached`; returns the factor that old sums were scaled by.
-HZ_INLINE float raise(RowStats& stats, float reached) {
-  if (!(reached > stats.peak)) return 1.0f;
-  const float factor = at(exp2(splat(stats.peak - reached)), 0);
-  stats.peak = reached;
-  stats.total *= factor;
+// Moves statistics to another reference; returns the factor that old sums are scaled by.
+HZ_INLINE float refer(RowStats& stats, float reference) {
+  const float factor = at(exp2(splat(stats.reference - reference)), 0);
+  stats.reference = reference;
+  store(stats.total, load(stats.total) * splat(factor));
   return factor;
 }
 
-// Sum of 2^(logit * scale - shift) over a row. With kKeep those powers are written to `out`, which may be the row.
+struct Powers {
+  vf total;
+  float top;  // largest exponent, at least -127
+};
+
+// 2^(logit * scale - shift) of a row; with kKeep they are written to `out`. Meaningless when `top` turns out past 127.
 template <bool kKeep>
-HZ_INLINE float powers(const float* row, int64_t width, float scale, float shift, float* out) {
+HZ_INLINE Powers powers(const float* row, int64_t width, float scale, float shift, float* out) {
   const vf by = splat(scale), less = splat(shift), low = splat(unseen(-127.0f));
-  vf total = vf{};
+  vf total = vf{}, top = low;
   for (int64_t j = 0; j < width; j += W) {
-    const vf p = exp2_within(max(load(row + j) * by - less, low));
+    const vf x = max(load(row + j) * by - less, low);
+    const vf p = exp2_within(x);
     if (kKeep) store(out + j, p);
     total += p;
+    top = max(top, x);
   }
-  return sum(total);
+  return {total, peak(top)};
+}
+
+// A row of logits joins a softmax, whose reference is raised where it must be: old sums are then scaled by `factor`.
+template <bool kKeep>
+HZ_INLINE Powers join(RowStats& stats, const float* row, int64_t width, float scale, float* out, float& factor) {
+  Powers p{vf{}, kNone};
+  factor = 1.0f;
+  if (stats.reference != kNone) p = powers<kKeep>(row, width, scale, stats.reference, out);
+  if (stats.reference == kNone || !(p.top <= kLead)) {
+    const float reached = highest(row, width) * scale;
+    if (reached > stats.reference) factor = refer(stats, reached);
+    if (stats.reference == kNone) {  // nothing visible yet
+      if (kKeep) memset(out, 0, width * sizeof(float));
+      return p;
+    }
+    p = powers<kKeep>(row, width, scale, stats.reference, out);
+  }
+  store(stats.total, load(stats.total) + p.total);
+  return p;
 }
 
 // A row of logits joins the output's softmax (its powers go to `out`) and, where `in_score`, the score's. Returns the
 // factor that the row's output must be scaled by.
-HZ_INLINE float absorb(const AttentionTask& t, const float* row, int64_t width, float top, bool in_score, float* out, RowStats& attended, RowStats& scored) {
-  const float score_top = top * t.score_scale * kLog2e, out_top = top * t.scale * kLog2e;
-  if (in_score) raise(scored, score_top);
-  if (t.out == nullptr) {
-    if (scored.peak != kNone) scored.total += powers<false>(row, width, t.score_scale * kLog2e, scored.peak, nullptr);
-    return 1.0f;
+HZ_INLINE float absorb(const AttentionTask& t, const float* row, int64_t width, bool in_score, float* out,
+                       RowStats& attended, RowStats& scored) {
+  float factor = 1.0f, unused;
+  Powers p{vf{}, kNone};
+  if (t.out != nullptr) p = join<true>(attended, row, width, t.scale * kLog2e, out, factor);
+  if (!in_score) return factor;
+  // One set of powers serves both sums, unless the scales differ or the output's reference lies so far above these
+  // logits that what they are to the score would vanish.
+  if (t.scale == t.score_scale && p.top > -40.0f) {
+    if (scored.reference != attended.reference) refer(scored, attended.reference);
+    store(scored.total, load(scored.total) + p.total);
+  } else {
+    join<false>(scored, row, width, t.score_scale * kLog2e, nullptr, unused);
   }
-  // One set of powers serves both sums, unless the scales differ or the output's peak lies so far above these logits
-  // that what they are to the score would vanish.
-  const bool shared = t.scale == t.score_scale && attended.peak - out_top < 40.0f;
-  if (in_score && !shared && scored.peak != kNone)
-    scored.total += powers<false>(row, width, t.score_scale * kLog2e, scored.peak, nullptr);
-  const float factor = raise(attended, out_top);
-  if (attended.peak == kNone) {  // nothing visible yet
-    memset(out, 0, width * sizeof(float));
-    return 1.0f;
-  }
-  const float total = powers<true>(row, width, t.scale * kLog2e, attended.peak, out);
-  attended.total += total;
-  if (in_score && shared && scored.peak != kNone) scored.total += total * at(exp2(splat(attended.peak - scored.peak)), 0);
   return factor;
 }
 
@@ -171,17 +196,15 @@ void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span
     strip_product<0>(height, groups, t.head_dim, tile.q + r * t.head_dim, keys, kPanel, t.head_dim * kPanel, logits,
                      stride, false);
     mask(t, span, r, height, base, low, high, width, logits, stride);
-    float top[kStrip];
-    for (int64_t i = 0; i < height; ++i) top[i] = highest(logits + i * stride, width);
     for (int64_t i = 0; i < height; ++i) {
-      const float factor = absorb(t, logits + i * stride, width, top[i], in_score, tile.logits + i * kLds,
-                                  tile.attended[r + i], tile.scored[r + i]);
+      const float factor = absorb(t, logits + i * stride, width, in_score, tile.powers + i * kLds, tile.attended[r + i],
+                                  tile.scored[r + i]);
       if (factor == 1.0f) continue;
       float* o = tile.o + (r + i) * t.value_stride;
       for (int64_t d = 0; d < t.value_stride; d += W) store(o + d, load(o + d) * splat(factor));
     }
     if (t.out == nullptr) continue;
-    strip_product<kLds>(height, t.value_stride / kPanel, high - base, tile.logits, values, t.value_stride, kPanel,
+    strip_product<kLds>(height, t.value_stride / kPanel, high - base, tile.powers, values, t.value_stride, kPanel,
                         tile.o + r * t.value_stride, t.value_stride, true);
   }
 }
@@ -203,7 +226,7 @@ void write_scores(const AttentionTask& t, const Tile& tile, int64_t filled, int6
   const vf by = splat(t.score_scale * kLog2e);
   for (int64_t r = 0; r < tile.rows; ++r) {
     const RowStats& stats = tile.scored[r];
-    const vf lse = splat(stats.peak + __builtin_log2f(stats.total));
+    const vf lse = splat(stats.reference + __builtin_log2f(sum(load(stats.total))));
     const float* row = tile.saved + r * tile.saved_stride;
     for (int64_t j = 0; j < filled; j += W)
       store(tile.columns + j, max(load(tile.columns + j), load(row + j) * by - lse));
@@ -236,7 +259,7 @@ void attention(const AttentionTask& t, void* scratch) {
   if (t.lse != nullptr)
     for (int64_t r = 0; r < tile.rows; ++r) t.lse[r] = tile.attended[r].peak + __builtin_log2f(tile.attended[r].total);
   for (int64_t r = 0; r < tile.rows; ++r) {
-    const float inverse = 1.0f / tile.attended[r].total;
+    const float inverse = 1.0f / sum(load(tile.attended[r].total));
     float* out = t.out + r / t.group * t.out_stride + r % t.group * t.head_dim;
     const float* o = tile.o + r * t.value_stride;
     for (int64_t d = 0; d < t.head_dim; ++d) out[d] = o[d] * inverse;
