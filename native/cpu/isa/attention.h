@@ -257,7 +257,7 @@ void attention(const AttentionTask& t, void* scratch) {
   if (t.scores != nullptr && filled > 0) write_scores(t, tile, filled, skip, keys);
   if (t.out == nullptr) return;
   if (t.lse != nullptr)
-    for (int64_t r = 0; r < tile.rows; ++r) t.lse[r] = tile.attended[r].peak + __builtin_log2f(tile.attended[r].total);
+    for (int64_t r = 0; r < tile.rows; ++r) t.lse[r] = tile.attended[r].reference + __builtin_log2f(sum(load(tile.attended[r].total)));
   for (int64_t r = 0; r < tile.rows; ++r) {
     const float inverse = 1.0f / sum(load(tile.attended[r].total));
     float* out = t.out + r / t.group * t.out_stride + r % t.group * t.head_dim;
