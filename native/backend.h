@@ -64,10 +64,10 @@ class KvLayer {
   // Appends every head's entries of a layer of the same shape.
   virtual void extend(const KvLayer& tail) = 0;
   // Entries [from, from + count) of one head out to host memory and back, (count, head_dim) keys and values in the
-  // backend's own element type. write() may only overwrite: lengths are set by resize().
+  // backend's own element type. write() may only overwrite: lengths are set by resize(); `places` are theirs.
   virtual void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const = 0;
-  virtual void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) = 0;
-  // Replaces a head by the last `length` of `appended` entries, zeros that are to be written.
+  virtual void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* places) = 0;
+  // Replaces a head by `length` entries of zeros, to be written, as if `appended` had ever been appended.
   virtual void resize(int64_t head, int64_t length, int64_t appended) = 0;
   // Bytes allocated, and bytes that the entries themselves need.
   virtual size_t allocated_bytes() const = 0;

@@ -96,7 +96,6 @@ Napi::Value Cache::info(const Napi::CallbackInfo& info) {
   o.Set("context", static_cast<double>(cache.context));
   o.Set("position", static_cast<double>(cache.position));
   o.Set("evicted", cache.evicted);
-  o.Set("gapped", cache.gapped());
   return o;
 }
 
@@ -179,9 +178,12 @@ Napi::Value Cache::hold(const Napi::CallbackInfo& info) {
 Napi::Value Cache::read(const Napi::CallbackInfo& info) {
   const auto shared = readable(info.Env());
   const Part p = read_part(info, *shared);
-  auto out = Napi::Uint8Array::New(info.Env(), 2 * p.bytes);
+  auto out = Napi::Uint8Array::New(info.Env(), 2 * p.bytes + p.count * sizeof(int32_t));
   auto* k = reinterpret_cast<std::byte*>(out.Data());
-  guarded(info.Env(), [&] { shared->cache->layers[p.layer]->read(p.head, p.from, p.count, k, k + p.bytes); });
+  auto* places = reinterpret_cast<int32_t*>(k + 2 * p.bytes);
+  const KvLayer& layer = *shared->cache->layers[p.layer];
+  guarded(info.Env(), [&] { layer.read(p.head, p.from, p.count, k, k + p.bytes); });
+  for (int64_t i = 0; i < p.count; ++i) places[i] = static_cast<int32_t>(layer.place(p.head, p.from + i));
   return out;
 }
 
@@ -190,9 +192,16 @@ void Cache::write(const Napi::CallbackInfo& info) {
   const Part p = read_part(info, *shared);
   // A copy of its own: the bytes of a view may start at any address.
   const auto data = bytes(info[4], "data");
-  if (data.size() != 2 * p.bytes) refuse(info.Env(), "data must hold the keys and values of its entries");
+  if (data.size() != 2 * p.bytes + p.count * sizeof(int32_t)) refuse(info.Env(), "data must hold the keys, values and positions of its entries");
   const auto* k = reinterpret_cast<const std::byte*>(data.data());
-  guarded(info.Env(), [&] { shared->cache->layers[p.layer]->write(p.head, p.from, p.count, k, k + p.bytes); });
+  const auto* places = reinterpret_cast<const int32_t*>(k + 2 * p.bytes);
+  KvLayer& layer = *shared->cache->layers[p.layer];
+  int64_t before = p.from > 0 ? layer.place(p.head, p.from - 1) : -1;
+  for (int64_t i = 0; i < p.count; ++i) {
+    if (places[i] <= before || places[i] >= shared->cache->position) refuse(info.Env(), "positions must ascend and lie within the cache");
+    before = places[i];
+  }
+  guarded(info.Env(), [&] { layer.write(p.head, p.from, p.count, k, k + p.bytes, places); });
 }
 
 void Cache::close(const Napi::CallbackInfo& info) {

@@ -117,7 +117,7 @@ Napi::Object to_js(Napi::Env env, const Generation& made) {
 Napi::Value Engine::generate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto runtime = open(env);
-  const bool update = boolean(info[2], "update");
+  const bool update = boolean(info[2], "update"), rewindable = boolean(info[3], "rewindable");
   auto shared = cache_of(info[0], *runtime, update);
   auto jobs = std::make_shared<std::vector<GenerateJob>>(read_generate(info[1]));
   if (update && jobs->size() != 1) refuse(env, "a conversation goes on with one query at a time");
@@ -126,7 +126,7 @@ Napi::Value Engine::generate(const Napi::CallbackInfo& info) {
   auto result = std::make_shared<std::vector<Generation>>();
   const auto work = [=] {
     const Turn turn(*runtime, *state);
-    if (update) result->push_back(converse(*runtime->backend, *runtime->model, *shared->cache, jobs->front(), *state, feeds->front()));
+    if (update) result->push_back(converse(*runtime->backend, *runtime->model, *shared->cache, jobs->front(), rewindable, *state, feeds->front()));
     else *result = headzip::generate(*runtime->backend, *runtime->model, *shared->cache, *jobs, *state, *feeds);
   };
   const auto finish = [=](Napi::Env e) -> Napi::Value {

@@ -196,12 +196,10 @@ CacheShape read_cache_shape(const Napi::Value& value) {
   shape.last_logits = floats(field(o, "lastLogits"), "lastLogits");
   shape.lengths = ids(field(o, "lengths"), "lengths");
   shape.windows = ids(field(o, "windows"), "windows");
-  const Napi::Value ropes = field(o, "ropes");
-  if (!ropes.IsNull()) {
+  if (const Napi::Value ropes = field(o, "ropes"); !ropes.IsNull()) {
     shape.ropes = read_ropes(ropes);
     shape.max_positions = integer(field(o, "maxPositions"), "maxPositions");
-    if (shape.ropes.empty() || shape.max_positions < 1 || shape.max_positions > 1 << 30)
-      refuse(value.Env(), "ropes need entries and the positions they are made for");
+    if (shape.ropes.empty() || shape.max_positions < 1) refuse(value.Env(), "ropes need entries and the positions they are made for");
   }
   return shape;
 }

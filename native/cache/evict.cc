@@ -6,13 +6,28 @@
 
 namespace headzip {
 
-std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, Extent e, std::span<const uint8_t> keep) {
+std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t entries, Extent e, std::span<const uint8_t> keep) {
   std::vector<int64_t> index;
-  for (int64_t i = 0; i < e.entries; ++i) {
+  for (int64_t i = 0; i < entries; ++i) {
     const int64_t at = layer.place(head, i) - e.sink;
     const bool in_context = at >= 0 && at < e.context;
     if (!in_context || (!keep.empty() && keep[at] != 0)) index.push_back(i);
   }
+  return index;
+}
+
+std::vector<int64_t> streaming_entries(const KvLayer& layer, int64_t head, int64_t entries, Window window, int64_t next) {
+  std::vector<int64_t> index;
+  for (int64_t i = 0; i < entries; ++i) {
+    const int64_t place = layer.place(head, i);
+    if (place < window.sink || place >= next - window.recent) index.push_back(i);
+  }
+  return index;
+}
+
+std::vector<int64_t> all_entries(int64_t entries) {
+  std::vector<int64_t> index(static_cast<size_t>(entries));
+  std::iota(index.begin(), index.end(), 0);
   return index;
 }
 
@@ -21,22 +36,9 @@ void forget_before(KvLayer& layer, int64_t head, int64_t place) {
   int64_t first = 0;
   while (first < length && layer.place(head, first) < place) ++first;
   if (first == 0) return;
-  std::vector<int64_t> index(static_cast<size_t>(length - first));
-  std::iota(index.begin(), index.end(), first);
-  layer.retain(head, index);
-}
-
-std::vector<int64_t> streaming_entries(int64_t entries, Window window) {
   std::vector<int64_t> index;
-  for (int64_t i = 0; i < entries; ++i)
-    if (i < window.sink || i >= entries - window.recent) index.push_back(i);
-  return index;
-}
-
-std::vector<int64_t> all_entries(int64_t entries) {
-  std::vector<int64_t> index(static_cast<size_t>(entries));
-  std::iota(index.begin(), index.end(), 0);
-  return index;
+  for (int64_t i = first; i < length; ++i) index.push_back(i);
+  layer.retain(head, index);
 }
 
 void best_entries(std::span<const float> scores, UniformRule rule, std::span<uint8_t> keep) {

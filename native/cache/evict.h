@@ -1,5 +1,4 @@
-// Which entries of a head an eviction leaves. A head holds [sink | context | what came after the prefill]; a sliding layer's
-// only the latest of them.
+// Which entries of a head an eviction leaves. A head holds [sink | context | what came after the prefill].
 #pragma once
 #include <cstdint>
 #include <span>
@@ -11,16 +10,16 @@ namespace headzip {
 
 struct Extent {
   int64_t sink = 0, context = 0;  // tokens prefilled
-  int64_t entries = 0;            // that are chosen from, those after the prefill counted
 };
 
-// Sink and all that stands after the context; of the context what `keep` (context) says, or nothing where it is empty.
-std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, Extent extent, std::span<const uint8_t> keep);
+// Of a head's first `entries`: sink and all that stands after the context; of the context what `keep` (context) says, or
+// nothing where it is empty.
+std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t entries, Extent extent, std::span<const uint8_t> keep);
+// Those that a streaming head still sees from position `next` on.
+std::vector<int64_t> streaming_entries(const KvLayer& layer, int64_t head, int64_t entries, Window window, int64_t next);
+std::vector<int64_t> all_entries(int64_t entries);
 // Drops the entries of a head that stand before `place`.
 void forget_before(KvLayer& layer, int64_t head, int64_t place);
-// Those that a streaming head can still see: window.sink first ones and window.recent last ones.
-std::vector<int64_t> streaming_entries(int64_t entries, Window window);
-std::vector<int64_t> all_entries(int64_t entries);
 
 // The same budget in every head: marks the best `count` of a head's scores, ties in the order they lie in; with
 // `above`, only those above the count-th best (KVzip's published rule, which keeps none of many equal ones).

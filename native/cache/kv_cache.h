@@ -14,7 +14,6 @@ struct KvCache {
   std::vector<int64_t> scored;     // layers that are evicted: a mask has a row for each
   std::vector<RopeRef> ropes;      // that its keys were turned by
   int64_t max_positions = 0;       // that those ropes are made for
-  std::vector<int64_t> windows;    // (layers) as LayerSpec::window
   int64_t kv_heads = 0;
   int64_t sink = 0, context = 0;   // tokens prefilled; the sink is never evicted
   int64_t position = 0;            // of the next token
@@ -26,32 +25,34 @@ struct KvCache {
   size_t allocated_bytes() const;
   size_t used_bytes() const;
   std::vector<int64_t> lengths() const;  // (layers, kv_heads)
-  // Whether a sliding layer has lost entries between others: where they stood is then not to be told from its length.
-  bool gapped() const;
 
-  // Evict in place and free. mask (scored layers, kv_heads): heads at 0 lose their context, or with a window become
-  // streaming heads. Throws Error for a mask of another size, and for a cache that was pruned already.
+  // Evict in place and free. mask (scored layers, kv_heads): heads at 0 lose their context, or with a window become streaming
+  // heads. Throws Error for a mask of another size, and for a cache that was pruned already.
   void retain_heads(std::span<const uint8_t> mask, Window window);
   // mask (scored layers, kv_heads, context): entries at 0 are dropped.
   void retain_pairs(std::span<const uint8_t> mask);
   // The same, gathered into a cache of its own, as it was prefilled: what was said since is not in it. *this must not
-  // be pruned, and stays as it is. Throws Error when sliding layers have lost what they held after the prefill.
+  // be pruned, and stays as it is.
   std::unique_ptr<KvCache> select_heads(std::span<const uint8_t> mask, Window window) const;
   std::unique_ptr<KvCache> select_pairs(std::span<const uint8_t> mask) const;
 
+  // One head, of a layer that need not be in the cache yet, at the cache's position.
+  void evict_head(KvLayer& layer, int64_t head, Window window) const;
+
   // Joins a turn's entries (one layer of them a layer here) that stand at positions [position, position + tokens).
-  void extend(std::span<const std::unique_ptr<KvLayer>> tail, int64_t tokens);
-  // Forgets what stands at `to` and after. Throws Error for a position that is not within the last turn.
+  // windows (layers): what a sliding layer's queries see; 0: all.
+  void extend(std::span<const std::unique_ptr<KvLayer>> tail, int64_t tokens, std::span<const int64_t> windows,
+              bool rewindable);
+  // Forgets what stands at `to` and after. Throws Error for a position that is not within a last turn that is rewindable:
+  // such a turn leaves entries in windows until the next one comes.
   void rewind(int64_t to);
 
  private:
   void check_unpruned() const;
-  void copy_facts(KvCache& to) const;  // all but layers and positions
+  void trim(std::span<const int64_t> windows);
+  void check_mask(size_t entries, int64_t a_head, const char* what) const;
   template <typename Choose>
   std::unique_ptr<KvCache> select(Choose&& choose) const;
 };
-
-// The window of a streaming head of this cache: its sink covers the system prefix.
-Window streaming_window(Window window, int64_t sink);
 
 }  // namespace headzip

@@ -1,22 +1,18 @@
 #include "restore.h"
 
 #include "../error.h"
+#include "../sweep/check.h"
 
 namespace headzip {
 
 namespace {
 
-int64_t positions(const CacheShape& shape, const ModelSpec& spec) {
-  return shape.max_positions == 0 ? spec.max_positions : shape.max_positions;
-}
-
-void check(const CacheShape& shape, const ModelSpec& spec) {
-  if (!shape.ropes.empty()) check_ropes(shape.ropes, spec);
+void check(const CacheShape& shape, const ModelSpec& spec, int64_t most) {
   const auto heads = static_cast<size_t>(spec.layers * spec.kv_heads);
   if (shape.lengths.size() != heads || shape.windows.size() != 2 * heads)
     throw Error("a cache needs the length and window of layers x kv_heads heads");
   if (static_cast<int64_t>(shape.last_logits.size()) != spec.vocab) throw Error("a cache needs the logits of its last token");
-  if (shape.sink < 0 || shape.context < 0 || shape.sink + shape.context > shape.position || shape.position > positions(shape, spec))
+  if (shape.sink < 0 || shape.context < 0 || shape.sink + shape.context > shape.position || shape.position > most)
     throw Error("a cache's sink, context and position do not fit the model");
   for (size_t i = 0; i < heads; ++i) {
     const int64_t sink = shape.windows[2 * i], recent = shape.windows[2 * i + 1];
@@ -29,8 +25,13 @@ void check(const CacheShape& shape, const ModelSpec& spec) {
 }  // namespace
 
 std::unique_ptr<KvCache> empty_cache(Backend& backend, const ModelSpec& spec, const CacheShape& shape) {
-  check(shape, spec);
+  const int64_t most = shape.max_positions == 0 ? spec.max_positions : shape.max_positions;
+  check(shape, spec, most);
+  if (!shape.ropes.empty()) check_ropes(shape.ropes, spec);
   auto cache = std::make_unique<KvCache>();
+  cache->scored = spec.scored_layers();
+  cache->ropes = shape.ropes.empty() ? spec.ropes : shape.ropes;
+  cache->max_positions = most;
   for (int64_t l = 0; l < spec.layers; ++l) {
     cache->layers.push_back(backend.kv(spec.kv_heads, spec.head_dim, 1));
     for (int64_t h = 0; h < spec.kv_heads; ++h) {
@@ -39,10 +40,6 @@ std::unique_ptr<KvCache> empty_cache(Backend& backend, const ModelSpec& spec, co
       if (shape.windows[2 * i + 1] > 0) cache->layers.back()->set_window(h, {shape.windows[2 * i], shape.windows[2 * i + 1]});
     }
   }
-  cache->scored = spec.scored_layers();
-  for (const LayerSpec& layer : spec.layer) cache->windows.push_back(layer.window);
-  cache->ropes = shape.ropes.empty() ? spec.ropes : shape.ropes;
-  cache->max_positions = positions(shape, spec);
   cache->kv_heads = spec.kv_heads;
   cache->sink = shape.sink;
   cache->context = shape.context;

@@ -32,10 +32,11 @@ bool streams(const AttentionJob& job, int64_t head) {
   return std::any_of(job.spans.begin(), job.spans.end(), [&](const KeySpan& s) { return s.kv->window(head).recent > 0; });
 }
 
-// What one query at `position` sees of a span of a streaming head: its sink, then its window.
-int64_t split(const SpanView& all, Window window, int64_t position, SpanView* out) {
+// What one query at `position` sees of a span of a streaming head: its sink, the first entries that stand before
+// window.sink, then its window, whose entries follow one another.
+int64_t split(const SpanView& all, Window window, int64_t sinks, int64_t position, SpanView* out) {
   SpanView sink = all, recent = all;
-  sink.end = std::clamp(window.sink, all.begin, all.end);
+  sink.end = std::clamp(sinks, all.begin, all.end);
   recent.begin = std::clamp(all.begin + position - window.recent + 1 - all.position, sink.end, all.end);
   recent.position += recent.begin - all.begin;
   out[0] = sink;
@@ -62,11 +63,11 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
     // Later queries see more keys: the longest tasks go first, so that the threads end together.
     // A streaming head's queries see different keys: one task each, of few keys.
     const bool out = job.out.data != nullptr, scores = job.scores != nullptr;
-    // Scores know no window: under one they are a task of their own.
-    const bool apart = job.window > 0 && out && scores;
     for (int64_t at = (job.q.rows - 1) / queries * queries; at >= 0; at -= queries)
       for (int64_t head = 0; head < spec.kv_heads; ++head) {
         const int64_t rows = std::min(queries, job.q.rows - at), step = streams(job, head) ? 1 : rows;
+        // Scores know no window: under one they are a task of their own.
+        const bool apart = job.window > 0 && out && scores;
         for (int64_t row = 0; row < rows; row += step) {
           plan.push_back({&job, head, at + row, step, out, scores && !apart});
           if (apart) plan.push_back({&job, head, at + row, step, false, true});
@@ -93,7 +94,10 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
       }
       const Window window = kv.window(p.head);
       if (window.recent == 0) spans[count++] = view;
-      else count += split(view, window, job.position + p.first, spans + count);
+      else {
+        const int64_t sinks = span.from_end ? kv.before(p.head, window.sink) : view.begin + window.sink - view.position;
+        count += split(view, window, sinks, job.position + p.first, spans + count);
+      }
     }
     const int64_t at = p.head * group * spec.head_dim;
     const AttentionTask task{

@@ -65,7 +65,7 @@ CpuKvLayer::Head CpuKvLayer::pick(int64_t head, std::span<const int64_t> index, 
 void CpuKvLayer::retain(int64_t head, std::span<const int64_t> index) {
   const Head& from = heads_.at(head);
   Head kept = pick(head, index, from.shift + from.length);
-  kept.window = heads_[head].window;
+  kept.window = from.window;
   heads_[head] = std::move(kept);
 }
 
@@ -105,17 +105,21 @@ void CpuKvLayer::read(int64_t head, int64_t from, int64_t count, std::byte* k, s
   }
 }
 
-void CpuKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) {
+void CpuKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* places) {
   check_range(head, from, count);
   const auto* keys = reinterpret_cast<const float*>(k);
   const auto* values = reinterpret_cast<const float*>(v);
-  for (int64_t i = 0; i < count; ++i) put(head, from + i, keys + i * head_dim_, values + i * head_dim_);
+  for (int64_t i = 0; i < count; ++i) {
+    put(head, from + i, keys + i * head_dim_, values + i * head_dim_);
+    heads_[head].places.at(from + i) = places[i];
+  }
 }
 
 void CpuKvLayer::resize(int64_t head, int64_t length, int64_t appended) {
   Head fresh;
   allocate(fresh, length);
   fresh.length = length;
+  fresh.places.resize(static_cast<size_t>(length));
   fresh.shift = appended - length;
   fresh.window = heads_.at(head).window;
   heads_[head] = std::move(fresh);
@@ -124,6 +128,13 @@ void CpuKvLayer::resize(int64_t head, int64_t length, int64_t appended) {
 int64_t CpuKvLayer::place(int64_t head, int64_t index) const {
   const Head& h = heads_.at(head);
   return static_cast<size_t>(index) < h.places.size() ? h.places[index] : index + h.shift;
+}
+
+int64_t CpuKvLayer::before(int64_t head, int64_t place) const {
+  const Head& h = heads_[head];
+  const auto placed = static_cast<int64_t>(h.places.size());
+  const int64_t low = std::lower_bound(h.places.begin(), h.places.end(), place) - h.places.begin();
+  return low < placed ? low : std::clamp(place - h.shift, placed, h.length);
 }
 
 void CpuKvLayer::truncate(int64_t head, int64_t length) {

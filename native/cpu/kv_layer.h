@@ -23,7 +23,7 @@ class CpuKvLayer final : public KvLayer {
   std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index, int64_t appended) const override;
   void extend(const KvLayer& tail) override;
   void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const override;
-  void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) override;
+  void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* places) override;
   void resize(int64_t head, int64_t length, int64_t appended) override;
   size_t allocated_bytes() const override;
   size_t used_bytes() const override;
@@ -34,6 +34,8 @@ class CpuKvLayer final : public KvLayer {
   // Places of the entries that have been through retain(), and what the index of later ones lags behind their place.
   std::span<const int32_t> places(int64_t head) const { return heads_[head].places; }
   int64_t shift(int64_t head) const { return heads_[head].shift; }
+  // Entries that stand before `place`.
+  int64_t before(int64_t head, int64_t place) const;
   // Writes one token's key and value at `at`; lengths are moved by `grow` once all are written.
   void put(int64_t head, int64_t at, const float* key, const float* value);
   void grow(int64_t tokens);

@@ -166,16 +166,18 @@ void CudaKvLayer::read(int64_t head, int64_t from, int64_t count, std::byte* k, 
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
 }
 
-void CudaKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) {
+void CudaKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* places) {
   check_range(head, from, count);
   const size_t bytes = static_cast<size_t>(count * head_dim_) * kElement;
   HEADZIP_CUDA(cudaMemcpyAsync(at(view(head).k, from), k, bytes, cudaMemcpyHostToDevice, stream_));
   HEADZIP_CUDA(cudaMemcpyAsync(at(view(head).v, from), v, bytes, cudaMemcpyHostToDevice, stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+  std::copy_n(places, count, heads_[head].places.begin() + from);
 }
 
 void CudaKvLayer::resize(int64_t head, int64_t length, int64_t appended) {
   heads_.at(head) = allocate(length);
+  heads_[head].places.resize(static_cast<size_t>(length));
   heads_[head].shift = appended - length;
   lengths_[head] = length;
   stale_ = true;

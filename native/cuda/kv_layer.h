@@ -28,7 +28,7 @@ class CudaKvLayer final : public KvLayer {
   std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index, int64_t appended) const override;
   void extend(const KvLayer& tail) override;
   void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const override;
-  void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) override;
+  void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* places) override;
   void resize(int64_t head, int64_t length, int64_t appended) override;
   size_t allocated_bytes() const override;
   size_t used_bytes() const override;

@@ -15,7 +15,7 @@ Tail Decoder::tail(int64_t capacity) const {
     for (int64_t h = 0; h < cache_.kv_heads; ++h) {
       // A streaming head's window passes over the tail, too.
       const Window window = cache_.layers[l]->window(h);
-      if (window.recent > 0) tail.layers[l]->set_window(h, {0, window.recent});
+      if (window.recent > 0) tail.layers[l]->set_window(h, window);
     }
   }
   return tail;

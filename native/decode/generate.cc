@@ -142,9 +142,12 @@ std::vector<Generation> generate(Backend& backend, const Model& model, const KvC
   return out;
 }
 
-Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateJob& job, Job& state, TokenFeed& feed) {
+Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateJob& job, bool rewindable, Job& state,
+                    TokenFeed& feed) {
   std::vector<Sequence> made = run(backend, model, cache, {&job, 1}, state, {&feed, 1}, true);
-  cache.extend(made[0].tail.layers, made[0].tail.tokens);
+  std::vector<int64_t> windows;
+  for (const LayerSpec& layer : model.spec.layer) windows.push_back(layer.window);
+  cache.extend(made[0].tail.layers, made[0].tail.tokens, windows, rewindable);
   return std::move(made[0].out);
 }
 

@@ -42,8 +42,10 @@ class TokenFeed {
 // One answer a job, feeds[i] being job i's. The cache is only read.
 std::vector<Generation> generate(Backend& backend, const Model& model, const KvCache& cache, const std::vector<GenerateJob>& jobs,
                                  Job& state, std::span<TokenFeed> feeds);
-// The query and the answer stay in the cache: the conversation goes on. It is as before when this throws.
-Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateJob& job, Job& state, TokenFeed& feed);
+// The query and the answer stay in the cache: the conversation goes on. It is as before when this throws. `rewindable`:
+// KvCache::rewind may then cut the answer short.
+Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateJob& job, bool rewindable, Job& state,
+                    TokenFeed& feed);
 
 // Natural logarithms of the probability of each answer token behind the query and the tokens before it.
 std::vector<float> log_probs(Backend& backend, const Model& model, const KvCache& cache, const std::vector<int32_t>& query,

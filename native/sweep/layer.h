@@ -48,9 +48,9 @@ class LayerRunner {
   const Model& model_;
   std::vector<RopeRef> ropes_;
   OwnedRows normed_, q_, k_, v_, attended_, gate_, up_;
+  OwnedRows logits_;  // as many rows as were asked for at most
   OwnedRows added_;              // what a part adds to the stream, where it is normalised first
   OwnedRows routed_, gathered_;  // mixtures: router logits; rows of one expert, then its answers
-  OwnedRows logits_;  // as many rows as were asked for at most
 };
 
 // Multiply-adds of a layer's linear parts for one row, and of attention for one query and key.

@@ -36,7 +36,7 @@ class SweepRun {
   void repeat_layer(int64_t layer, KvLayer& kv, float* scores);
   void repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores);
   Piece repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const;
-  void evict(int64_t layer, KvLayer& kv, std::span<const float> scores) const;
+  void evict(int64_t layer, KvLayer& kv, std::span<const float> scores, KvCache& cache) const;
   // End of the tile that starts at `row` of the context: tiles stop where what they see changes.
   int64_t context_tile_end(int64_t row, bool last) const;
   double tile_work(int64_t layer, int64_t rows, double keys, Need need) const;
@@ -202,24 +202,19 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
 }
 
 // `scores` (kv_heads, context) of this layer, where there are any.
-void SweepRun::evict(int64_t layer, KvLayer& kv, std::span<const float> scores) const {
-  const int64_t context = prefill_ - sink_, sliding = spec_.layer[layer].window;
-  const std::vector<int64_t> scored = spec_.scored_layers();
-  const auto at = std::find(scored.begin(), scored.end(), layer);
-  const int64_t row = at == scored.end() ? -1 : at - scored.begin();
-  const Window window = streaming_window(job_.window, sink_);
+void SweepRun::evict(int64_t layer, KvLayer& kv, std::span<const float> scores, KvCache& cache) const {
+  const int64_t context = prefill_ - sink_;
+  const auto row = std::find(cache.scored.begin(), cache.scored.end(), layer);
+  const auto first = (row - cache.scored.begin()) * spec_.kv_heads;
   std::vector<uint8_t> keep(static_cast<size_t>(context));
   for (int64_t h = 0; h < spec_.kv_heads; ++h) {
-    if (sliding > 0) forget_before(kv, h, prefill_ - sliding + 1);
-    if (row < 0) continue;
-    const Extent extent{sink_, context, kv.length(h)};
+    if (const int64_t window = spec_.layer[layer].window; window > 0) forget_before(kv, h, prefill_ - window + 1);
+    if (row == cache.scored.end()) continue;
     if (!job_.keep_heads.empty()) {
-      if (job_.keep_heads[row * spec_.kv_heads + h] != 0) continue;
-      if (job_.window.recent > 0) kv.set_window(h, window);
-      kv.retain(h, job_.window.recent > 0 ? streaming_entries(extent.entries, window) : kept_entries(kv, h, extent, {}));
+      if (job_.keep_heads[first + h] == 0) cache.evict_head(kv, h, job_.window);
     } else if (job_.uniform) {
       best_entries(scores.subspan(static_cast<size_t>(h * context), static_cast<size_t>(context)), *job_.uniform, keep);
-      kv.retain(h, kept_entries(kv, h, extent, keep));
+      kv.retain(h, kept_entries(kv, h, kv.length(h), {sink_, context}, keep));
     }
   }
 }
@@ -239,7 +234,6 @@ SweepResult SweepRun::run() {
     result.cache->position = result.cache->turn_start = prefill_;
     result.cache->evicted = !job_.keep_heads.empty() || job_.uniform.has_value();
     result.cache->scored = spec_.scored_layers();
-    for (const LayerSpec& layer : spec_.layer) result.cache->windows.push_back(layer.window);
     result.cache->ropes = job_.ropes.empty() ? spec_.ropes : job_.ropes;
     result.cache->max_positions = job_.max_positions == 0 ? spec_.max_positions : job_.max_positions;
   }
@@ -266,7 +260,7 @@ SweepResult SweepRun::run() {
       if (job_.want_pairs) result.pairs.insert(result.pairs.end(), host.begin(), host.end());
     }
     if (!result.cache) continue;
-    evict(layer, *kv, host);
+    evict(layer, *kv, host, *result.cache);
     result.cache->layers.push_back(std::move(kv));
   }
   if (result.cache) result.cache->last_logits = runner_->logits(context_rows_.slice(prefill_ - 1, 1));

@@ -27,7 +27,7 @@ export interface NativeSweepJob {
   keepHeads: Uint8Array | null
   /** What streaming heads keep; null: evicted heads keep nothing of the context */
   window: NativeWindow | null
-  /** Every head of a scored layer keeps its best entries, layer by layer; needs chunks */
+  /** Every head keeps its best entries, layer by layer; needs chunks */
   uniform: NativeUniformRule | null
   /** Most rows of a pass; 0: the engine's choice */
   tileRows: number
@@ -36,7 +36,7 @@ export interface NativeSweepJob {
   maxPositions: number
 }
 
-/** A streaming head sees its first `sink` entries and the `recent` latest. */
+/** A streaming head sees the first `sink` positions and the `recent` latest. */
 export interface NativeWindow {
   sink: number
   recent: number
@@ -70,8 +70,6 @@ export interface NativeCacheInfo {
   context: number
   position: number
   evicted: boolean
-  /** A sliding layer lost entries between others: such a cache cannot be saved. */
-  gapped: boolean
 }
 
 /**
@@ -98,7 +96,7 @@ export interface NativeCache {
   rewind(position: number): void
   /** Keeps the cache from being changed or closed until the returned function is called. */
   hold(): () => void
-  /** Keys, then values, (count, head_dim) each in the engine's own element type */
+  /** Keys, then values, (count, head_dim) each in the engine's own element type, then positions (count) int32 */
   read(layer: number, head: number, from: number, count: number): Uint8Array
   write(layer: number, head: number, from: number, count: number, data: Uint8Array): void
   close(): void
@@ -113,7 +111,7 @@ export interface NativeCacheShape {
   lastLogits: Float32Array
   lengths: Int32Array
   windows: Int32Array
-  /** As in the sweep job that made the cache */
+  /** As in a prefill of the same context. */
   ropes: Rope[] | null
   maxPositions: number
 }
@@ -151,8 +149,16 @@ export interface NativeGenerateHandle extends NativeJob<NativeGeneration[]> {
 
 export interface NativeEngine {
   sweep(job: NativeSweepJob): NativeJob<NativeSweepResult>
-  /** @param update one query only: it and its answer stay in the cache */
-  generate(cache: NativeCache, jobs: NativeGenerateJob[], update: boolean): NativeGenerateHandle
+  /**
+   * @param update one query only: it and its answer stay in the cache
+   * @param rewindable with update: `rewind` may then cut the answer short
+   */
+  generate(
+    cache: NativeCache,
+    jobs: NativeGenerateJob[],
+    update: boolean,
+    rewindable: boolean,
+  ): NativeGenerateHandle
   /** Natural logarithms of each answer token's probability. */
   logProbs(cache: NativeCache, query: Int32Array, answer: Int32Array): NativeJob<Float32Array>
   /** A cache with these lengths, all zero, to be written. */

@@ -4,7 +4,7 @@
  *     "HZKVCACH" | version u32 | header bytes u32 | header (JSON, UTF-8)
  *     logits of the last prefilled token: (vocab) f32
  *     for every layer, for every KV head, a part of at most 4 MiB after the other: its keys, then its values,
- *         (entries, head_dim) each, in the engine's own element type
+ *         (entries, head_dim) each, in the engine's own element type, then the entries' positions, (entries) int32
  *     sha256 of everything before
  *
  * Numbers are little-endian. The header names the model and gives each head's length, so that the size of the whole file
@@ -16,7 +16,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { NativeCache, NativeEngine } from '../engine/binding.js'
 import { abortError, type JobOptions } from '../engine/job.js'
-import { InputError } from '../errors.js'
+import { InputError, isUserError } from '../errors.js'
 import { type ModelDescription, ropesFor } from '../model/describe.js'
 import { writeFileAtomic } from '../scores/files.js'
 import { KvCache, type ModelIdentity, type PruneResult } from './kv-cache.js'
@@ -38,9 +38,10 @@ interface Header {
   context: number
   position: number
   evicted: boolean
-  /** Tokens that the model's ropes were chosen for. */
-  ropeTokens: number
   vocab: number
+  /** All layers, those that are not scored too. */
+  modelLayers: number
+  ropePositions: number
   /** (layers * kv_heads) */
   lengths: number[]
   /** (layers * kv_heads * 2) */
@@ -52,24 +53,20 @@ interface Header {
 /** What lies beside the entries and is not the engine's business. */
 export interface CacheNotes {
   model: ModelIdentity
+  ropePositions: number
   fullBytes: number
-  ropeTokens: number
   pruned: PruneResult | undefined
 }
 
 export async function saveCache(
   path: string,
   cache: NativeCache,
-  { model, fullBytes, ropeTokens, pruned }: CacheNotes,
+  { model, fullBytes, ropePositions, pruned }: CacheNotes,
   options: SaveOptions,
 ): Promise<void> {
   const release = cache.hold()
   try {
-    const { sink, context, position, evicted, gapped } = cache.info()
-    if (gapped)
-      throw new InputError(
-        'a cache whose sliding layers were evicted cannot be saved: where their entries stood is not in the file',
-      )
+    const { sink, context, position, evicted, layers } = cache.info()
     const logits = cache.lastLogits()
     const header: Header = {
       model,
@@ -77,8 +74,9 @@ export async function saveCache(
       context,
       position,
       evicted,
-      ropeTokens,
       vocab: logits.length,
+      modelLayers: layers,
+      ropePositions,
       lengths: Array.from(cache.lengths()),
       windows: Array.from(cache.windows()),
       fullBytes,
@@ -126,7 +124,7 @@ function* parts({ model, lengths }: Header): Generator<{
   count: number
   bytes: number
 }> {
-  const entry = 2 * model.headDim * model.elementBytes
+  const entry = entryBytes(model)
   const most = Math.max(1, Math.floor(partBytes / entry))
   for (const [index, length] of lengths.entries()) {
     const layer = Math.floor(index / model.kvHeads)
@@ -139,7 +137,12 @@ function* parts({ model, lengths }: Header): Generator<{
 }
 
 function payloadBytes({ model, lengths, vocab }: Header): number {
-  return 4 * vocab + lengths.reduce((sum, length) => sum + length, 0) * 2 * model.headDim * model.elementBytes
+  return 4 * vocab + lengths.reduce((sum, length) => sum + length, 0) * entryBytes(model)
+}
+
+/** Key, value and position. */
+function entryBytes({ headDim, elementBytes }: ModelIdentity): number {
+  return 2 * headDim * elementBytes + 4
 }
 
 export async function restoreCache(
@@ -194,26 +197,27 @@ async function readCache(
   if (headerBytes > mostHeaderBytes) throw damaged(path)
   if (size < 16 + headerBytes + checksumBytes) throw truncated(path, size)
   const header = parseHeader(path, (await take(headerBytes)).toString('utf8'))
-  checkModel(path, header, model)
+  checkModel(path, header, description, model)
   const expected = at + payloadBytes(header) + checksumBytes
   if (size < expected) throw truncated(path, size, expected)
   if (size > expected) throw damaged(path)
 
   const logits = new Float32Array(new Uint8Array(await take(4 * header.vocab)).buffer)
-  const { sink, context, position, evicted, fullBytes, ropeTokens, pruned } = header
-  const { ropes, maxPositions } = ropesFor(description, ropeTokens)
-  const cache = engine.restore({
-    sink,
-    context,
-    position,
-    evicted,
-    lastLogits: logits,
-    lengths: Int32Array.from(header.lengths),
-    windows: Int32Array.from(header.windows),
-    ropes,
-    maxPositions,
-  })
+  const { sink, context, position, evicted, fullBytes, ropePositions, pruned } = header
+  const { ropes, maxPositions } = ropesFor(description, ropePositions)
+  let cache: NativeCache | undefined
   try {
+    cache = engine.restore({
+      sink,
+      context,
+      position,
+      evicted,
+      lastLogits: logits,
+      lengths: Int32Array.from(header.lengths),
+      windows: Int32Array.from(header.windows),
+      ropes,
+      maxPositions,
+    })
     for (const { layer, head, from, count, bytes } of parts(header)) {
       cache.write(layer, head, from, count, new Uint8Array(await take(bytes)))
       onProgress?.({ done: at / expected })
@@ -221,8 +225,9 @@ async function readCache(
     const checksum = await take(checksumBytes, false)
     if (!hash.digest().equals(checksum)) throw damaged(path)
   } catch (error) {
-    cache.close()
-    throw error
+    cache?.close()
+    const ours = error instanceof InputError || (isUserError(error) && error.code === 'HEADZIP_ABORTED')
+    throw ours ? error : damaged(path, error)
   }
   return new KvCache({
     native: cache,
@@ -231,13 +236,13 @@ async function readCache(
     scores: undefined,
     pairScores: undefined,
     fullBytes,
+    ropePositions,
     peakBytes: cache.info().allocatedBytes,
-    ropeTokens,
     pruned: pruned ?? undefined,
   })
 }
 
-function checkModel(path: string, header: Header, model: ModelIdentity): void {
+function checkModel(path: string, header: Header, { spec }: ModelDescription, model: ModelIdentity): void {
   const { model: of } = header
   if (of.hash !== model.hash) {
     const what = of.id === model.id ? `another ${of.id}, whose config or weights differ` : of.id
@@ -248,11 +253,11 @@ function checkModel(path: string, header: Header, model: ModelIdentity): void {
       `${path} holds a cache made in ${of.arithmetic}, but this engine computes in ${model.arithmetic}`,
     )
   }
-  const heads = model.allLayers * model.kvHeads
-  const { layers, allLayers, kvHeads, headDim } = of
+  const heads = spec.layers * model.kvHeads
+  const { layers, kvHeads, headDim } = of
   if (
     layers !== model.layers ||
-    allLayers !== model.allLayers ||
+    header.modelLayers !== spec.layers ||
     kvHeads !== model.kvHeads ||
     headDim !== model.headDim
   )
@@ -271,15 +276,16 @@ function parseHeader(path: string, text: string): Header {
   const header = record(value)
   const model = record(header?.model)
   const pruned = header?.pruned === null ? {} : record(header?.pruned)
-  const counts = [header?.sink, header?.context, header?.position, header?.vocab, model?.elementBytes]
-  const sizes = [
-    model?.layers,
-    model?.allLayers,
-    model?.kvHeads,
-    model?.headDim,
-    header?.fullBytes,
-    header?.ropeTokens,
+  const counts = [
+    header?.sink,
+    header?.context,
+    header?.position,
+    header?.vocab,
+    model?.elementBytes,
+    header?.modelLayers,
+    header?.ropePositions,
   ]
+  const sizes = [model?.layers, model?.kvHeads, model?.headDim, header?.fullBytes]
   const names = [model?.id, model?.hash, model?.arithmetic]
   if (
     !pruned ||
@@ -314,6 +320,7 @@ function truncated(path: string, size: number, expected?: number): InputError {
   return new InputError(`${path} is a truncated cache: it has ${size}${of} bytes`)
 }
 
-function damaged(path: string): InputError {
-  return new InputError(`${path} is a damaged cache: its content does not match its header or checksum`)
+function damaged(path: string, cause?: unknown): InputError {
+  const what = 'its content does not match its header or checksum'
+  return new InputError(`${path} is a damaged cache: ${what}`, { cause })
 }

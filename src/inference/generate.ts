@@ -100,7 +100,11 @@ export async function generateText(
   const queryIds = model.prompts.queryIds(query)
   const start = kv.info.position
   const asked: Asked = { ...options, signal: undefined, queryIds, watcher: watcherOf(answer, options) }
-  const [made] = await run(engine, model.description, kv, [asked], { ...options, updateCache })
+  const [made] = await run(engine, model.description, kv, [asked], {
+    ...options,
+    updateCache,
+    rewindable: options.stop !== undefined,
+  })
   // The engine ran ahead of whoever found the stop string: the conversation ends with it.
   const end = start + queryIds.length + answer.tokens
   const generation = finishText(made!, answer, onText)
@@ -154,7 +158,7 @@ async function run(
   description: ModelDescription,
   kv: KvCache,
   asked: readonly Asked[],
-  options: JobOptions & { updateCache: boolean },
+  options: JobOptions & { updateCache: boolean; rewindable?: boolean },
 ): Promise<GeneratedIds[]> {
   const jobs = asked.map((one) => nativeJob(one, description.eosIds))
   const ended = asked.map(() => false)
@@ -164,7 +168,7 @@ async function run(
   const timer = watched && setInterval(() => look(), pollMilliseconds)
   try {
     const made = await watch(() => {
-      const handle = engine.generate(kv.native, jobs, options.updateCache)
+      const handle = engine.generate(kv.native, jobs, options.updateCache, options.rewindable ?? false)
       const finish = (i: number): void => {
         ended[i] = true
         handle.finish(i)

@@ -24,8 +24,6 @@ export interface ModelIdentity {
   /** Scored layers: hybrid models evict their global layers only. */
   layers: number
   kvHeads: number
-  /** All of them, sliding ones included: what a cache holds. */
-  allLayers: number
   headDim: number
   /** `cpu/fp32` */
   arithmetic: string
@@ -69,8 +67,7 @@ export interface CacheParts {
   pairScores: PairScores | undefined
   fullBytes: number
   peakBytes: number
-  /** Tokens that the model's ropes were chosen for: a restored cache needs the same. */
-  ropeTokens: number
+  ropePositions: number
   /** What prefill evicted already. */
   pruned: PruneResult | undefined
 }
@@ -78,13 +75,14 @@ export interface CacheParts {
 export class KvCache {
   readonly model: ModelIdentity
   readonly kind: CacheKind
-  /** (layers, kv_heads, context) reconstruction scores, after a prefill at a pair level. */
+  /** (scored layers, kv_heads, context) reconstruction scores, after a prefill at a pair level. */
   readonly pairScores: PairScores | undefined
   /** Bytes that the same prefill needs with nothing evicted. */
   readonly fullBytes: number
   /** Most bytes that the engine held while it read the context: KV, activations and work buffers, without weights. */
   readonly peakBytes: number
-  private readonly ropeTokens: number
+  /** Positions that rotary angles were chosen for, where those follow the length. */
+  readonly ropePositions: number
   private readonly scores: HeadScores | undefined
   private active: NativeCache
   /** Kind `retain`: the cache as it was prefilled. */
@@ -101,7 +99,7 @@ export class KvCache {
     this.pairScores = parts.pairScores
     this.fullBytes = parts.fullBytes
     this.peakBytes = parts.peakBytes
-    this.ropeTokens = parts.ropeTokens
+    this.ropePositions = parts.ropePositions
     this.last = parts.pruned
   }
 
@@ -165,7 +163,7 @@ export class KvCache {
     return this.apply(eviction, { level: 'head', ratio: kept / keep.length })
   }
 
-  /** @param keep (scored layers * kv_heads * context), 1 for pairs that stay */
+  /** @param keep (layers * kv_heads * context), 1 for pairs that stay */
   prunePairs(keep: Uint8Array): PruneResult {
     const kept = keep.reduce((sum, bit) => sum + (bit ? 1 : 0), 0)
     const eviction: Eviction = { of: 'pairs', keep, kept, total: keep.length, threshold: Number.NaN }
@@ -174,7 +172,7 @@ export class KvCache {
 
   /** A cache of kind `evict` with memory of its own that answers as this one does now. */
   clone(): KvCache {
-    const { model, scores, pairScores, fullBytes, peakBytes, ropeTokens, last } = this
+    const { model, scores, pairScores, fullBytes, peakBytes, ropePositions, last } = this
     const native = this.active.clone()
     return new KvCache({
       native,
@@ -184,7 +182,7 @@ export class KvCache {
       pairScores,
       fullBytes,
       peakBytes,
-      ropeTokens,
+      ropePositions,
       pruned: last,
     })
   }
@@ -195,8 +193,8 @@ export class KvCache {
    * @throws InputError when the file exists (unless `force`) or cannot be written; nothing half-written stays
    */
   save(path: string, options: SaveOptions = {}): Promise<void> {
-    const { model, fullBytes, ropeTokens, last } = this
-    return saveCache(path, this.active, { model, fullBytes, ropeTokens, pruned: last }, options)
+    const { model, fullBytes, ropePositions, last } = this
+    return saveCache(path, this.active, { model, fullBytes, ropePositions, pruned: last }, options)
   }
 
   /** Gives the memory back at once instead of when it is collected. */

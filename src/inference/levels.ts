@@ -30,20 +30,20 @@ export interface LevelOptions {
   recent?: number | undefined
 }
 
-/** Scores a context's pairs: (layers, kv_heads, context) of the scored layers. */
+/** What a context's pairs score. */
 export interface PairScores {
+  /** Scored layers: hybrid models evict their global layers only. */
   layers: number
   kvHeads: number
+  /** Context tokens */
   positions: number
-  /** (layers) index of each row's layer in the model: hybrid models score only some. */
-  layerIds: Int32Array
+  /** (layers, kv_heads, positions) */
   values: Float32Array
 }
 
-/** A mask over the scored layers: the others are never evicted. */
 export type Eviction = {
+  /** (scored layers, kv_heads), for pairs (scored layers, kv_heads, context): 1 keeps */
   keep: Uint8Array
-  /** 1 an evictable head or pair, over the scored layers. */
   kept: number
   total: number
   threshold: number
@@ -76,10 +76,8 @@ export function evictHeads(scores: HeadScores, options: LevelOptions): Eviction 
 }
 
 export function evictPairs(scores: PairScores, options: LevelOptions): Eviction {
-  const { keep, kept, threshold } = selectPairs(scores.values, scores, {
-    ...selection(options),
-    uniform: options.level === 'pair-uniform',
-  })
+  const uniform = options.level === 'pair-uniform'
+  const { keep, kept, threshold } = selectPairs(scores.values, scores, { ...selection(options), uniform })
   return { of: 'pairs', keep, kept, total: keep.length, threshold }
 }
 

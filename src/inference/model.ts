@@ -81,16 +81,8 @@ export class Model {
     const { id, hash, spec } = this.description
     const { kvHeads, headDim } = spec
     const elementBytes = this.device === 'cpu' ? 4 : 2
-    return {
-      id,
-      hash,
-      layers: scoredLayers(spec).length,
-      kvHeads,
-      allLayers: spec.layers,
-      headDim,
-      arithmetic: this.arithmetic,
-      elementBytes,
-    }
+    const layers = scoredLayers(spec).length
+    return { id, hash, layers, kvHeads, headDim, arithmetic: this.arithmetic, elementBytes }
   }
 
   get tokenizer(): Tokenizer {
@@ -207,7 +199,7 @@ export class Model {
       throw invalidParameter('chunks', 'a list of reconstruction inputs', job.chunks)
     const started = performance.now()
     const longest = Math.max(...job.chunks.map(({ ids }) => ids.length))
-    const rope = ropesFor(this.description, job.sinkIds.length + job.contextIds.length + longest)
+    const { note, ...rope } = ropesFor(this.description, job.sinkIds.length + job.contextIds.length + longest)
     const result = await watch(
       () =>
         this.engine.sweep({
@@ -232,7 +224,7 @@ export class Model {
       mean,
       p99,
       pairs,
-      rope: rope.note,
+      rope: note,
       peakBytes,
       seconds: (performance.now() - started) / 1000,
     }

@@ -2,7 +2,7 @@
 
 import type { NativeEngine, NativeSweepJob } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
-import { type EngineSpec, scoredLayers } from '../engine/spec.js'
+import type { EngineSpec } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { type ModelDescription, ropesFor } from '../model/describe.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
@@ -14,6 +14,7 @@ import {
   evictHeads,
   evictPairs,
   isPairLevel,
+  type Level,
   type LevelOptions,
   missingHeadScores,
   type PairScores,
@@ -22,7 +23,11 @@ import {
 } from './levels.js'
 import { checkScoresFit } from './scores-fit.js'
 
-export interface PrefillOptions extends JobOptions, Partial<LevelOptions> {
+export interface PrefillOptions extends JobOptions, Omit<LevelOptions, 'level' | 'ratio'> {
+  /** Default `head`. Pair levels are scored on the way. */
+  level?: Level | undefined
+  /** Evict while reading; left out, the cache waits for `kv.prune`. */
+  ratio?: number | undefined
   /**
    * Head scores, or a file of them, for the levels `head` (the default) and `streaming`. Alone they wait for
    * `kv.prune`; with a ratio they evict during prefill: the peak is what is kept and one layer.
@@ -72,8 +77,8 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
   const uniform = early && level === 'pair-uniform' ? uniformRule(plan, contextIds.length) : null
   const chunks = pairs ? inputs.chunks() : []
   const tokens = sinkIds.length + contextIds.length
-  const ropeTokens = tokens + Math.max(0, ...chunks.map(({ ids }) => ids.length))
-  const { ropes, maxPositions } = ropesFor(description, ropeTokens)
+  const ropePositions = tokens + Math.max(0, ...chunks.map(({ ids }) => ids.length))
+  const { ropes, maxPositions } = ropesFor(description, ropePositions)
   const job: NativeSweepJob = {
     sink: sinkIds,
     context: contextIds,
@@ -105,22 +110,23 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
     pairScores: pairScores ?? undefined,
     fullBytes,
     peakBytes: result.peakBytes,
-    ropeTokens,
+    ropePositions,
     pruned,
   })
   if (ratio !== undefined && !pruned) kv.prune(plan)
   return kv
 }
 
-function pairScoresOf(values: Float32Array, { description, contextIds }: PrefillInputs): PairScores {
-  const layerIds = scoredLayers(description.spec)
-  const { kvHeads } = description.spec
-  return { layers: layerIds.length, kvHeads, positions: contextIds.length, layerIds, values }
+function pairScoresOf(values: Float32Array, { identity, contextIds }: PrefillInputs): PairScores {
+  return { layers: identity.layers, kvHeads: identity.kvHeads, positions: contextIds.length, values }
 }
 
 /** Bytes that a cache of so many tokens needs with nothing evicted: sliding layers hold no more than their window. */
-function fullCacheBytes(spec: EngineSpec, tokens: number, elementBytes: number): number {
-  const { layerKinds, kvHeads, headDim } = spec
+function fullCacheBytes(
+  { layerKinds, kvHeads, headDim }: EngineSpec,
+  tokens: number,
+  elementBytes: number,
+): number {
   const entries = layerKinds.reduce(
     (sum, { window }) => sum + (window === 0 ? tokens : Math.min(tokens, window - 1)),
     0,
