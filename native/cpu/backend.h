@@ -37,7 +37,7 @@ class CpuBackend final : public Backend {
   void reset_peak() override { meter_->reset_peak(); }
 
  private:
-  // Whether these jobs are one query over one span, outputs only.
+  // Whether these jobs are one query over one span without windows, outputs only.
   static bool decodes(std::span<const AttentionJob> jobs);
   void decode_attention(const ModelSpec& spec, const AttentionJob& job);
   void packed_linear(Rows x, std::span<const LinearJob> jobs);

@@ -21,7 +21,11 @@ struct KeyPiece {
 bool CpuBackend::decodes(std::span<const AttentionJob> jobs) {
   if (jobs.size() != 1) return false;
   const AttentionJob& job = jobs.front();
-  return job.q.rows == 1 && job.window == 0 && job.spans.size() == 1 && job.scores == nullptr && job.out.data != nullptr;
+  if (job.q.rows != 1 || job.window != 0 || job.spans.size() != 1 || job.scores != nullptr || job.out.data == nullptr) return false;
+  const KvLayer& kv = *job.spans.front().kv;
+  for (int64_t head = 0; head < kv.heads(); ++head)
+    if (kv.window(head).recent != 0) return false;
+  return true;
 }
 
 void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionJob& job) {
