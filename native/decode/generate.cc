@@ -81,6 +81,7 @@ void check(const GenerateJob& job, const KvCache& cache, const ModelSpec& spec) 
 void check_cache(const KvCache& cache, const Model& model) {
   if (static_cast<int64_t>(cache.layers.size()) != model.spec.layers || cache.kv_heads != model.spec.kv_heads)
     throw Error("this cache does not have the model's layers and KV heads");
+  check_ropes(cache.ropes, model.spec);
 }
 
 std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& cache, std::span<const GenerateJob> jobs, Job& state,
