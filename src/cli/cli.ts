@@ -2,9 +2,12 @@ import yargs, { type Argv } from 'yargs'
 import { version } from '../engine/version.js'
 import { ask } from './commands/ask.js'
 import { bench } from './commands/bench.js'
+import { compare } from './commands/compare.js'
+import { convert } from './commands/convert.js'
 import { demo } from './commands/demo.js'
 import { doctor } from './commands/doctor.js'
-import { exportScores } from './commands/export.js'
+import { exportCommand } from './commands/export.js'
+import { importCommand } from './commands/import.js'
 import { merge } from './commands/merge.js'
 import { report } from './commands/report.js'
 import { score } from './commands/score.js'
@@ -14,7 +17,20 @@ import type { GlobalOptions } from './options.js'
 /** The command line itself was wrong. */
 export class UsageError extends Error {}
 
-const commands = [score, merge, exportScores, report, ask, verify, demo, bench, doctor]
+const commands = [
+  score,
+  merge,
+  compare,
+  importCommand,
+  exportCommand,
+  convert,
+  report,
+  ask,
+  verify,
+  demo,
+  bench,
+  doctor,
+]
 
 /** Options that may be given several times; any other given twice is a mistake. */
 const lists = ['query', 'files']

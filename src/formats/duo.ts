@@ -4,14 +4,14 @@
  * lists what each of them trips over.
  */
 
-import { readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { InputError, invalidParameter } from '../errors.js'
 import { type WriteOptions, writeFilesAtomic } from '../scores/files.js'
 import type { HeadScores, Provenance } from '../scores/head-scores.js'
-import { isCount, largestSide, parseProvenance, verifyScores } from '../scores/verify.js'
+import { isCount, parseProvenance, verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance } from './foreign.js'
-import { clip, decidedByNoise, separateTies, type Ties } from './ties.js'
+import { parseMatrix, printMatrix, readSmallText } from './matrix-text.js'
+import { checkTies, type Ties } from './ties.js'
 
 export interface DuoOptions extends WriteOptions {
   /** tokens at the start that a streaming head keeps; default 128 */
@@ -27,19 +27,30 @@ export interface DuoOptions extends WriteOptions {
   modelLayers?: number
 }
 
-const tsvName = 'full_attention_heads.tsv'
+export const patternName = 'full_attention_heads.tsv'
 const configName = 'config.json'
-const mostBytes = 64 * 2 ** 20
+const folderHint = `a DuoAttention folder holds ${patternName} and ${configName}`
 
 export async function exportDuo(
   scores: HeadScores,
   dir: string,
   options: DuoOptions = {},
 ): Promise<Exported> {
-  const { sink = 128, recent = 256, ties = 'separate' } = options
-  const modelLayers =
-    options.modelLayers ?? scores.provenance.modelLayers ?? (scores.layerIds.at(-1) ?? -1) + 1
+  const { sink = 128, recent = 256 } = options
+  const { files, warnings } = await writePattern(scores, dir, options, {})
+  return { files, warnings, statement: `${streamingStatement(sink, recent)} ${noThreshold}` }
+}
+
+/** The folder with further keys in its config.json, for readers that know DuoAttention's and more. */
+export async function writePattern(
+  scores: HeadScores,
+  dir: string,
+  options: DuoOptions,
+  more: Record<string, number>,
+): Promise<Omit<Exported, 'statement'>> {
+  const { sink = 128, recent = 256 } = options
   verifyScores(scores, 'scores')
+  const ties = checkTies(options.ties ?? 'separate')
   if (!isCount(sink, 1)) throw invalidParameter('sink', 'a whole number of tokens, at least 1', sink)
   if (!isCount(recent, 1))
     throw invalidParameter(
@@ -47,30 +58,19 @@ export async function exportDuo(
       'at least 1, for readers take 0 to mean that nothing is masked and evict nothing',
       recent,
     )
-  if (ties !== 'separate' && ties !== 'keep') throw invalidParameter('ties', "'separate' or 'keep'", ties)
-  if (!isCount(modelLayers, (scores.layerIds.at(-1) ?? 0) + 1, largestSide))
-    throw invalidParameter('modelLayers', `at least ${scores.layerIds.at(-1)! + 1}`, modelLayers)
-
-  const hybrid = modelLayers > scores.layers
-  const values =
-    ties === 'separate' ? separateTies(scores, hybrid ? 1 - 1e-4 : 1) : Array.from(scores.max, clip)
-  const rows = Array.from({ length: modelLayers }, () => new Array<number>(scores.kvHeads).fill(1))
-  for (const [row, layer] of scores.layerIds.entries())
-    rows[layer] = values.slice(row * scores.kvHeads, (row + 1) * scores.kvHeads)
-  const print = ties === 'separate' ? (value: number) => value.toFixed(7) : (value: number) => String(value)
-  const tsv = rows.map((row) => `${row.map(print).join('\t')}\n`).join('')
+  const { text, warnings } = printMatrix(scores, ties, options.modelLayers)
   const own: OwnNote = { ties, layer_ids: Array.from(scores.layerIds), provenance: scores.provenance }
-  const config = `${JSON.stringify({ sink_size: sink, recent_size: recent, headzip: own }, null, 2)}\n`
-
-  const files = [join(dir, tsvName), join(dir, configName)]
+  const sizes = { sink_size: sink, recent_size: recent, ...more }
+  const config = `${JSON.stringify({ ...sizes, headzip: own }, null, 2)}\n`
+  const files = [join(dir, patternName), join(dir, configName)]
   await writeFilesAtomic(
     [
-      [files[0]!, tsv],
+      [files[0]!, text],
       [files[1]!, config],
     ],
     options,
   )
-  return { files, warnings: warningsOf(scores, values, modelLayers), statement: statementOf(sink, recent) }
+  return { files, warnings }
 }
 
 /** Ours, under `headzip` of config.json; other readers take the two sizes and ignore the rest. */
@@ -80,39 +80,24 @@ interface OwnNote {
   provenance: Provenance
 }
 
-function warningsOf(scores: HeadScores, values: number[], modelLayers: number): string[] {
-  const warnings: string[] = []
-  const close = decidedByNoise(values)
-  if (close > 0)
-    warnings.push(
-      `${close} neighbours in the ranking are closer than the noise that readers add: chance decides them`,
-    )
-  if (modelLayers > scores.layers)
-    warnings.push(
-      `${modelLayers - scores.layers} of ${modelLayers} layers are not scored; their rows are 1, and readers count ` +
-        'them when they turn a sparsity into a threshold',
-    )
-  if (modelLayers === 1 || scores.kvHeads === 1)
-    warnings.push('one row or one column: numpy.loadtxt gives readers one dimension unless they ask for two')
-  return warnings
-}
-
-function statementOf(sink: number, recent: number): string {
+export function streamingStatement(sink: number, recent: number): string {
   return (
     'This format cannot say that a head evicts its whole context and keeps only the sink and the query, which is ' +
-    `what KVzip does: streaming heads keep ${sink} sink and ${recent} recent tokens. ` +
-    'It holds no threshold: the reader chooses a sparsity, the share of heads made streaming.'
+    `what KVzip does: streaming heads keep ${sink} sink and ${recent} recent tokens.`
   )
 }
+
+export const noThreshold =
+  'It holds no threshold: the reader chooses a sparsity, the share of heads made streaming.'
 
 /**
  * @param dir official patterns too: values are taken as they stand, small negatives included
  * @throws InputError naming the file: missing, ragged, not numbers
  */
 export async function importDuo(dir: string): Promise<HeadScores> {
-  const tsv = join(dir, tsvName)
+  const tsv = join(dir, patternName)
   const config = await readConfig(join(dir, configName))
-  const rows = parseTsv(await readText(tsv), tsv)
+  const rows = parseMatrix(await readSmallText(tsv, folderHint), tsv)
   const kvHeads = rows[0]!.length
   const own =
     config.headzip === undefined ? null : ownNote(config.headzip, rows.length, join(dir, configName))
@@ -136,33 +121,9 @@ export async function importDuo(dir: string): Promise<HeadScores> {
   )
 }
 
-/** @returns rows of equal length, at least one value */
-function parseTsv(text: string, where: string): number[][] {
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '')
-  if (lines.length === 0) throw new InputError(`${where} is empty`)
-  if (lines.length > largestSide)
-    throw new InputError(`${where} has ${lines.length} rows, more than any model has layers`)
-  const rows = lines.map((line, row) =>
-    line.split('\t').map((field) => {
-      const value = field.trim() === '' ? Number.NaN : Number(field)
-      if (!Number.isFinite(value))
-        throw new InputError(
-          `${where} has '${field.slice(0, 40)}' in row ${row + 1} where a number is needed`,
-        )
-      return value
-    }),
-  )
-  const ragged = rows.findIndex((row) => row.length !== rows[0]!.length)
-  if (ragged >= 0)
-    throw new InputError(
-      `${where} has ${rows[ragged]!.length} columns in row ${ragged + 1}, ${rows[0]!.length} in the first`,
-    )
-  return rows
-}
-
 async function readConfig(path: string): Promise<Record<string, unknown>> {
   let found: unknown
-  const text = await readText(path)
+  const text = await readSmallText(path, folderHint)
   try {
     found = JSON.parse(text)
   } catch {
@@ -180,13 +141,4 @@ function ownNote(found: unknown, rows: number, where: string): Omit<OwnNote, 'ti
   if (layerIds.length === 0 || layerIds.length !== ids.length)
     throw new InputError(`${where} names scored layers that the ${rows} rows beside it do not have`)
   return { layer_ids: layerIds, provenance: parseProvenance(JSON.stringify(note.provenance ?? null), where) }
-}
-
-async function readText(path: string): Promise<string> {
-  const found = await stat(path).catch(() => null)
-  if (!found?.isFile())
-    throw new InputError(`${path} does not exist; a DuoAttention folder holds ${tsvName} and ${configName}`)
-  if (found.size > mostBytes)
-    throw new InputError(`${path} has ${found.size} bytes; a pattern has less than ${mostBytes}`)
-  return await readFile(path, 'utf8')
 }

@@ -1,5 +1,6 @@
 /** Scores as ranks that other people's readers cannot mix up. */
 
+import { invalidParameter } from '../errors.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { rankHeads } from '../scores/select.js'
 
@@ -44,4 +45,15 @@ export function decidedByNoise(values: readonly number[]): number {
 
 export function clip(value: number): number {
   return Math.min(Math.max(value, 0), 1)
+}
+
+/** @throws RangeError for anything but the two ways of handling equal scores */
+export function checkTies(ties: unknown): Ties {
+  if (ties === 'separate' || ties === 'keep') return ties
+  throw invalidParameter('ties', "'separate' or 'keep'", ties)
+}
+
+/** (layers, kv_heads) values to write down: as they are, or set apart within 0..top. */
+export function tiedValues(scores: Pick<HeadScores, 'max' | 'mean'>, ties: Ties, top = 1): Float32Array {
+  return ties === 'separate' ? Float32Array.from(separateTies(scores, top)) : scores.max
 }

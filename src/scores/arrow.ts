@@ -31,7 +31,14 @@ import type { HeadScores } from './head-scores.js'
 import { fromRows, type ScoreRow } from './rows.js'
 import { parseProvenance, sourceLabel, verifyScores } from './verify.js'
 
-export const schemaVersion = 1
+export const schemaVersion = 2
+/**
+ * What a file of each older version lacks, by the version it is read from; all steps up to the newest are taken.
+ * Version 2 tells the layers of the model, which version 1 did not know.
+ */
+const migrations: Record<number, (provenance: Record<string, unknown>) => Record<string, unknown>> = {
+  1: (provenance) => ({ ...provenance, modelLayers: 0 }),
+}
 const versionKey = 'headzip.schema_version'
 const positionsKey = 'headzip.positions'
 const provenanceKey = 'headzip.provenance'
@@ -115,7 +122,8 @@ export function decodeScores(bytes: Uint8Array, where: string): HeadScores {
 function decodeTable(table: Table, bytes: number, where: string): HeadScores {
   const metadata = table.schema.metadata
   const version = Number(metadata.get(versionKey) ?? Number.NaN)
-  if (!(version >= 1)) throw new InputError(`${where} is not a score file: its metadata lacks ${versionKey}`)
+  if (!Number.isInteger(version) || version < 1)
+    throw new InputError(`${where} is not a score file: its metadata lacks ${versionKey}`)
   if (version > schemaVersion)
     throw new InputError(
       `${where} has score schema ${version}, this headzip reads up to ${schemaVersion}; update headzip to read it`,
@@ -123,7 +131,7 @@ function decodeTable(table: Table, bytes: number, where: string): HeadScores {
   const positions = Number(metadata.get(positionsKey) ?? Number.NaN)
   if (!Number.isSafeInteger(positions) || positions < 0)
     throw new InputError(`${where} lacks a whole number ${positionsKey} in its metadata`)
-  const provenance = parseProvenance(metadata.get(provenanceKey) ?? '', where)
+  const provenance = parseProvenance(migrated(metadata.get(provenanceKey) ?? '', version), where)
   // Every row takes at least its two indices and its maximum: a longer table lies about its length.
   if (table.numRows * 12 > bytes)
     throw new InputError(`${where} claims ${table.numRows} rows in ${bytes} bytes`)
@@ -147,6 +155,21 @@ function decodeTable(table: Table, bytes: number, where: string): HeadScores {
     })
   }
   return fromRows(rows, positions, provenance, where)
+}
+
+/** Provenance as the newest version writes it; what is no JSON object is left to its reader to refuse. */
+function migrated(text: string, version: number): string {
+  let found: unknown
+  try {
+    found = JSON.parse(text)
+  } catch {
+    return text
+  }
+  if (typeof found !== 'object' || found === null || Array.isArray(found)) return text
+  let provenance: Record<string, unknown> = { ...found }
+  for (let from = version; from < schemaVersion; from++)
+    provenance = migrations[from]?.(provenance) ?? provenance
+  return JSON.stringify(provenance)
 }
 
 type Cell = (row: number) => unknown

@@ -1,6 +1,8 @@
 /** The four words that the field uses for a KV budget, always given together. */
 
 import { invalidParameter } from '../errors.js'
+import type { HeadScores } from './head-scores.js'
+import { type Selection, type SelectionRule, selectHeads } from './select.js'
 
 export interface BudgetInput {
   /** (layers, kv_heads) 1 keeps its context KV, 0 makes the head streaming */
@@ -60,6 +62,39 @@ export function budget(input: BudgetInput): Budget {
     recent,
     tokens,
   }
+}
+
+export interface BudgetOptions {
+  /** share of heads kept, (0, 1] */
+  ratio: number
+  /** default `exact` */
+  rule?: SelectionRule
+  /** tokens at the start, and latest tokens, that a streaming head keeps; default 128 and 256 */
+  sink?: number
+  recent?: number
+  /** tokens in the cache; default the longest source's, unknown for imported files */
+  tokens?: number | null
+}
+
+/**
+ * The one way from scores to a budget: which heads are kept, and what that makes of the KV cache. Of hybrid models
+ * the scored heads alone are counted: sliding layers hold their window whatever is decided here.
+ * @throws RangeError for a ratio outside (0, 1], or windows that are no whole numbers of tokens
+ */
+export function budgetOf(
+  scores: HeadScores,
+  options: BudgetOptions,
+): { selection: Selection; budget: Budget } {
+  const { ratio, rule = 'exact', sink = 128, recent = 256 } = options
+  const selection = selectHeads(scores, { ratio, rule })
+  const tokens = options.tokens === undefined ? longestSource(scores) : options.tokens
+  return { selection, budget: budget({ keep: selection.keep, ratio, sink, recent, tokens }) }
+}
+
+/** Context tokens of the longest source; null when none is known. */
+export function longestSource({ provenance }: HeadScores): number | null {
+  const longest = Math.max(...provenance.sources.map((source) => source.tokens))
+  return longest > 0 ? longest : null
 }
 
 /** word, value with four decimals, meaning: for a terminal, a page, anything that prints a budget */

@@ -2,7 +2,7 @@
 
 import { InputError, invalidParameter } from '../errors.js'
 import type { HeadScores } from './head-scores.js'
-import { selectHeads } from './select.js'
+import { type SelectionRule, selectHeads } from './select.js'
 import { sourceLabel } from './verify.js'
 
 /**
@@ -42,17 +42,109 @@ export function averageRanks(values: ArrayLike<number>): Float64Array {
 }
 
 /**
+ * Kendall's tau-b, which allows for ties: concordant less discordant pairs over the pairs that either side orders.
+ * Quadratic, for heads are hundreds. NaN when either side is constant.
+ */
+export function kendall(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) throw invalidParameter('b', `as long as a (${a.length})`, b.length)
+  let balance = 0
+  let orderedA = 0
+  let orderedB = 0
+  for (let i = 0; i < a.length; i++)
+    for (let j = 0; j < i; j++) {
+      const [x, y] = [Math.sign(a[i]! - a[j]!), Math.sign(b[i]! - b[j]!)]
+      balance += x * y
+      orderedA += x * x
+      orderedB += y * y
+    }
+  return orderedA > 0 && orderedB > 0 ? balance / Math.sqrt(orderedA * orderedB) : Number.NaN
+}
+
+/**
  * Of the round(n * share) heads that each would keep (rule `exact`), the share that both keep; 1 when neither
  * keeps any. @throws InputError unless both have the same layers and KV heads
  */
 export function topShareOverlap(a: HeadScores, b: HeadScores, share: number): number {
+  refuseOtherHeads(a, b)
+  const inA = selectHeads(a, { ratio: share })
+  const inB = selectHeads(b, { ratio: share })
+  const both = inA.keep.reduce((sum, flag, i) => sum + (flag & inB.keep[i]!), 0)
+  return inA.kept > 0 ? both / inA.kept : 1
+}
+
+/** Shares at which overlaps are told. */
+export const overlapShares = [0.25, 0.5, 0.6, 0.75] as const
+
+export interface SideChange {
+  layer: number
+  kvHead: number
+  /** scores in a and in b */
+  a: number
+  b: number
+  /** which of the two keeps the head at the ratio */
+  keptIn: 'a' | 'b'
+}
+
+export interface Comparison {
+  spearman: number
+  kendall: number
+  /** one a share of `overlapShares` */
+  overlap: number[]
+  /** a row a scored layer */
+  layers: {
+    layer: number
+    /** Spearman of its heads; NaN when one side scores them all alike */
+    spearman: number
+    /** share of its heads that are on the same side at the ratio */
+    agreement: number
+  }[]
+  ratio: number
+  /** heads kept by one and evicted by the other at the ratio, largest difference first */
+  changes: SideChange[]
+}
+
+/**
+ * @param options.ratio where sides are told; default 0.6
+ * @throws InputError unless both have the same layers and KV heads
+ */
+export function compareScores(
+  a: HeadScores,
+  b: HeadScores,
+  options: { ratio?: number; rule?: SelectionRule } = {},
+): Comparison {
+  refuseOtherHeads(a, b)
+  const { ratio = 0.6, rule = 'exact' } = options
+  const [inA, inB] = [selectHeads(a, { ratio, rule }).keep, selectHeads(b, { ratio, rule }).keep]
+  const changes: SideChange[] = []
+  const layers = Array.from(a.layerIds, (layer, row) => {
+    const [from, to] = [row * a.kvHeads, (row + 1) * a.kvHeads]
+    let same = 0
+    for (let cell = from; cell < to; cell++) {
+      const place = { layer, kvHead: cell - from, a: a.max[cell]!, b: b.max[cell]! }
+      if (inA[cell] === inB[cell]) same++
+      else changes.push({ ...place, keptIn: inA[cell] ? 'a' : 'b' })
+    }
+    return {
+      layer,
+      spearman: spearman(a.max.subarray(from, to), b.max.subarray(from, to)),
+      agreement: same / a.kvHeads,
+    }
+  })
+  changes.sort((x, y) => Math.abs(y.a - y.b) - Math.abs(x.a - x.b))
+  return {
+    spearman: spearman(a.max, b.max),
+    kendall: kendall(a.max, b.max),
+    overlap: overlapShares.map((share) => topShareOverlap(a, b, share)),
+    layers,
+    ratio,
+    changes,
+  }
+}
+
+function refuseOtherHeads(a: HeadScores, b: HeadScores): void {
   if (a.kvHeads !== b.kvHeads || a.layerIds.join() !== b.layerIds.join())
     throw new InputError(
       `${sourceLabel(a)} (${a.layers} x ${a.kvHeads}) and ${sourceLabel(b)} (${b.layers} x ${b.kvHeads}) ` +
         'do not score the same heads',
     )
-  const inA = selectHeads(a, { ratio: share })
-  const inB = selectHeads(b, { ratio: share })
-  const both = inA.keep.reduce((sum, flag, i) => sum + (flag & inB.keep[i]!), 0)
-  return inA.kept > 0 ? both / inA.kept : 1
 }

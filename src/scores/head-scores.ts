@@ -21,7 +21,7 @@ export interface Provenance {
   created: string
   /** How rotary angles were changed for the context's length, `yarn 4 over 32768`; absent when they were not. */
   rope?: string
-  /** Layers of the model, where only some are scored. */
+  /** Layers of the model, scored or not; absent when unknown. */
   modelLayers?: number
 }
 

@@ -22,6 +22,11 @@ export function verifyScores(scores: HeadScores, where: string): HeadScores {
   for (const [i, id] of scores.layerIds.entries())
     if (id < 0 || (i > 0 && id <= scores.layerIds[i - 1]!))
       throw new InputError(`${where} lists layer ${id} out of order`)
+  const { modelLayers } = scores.provenance
+  if (modelLayers !== undefined && !isCount(modelLayers, (scores.layerIds.at(-1) ?? -1) + 1, largestSide))
+    throw new InputError(
+      `${where} scores layer ${scores.layerIds.at(-1)} of a model of ${modelLayers} layers`,
+    )
   if (!isCount(positions, 0)) throw new InputError(`${where} says that it summarises ${positions} positions`)
   verifyColumn(scores.max, cells, 'max', where)
   if (scores.mean) verifyColumn(scores.mean, cells, 'mean', where)
@@ -53,6 +58,7 @@ export function parseProvenance(text: string, where: string): Provenance {
     throw new InputError(`${where} names an unknown sweep '${sweep}'; known are full, chunk and block`)
   if (!Array.isArray(fields.sources) || fields.sources.length === 0)
     throw new InputError(`${where} names no sources in its provenance`)
+  const modelLayers = fields.modelLayers === undefined ? 0 : countOf(fields, 'modelLayers', where)
   return {
     model: stringOf(fields, 'model', where),
     modelHash: stringOf(fields, 'modelHash', where),
@@ -64,7 +70,7 @@ export function parseProvenance(text: string, where: string): Provenance {
     engineVersion: stringOf(fields, 'engineVersion', where),
     created: stringOf(fields, 'created', where),
     ...(fields.rope !== undefined && { rope: stringOf(fields, 'rope', where) }),
-    ...(fields.modelLayers !== undefined && { modelLayers: countOf(fields, 'modelLayers', where) }),
+    ...(modelLayers > 0 && { modelLayers }),
   }
 }
 

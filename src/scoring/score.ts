@@ -58,7 +58,7 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
       engineVersion: version,
       created: new Date().toISOString(),
       ...(scored.rope !== '' && { rope: scored.rope }),
-      ...(layers < modelLayers && { modelLayers }),
+      modelLayers,
     },
     peakBytes: scored.peakBytes,
     seconds: scored.seconds,

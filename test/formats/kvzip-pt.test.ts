@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -242,30 +242,5 @@ describe('hostile files get one sentence and nothing is run', () => {
     await expect(importKvzip(path)).rejects.toThrow(
       `${path} has 2147483648 bytes; head scores need less than 16777216`,
     )
-  })
-
-  test('two thousand mutated published files give sentences or finite scores, in bounded time', async () => {
-    const originals = await Promise.all(files.map((name) => readFile(join(published, name))))
-    let state = 7
-    const random = (below: number) => {
-      state = (state * 48271) % 2147483647
-      return state % below
-    }
-    const start = performance.now()
-    let sound = 0
-    for (let i = 0; i < 2000; i++) {
-      const original = originals[i % originals.length]!
-      const bytes = Buffer.from(random(8) === 0 ? original.subarray(0, random(original.length)) : original)
-      for (let n = random(6); n >= 0 && bytes.length > 0; n--) bytes[random(bytes.length)] = random(256)
-      try {
-        expect(decodeKvzip(bytes, 'x.pt').max.every(Number.isFinite)).toBe(true)
-        sound++
-      } catch (error) {
-        expect(error).toBeInstanceOf(InputError)
-        expect((error as InputError).message).toMatch(/^x\.pt [^\n]+$/)
-      }
-    }
-    expect(sound).toBeLessThan(2000)
-    expect(performance.now() - start).toBeLessThan(10_000)
   })
 })

@@ -11,6 +11,7 @@ import {
   Schema,
   Struct,
   Table,
+  tableFromIPC,
   tableToIPC,
 } from 'apache-arrow'
 import { describe, expect, test } from 'vitest'
@@ -105,8 +106,8 @@ describe('a bad score file gets one sentence that names it', () => {
     ],
     [
       'a newer schema',
-      file(sound, { 'headzip.schema_version': '2' }),
-      'x.arrow has score schema 2, this headzip reads up to 1; update headzip to read it',
+      file(sound, { 'headzip.schema_version': '3' }),
+      'x.arrow has score schema 3, this headzip reads up to 2; update headzip to read it',
     ],
     [
       'no version',
@@ -169,5 +170,29 @@ describe('a bad score file gets one sentence that names it', () => {
     await expect(readFile(path)).rejects.toThrow('ENOENT')
     await writeFile(path, '')
     await expect(readScores(path)).rejects.toThrow(`${path} is not an Arrow file`)
+  })
+})
+
+describe('a file of version 1', () => {
+  const columns = { ...sound, mean: float32(0.1, 0.2, 0.3, 0.4), p99: float32(0.1, 0.2, 0.3, 0.4) }
+
+  test('reads as before, its model layers unknown, and is written as version 2', () => {
+    const old = decodeScores(file(columns), 'x.arrow')
+    expect(old.provenance).toEqual(provenance)
+    const { metadata } = tableFromIPC(encodeScores(old)).schema
+    expect(metadata.get('headzip.schema_version')).toBe('2')
+  })
+
+  test('does not take over what version 2 tells', () => {
+    const told = { 'headzip.provenance': JSON.stringify({ ...provenance, modelLayers: 9 }) }
+    expect(decodeScores(file(columns, told), 'x.arrow').provenance.modelLayers).toBeUndefined()
+    const now = { ...told, 'headzip.schema_version': '2' }
+    expect(decodeScores(file(columns, now), 'x.arrow').provenance.modelLayers).toBe(9)
+  })
+
+  test('of a layer past its model is refused', () => {
+    expect(() => encodeScores(makeScores({ provenance: { modelLayers: 1 } }))).toThrow(
+      'score set sample_qa_eng-0 scores layer 1 of a model of 1 layers',
+    )
   })
 })

@@ -1,81 +1,116 @@
-import { join } from 'node:path'
-import type { Argv } from 'yargs'
-import { checkRatio } from '../../errors.js'
+import type { Argv, Options } from 'yargs'
+import { InputError } from '../../errors.js'
 import { readAnyScores } from '../../formats/detect.js'
-import { exportDuo } from '../../formats/duo.js'
 import type { Exported } from '../../formats/foreign.js'
-import { exportKvzip, kvzipFileName } from '../../formats/kvzip-pt.js'
-import { type Budget, budget, formatBudget } from '../../scores/budget.js'
+import {
+  type ExportOptions,
+  exportScores,
+  type FormatName,
+  formatNames,
+  formats,
+} from '../../formats/formats.js'
+import type { Ties } from '../../formats/ties.js'
+import type { TorchType } from '../../formats/torch-tensor.js'
+import { type BudgetOptions, budgetOf, formatBudget } from '../../scores/budget.js'
 import type { HeadScores } from '../../scores/head-scores.js'
-import { selectHeads } from '../../scores/select.js'
+import { budgetFrom, budgetOptions } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
 import { printJson, printLine } from '../output.js'
 
-export function exportScores(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
+/** Options of commands that write scores in a format of choice. */
+export const formatOptions = {
+  ties: {
+    choices: ['keep', 'separate'] as const satisfies readonly Ties[],
+    describe:
+      'Equal scores: leave them, or set them 1e-4 apart (default: apart where readers decide by noise)',
+  },
+  dtype: {
+    choices: ['float32', 'float16', 'bfloat16'] as const satisfies readonly TorchType[],
+    default: 'float32' as TorchType,
+    describe: 'kvzip: type of the tensor',
+  },
+  'model-layers': {
+    type: 'number',
+    describe:
+      'Layers of a hybrid model: each gets a row (default: as recorded, or up to the last scored one)',
+  },
+  'query-heads': { type: 'number', describe: 'retrieval: query heads of the model' },
+  ...budgetOptions,
+  ...forceOption,
+} as const satisfies Record<string, Options>
+
+export interface FormatArguments {
+  ties: Ties | undefined
+  dtype: TorchType
+  modelLayers: number | undefined
+  queryHeads: number | undefined
+  force: boolean
+}
+
+export function formatList(): string {
+  return formatNames.map((name) => `${name} (${formats[name].about})`).join(', ')
+}
+
+export function exportCommand(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
     'export <scores>',
     'Write head scores in the format of another project',
     (args) =>
       args
-        .positional('scores', { type: 'string', demandOption: true, describe: 'Score file' })
+        .positional('scores', { type: 'string', demandOption: true, describe: 'Scores in any format' })
         .options({
-          to: {
-            choices: ['duo', 'kvzip'] as const,
-            demandOption: true,
-            describe: "DuoAttention's folder (also LServe, kvpress), or KVzip's .pt",
-          },
-          out: { alias: 'o', type: 'string', demandOption: true, describe: 'Folder to write into' },
-          sink: { type: 'number', default: 128, describe: 'duo: first tokens a streaming head keeps' },
-          recent: { type: 'number', default: 256, describe: 'duo: latest tokens a streaming head keeps' },
-          ties: {
-            choices: ['keep', 'separate'] as const,
-            default: 'separate' as const,
-            describe: 'duo: leave equal scores to chance, or set them apart',
-          },
-          ratio: { type: 'number', default: 0.6, describe: 'duo: share of heads kept, for the budget table' },
-          tokens: {
-            type: 'number',
-            describe: 'duo: context length for the budget table (default: as scored)',
-          },
-          dtype: {
-            choices: ['float32', 'float16', 'bfloat16'] as const,
-            default: 'float32' as const,
-            describe: 'kvzip: type of the tensor',
-          },
-          ...forceOption,
+          to: { choices: formatNames, demandOption: true, describe: formatList() },
+          out: { alias: 'o', type: 'string', demandOption: true, describe: 'Folder or file to write' },
+          ...formatOptions,
         })
         .example('$0 export head_scores/nano/merged.arrow --to duo -o duo/nano', 'A DuoAttention pattern')
         .example('$0 export merged.arrow --to kvzip --dtype bfloat16 -o out', 'A .pt for KVzip'),
     async (args) => {
-      const { force, sink, recent, ties, dtype } = args
-      const ratio = checkRatio(args.ratio, '--ratio')
+      const cost = budgetFrom(args)
       const scores = await readAnyScores(args.scores)
-      if (args.to === 'kvzip') {
-        return print(
-          await exportKvzip(scores, join(args.out, kvzipFileName(scores)), { dtype, force }),
-          args.json,
-        )
-      }
-      const tokens = args.tokens ?? longestSource(scores)
-      const { keep } = selectHeads(scores, { ratio })
-      const cost = budget({ keep, ratio, sink, recent, tokens })
-      print(await exportDuo(scores, args.out, { sink, recent, ties, force }), args.json, cost)
+      const exported = await writeAs(scores, args.to, args.out, args, cost)
+      printExported(exported, scores, cost, args.json)
     },
   )
 }
 
-function longestSource({ provenance }: HeadScores): number | null {
-  const longest = Math.max(...provenance.sources.map((source) => source.tokens))
-  return longest > 0 ? longest : null
+export async function writeAs(
+  scores: HeadScores,
+  to: FormatName,
+  path: string,
+  args: FormatArguments,
+  cost: BudgetOptions,
+): Promise<Exported> {
+  const { ties, dtype, modelLayers, queryHeads, force } = args
+  if (modelLayers !== undefined && !Number.isInteger(modelLayers))
+    throw new InputError(`--model-layers must be a whole number, got ${modelLayers}`)
+  const { ratio, rule, sink, recent } = cost
+  const options: ExportOptions = {
+    dtype,
+    force,
+    ratio,
+    ...(rule && { rule }),
+    ...(sink !== undefined && { sink }),
+    ...(recent !== undefined && { recent }),
+    ...(ties && { ties }),
+    ...(modelLayers !== undefined && { modelLayers }),
+    ...(queryHeads !== undefined && { queryHeads }),
+  }
+  return await exportScores(scores, to, path, options)
 }
 
-function print(exported: Exported, json: boolean, cost?: Budget): void {
+export function printExported(
+  exported: Exported,
+  scores: HeadScores,
+  cost: BudgetOptions,
+  json: boolean,
+): void {
+  const { budget } = budgetOf(scores, { ...cost, ...exported.windows })
   if (json) {
-    printJson({ ...exported, ...(cost && { budget: cost }) })
+    printJson({ ...exported, budget })
     return
   }
   for (const file of exported.files) printLine(file)
-  if (cost) printLine(`\n${formatBudget(cost)}`)
-  printLine(`\n${exported.statement}`)
+  printLine(`\n${formatBudget(budget)}\n\n${exported.statement}`)
   for (const warning of exported.warnings) printLine(`note: ${warning}`)
 }

@@ -1,0 +1,36 @@
+/** Options of commands that turn scores into a budget, and how a budget is printed: the four words together. */
+
+import type { Options } from 'yargs'
+import { checkRatio } from '../errors.js'
+import { type BudgetOptions, budgetOf, formatBudget } from '../scores/budget.js'
+import type { HeadScores } from '../scores/head-scores.js'
+import type { SelectionRule } from '../scores/select.js'
+
+export const budgetOptions = {
+  ratio: { type: 'number', default: 0.6, describe: 'Share of KV heads that keep their context' },
+  selection: {
+    choices: ['exact', 'published'] as const satisfies readonly SelectionRule[],
+    default: 'exact' as SelectionRule,
+    describe: "Keep exactly that share, or follow the published rule's threshold",
+  },
+  sink: { type: 'number', default: 128, describe: 'First tokens that a streaming head keeps' },
+  recent: { type: 'number', default: 256, describe: 'Latest tokens that a streaming head keeps' },
+  tokens: { type: 'number', describe: 'Context length of the budget (default: as scored)' },
+} as const satisfies Record<string, Options>
+
+interface BudgetArguments {
+  ratio: number
+  selection: SelectionRule
+  sink: number
+  recent: number
+  tokens: number | undefined
+}
+
+export function budgetFrom(args: BudgetArguments): BudgetOptions & { rule: SelectionRule } {
+  const { ratio, selection, sink, recent, tokens } = args
+  return { ratio: checkRatio(ratio, '--ratio'), rule: selection, sink, recent, ...(tokens && { tokens }) }
+}
+
+export function budgetText(scores: HeadScores, options: BudgetOptions): string {
+  return formatBudget(budgetOf(scores, options).budget)
+}
