@@ -16,6 +16,8 @@ declare module 'd3-node' {
     scaleLinear(domain: [number, number], range: [number, number]): LinearScale
     /** 0..1 -> `#rrggbb`: perceptually uniform, readable by colour-blind people and in grey */
     interpolateViridis(at: number): string
+    /** 0..1 -> purple over near-white to orange, told apart by colour-blind people */
+    interpolatePuOr(at: number): string
     hcl(colour: string): { l: number }
     line(): (points: [number, number][]) => string | null
   }

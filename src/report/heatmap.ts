@@ -3,8 +3,9 @@
 import { D3Node } from 'd3-node'
 import { InputError } from '../errors.js'
 import { type Selection, type SelectionRule, selectHeads } from '../scores/select.js'
-import { type Panel, provenanceLine, sameHeads } from './panels.js'
-import { colours, drawLine, drawSvg, drawText, round, type Shape, wrapText } from './svg.js'
+import { cut, drawAxes, drawCell, drawCross, type Grid, gridOf, placeOf, room, widest } from './grid.js'
+import { mainPanel, type Panel, provenanceLine, sameHeads } from './panels.js'
+import { drawLine, drawSvg, drawText, type Shape, wrapText } from './svg.js'
 
 export interface HeatmapOptions {
   /** share of heads kept: each panel crosses out what its own scores would evict */
@@ -23,18 +24,7 @@ export interface HeatmapOptions {
 
 const margin = 24
 const gap = 28
-/** Room for the KV head axis at the left, the layer axis below, the panel's name above. */
-const room = { left: 46, bottom: 40, top: 42 }
-/** Panels stand beside one another up to this width. */
-const widest = 1100
 const narrowest = 620
-
-/** Sizes of one panel's grid in pixels. */
-interface Grid {
-  cell: number
-  width: number
-  height: number
-}
 
 /** @returns a complete SVG document; the same scores and options give the same text */
 export function heatmap(panels: readonly Panel[], options: HeatmapOptions): string {
@@ -51,15 +41,14 @@ export function heatmap(panels: readonly Panel[], options: HeatmapOptions): stri
   const highest = panels.reduce((most, { scores }) => scores.max.reduce((a, b) => Math.max(a, b), most), 1)
   const { layers, kvHeads } = first.scores
 
-  const cell = Math.min(Math.max(Math.floor(Math.min((widest - room.left) / layers, 420 / kvHeads)), 11), 44)
-  const grid: Grid = { cell, width: cell * layers, height: cell * kvHeads }
+  const grid = gridOf({ layers, kvHeads })
   const panelWidth = room.left + grid.width
   const panelHeight = room.top + grid.height + room.bottom
   const columns = Math.min(panels.length, Math.max(1, Math.floor((widest + gap) / (panelWidth + gap))))
   const inner = Math.max(columns * (panelWidth + gap) - gap, narrowest)
 
   const titleLines = options.heading === false ? [] : wrapText(title, 18, inner)
-  const source = panels.at(-1)!.scores
+  const source = mainPanel(panels).scores
   const footLines = wrapText(provenanceLine(source), 11, inner)
   const legendTop = margin + titleLines.length * 24 + 8
   const panelsTop = legendTop + 66
@@ -71,7 +60,8 @@ export function heatmap(panels: readonly Panel[], options: HeatmapOptions): stri
   const description =
     `${panels.length} heatmaps of ${layers} layers by ${kvHeads} KV heads. Lighter is a higher score, 0 to ` +
     `${scoreText(highest)}. A cross marks a head evicted at ratio ${ratio} (rule ${rule}). ${counts}.`
-  return drawSvg({ width: inner + 2 * margin, height, id, title, description }, (svg) => {
+  const picture = { width: inner + 2 * margin, height, id, title, description }
+  return drawSvg({ ...picture, role: options.interactive ? 'group' : 'img' }, (svg) => {
     for (const [i, line] of titleLines.entries())
       drawText(svg, margin, margin + 14 + i * 24, line, { size: 18, bold: true })
     drawLegend(
@@ -85,6 +75,12 @@ export function heatmap(panels: readonly Panel[], options: HeatmapOptions): stri
       const x = margin + (i % columns) * (panelWidth + gap)
       const y = panelsTop + Math.floor(i / columns) * (panelHeight + 12)
       const group = svg.append('g').attr('class', 'hz-panel').attr('transform', `translate(${x},${y})`)
+      // On a page one stop of the tab key leads to each panel, and the arrow keys from head to head.
+      if (options.interactive)
+        group
+          .attr('tabindex', 0)
+          .attr('role', 'group')
+          .attr('aria-label', `${panel.name}: arrow keys read heads`)
       drawPanel(group, panel, selections[i]!, grid, i, highest, options.interactive ?? false)
     }
     for (const [i, line] of footLines.entries())
@@ -96,61 +92,28 @@ function drawPanel(
   group: Shape,
   { name, scores }: Panel,
   selection: Selection,
-  { cell, width, height }: Grid,
+  grid: Grid,
   index: number,
   highest: number,
   interactive: boolean,
 ): void {
-  drawText(group, room.left, 14, cut(name, 13, width), { size: 13, bold: true })
+  drawText(group, room.left, 14, cut(name, 13, grid.width), { size: 13, bold: true })
   const kept = { size: 12, tone: 'hz-faint' } as const
   drawText(group, room.left, 31, keptText(selection), kept).attr('data-hz-kept', index)
 
   const cells = group.append('g').attr('transform', `translate(${room.left},${room.top})`)
-  const space = cell >= 14 ? 1 : 0.5
-  for (let at = 0; at < scores.max.length; at++) {
-    const [x, y] = [Math.floor(at / scores.kvHeads) * cell, (at % scores.kvHeads) * cell]
-    const score = scores.max[at]!
+  for (const [at, score] of scores.max.entries()) {
     const colour = scaleColour(score / highest)
     const evicted = !selection.keep[at]
-    const one = cells.append('g').attr('class', 'hz-cell').attr('data-hz-cell', at)
-    one
-      .append('rect')
-      .attr('x', x)
-      .attr('y', y)
-      .attr('width', cell - space)
-      .attr('height', cell - space)
-      .attr('fill', colour)
+    const { group: one, x, y, size } = drawCell(cells, at, scores.kvHeads, grid, colour)
     if (evicted || interactive) {
-      const mark = drawCross(one, x, y, cell - space, colour)
+      const mark = drawCross(one, x, y, size, colour)
       if (!evicted) mark.attr('visibility', 'hidden')
     }
-    const place = `layer ${scores.layerIds[Math.floor(at / scores.kvHeads)]}, KV head ${at % scores.kvHeads}`
+    const place = placeOf(at, scores.layerIds, scores.kvHeads)
     one.append('title').text(`${place}: ${scoreText(score)}, ${evicted ? 'evicted' : 'kept'}`)
   }
-  drawAxes(group, scores.layerIds, scores.kvHeads, { cell, width, height })
-}
-
-function drawAxes(group: Shape, layerIds: Int32Array, kvHeads: number, { cell, width, height }: Grid): void {
-  const tick = { size: 11, tone: 'hz-faint' } as const
-  const label = { size: 12, tone: 'hz-ink', anchor: 'middle' } as const
-  const bottom = room.top + height
-  const layerStep = stepFor(cell, 26)
-  for (let i = 0; i < layerIds.length; i += layerStep)
-    drawText(group, room.left + (i + 0.5) * cell, bottom + 14, String(layerIds[i]), {
-      ...tick,
-      anchor: 'middle',
-    })
-  const headStep = stepFor(cell, 13)
-  for (let head = 0; head < kvHeads; head += headStep)
-    drawText(group, room.left - 6, room.top + (head + 0.5) * cell + 4, String(head), {
-      ...tick,
-      anchor: 'end',
-    })
-  drawText(group, room.left + width / 2, bottom + 31, 'layer', label)
-  drawText(group, 0, 0, 'KV head', label).attr(
-    'transform',
-    `translate(13,${round(room.top + height / 2)}) rotate(-90)`,
-  )
+  drawAxes(group, scores.layerIds, scores.kvHeads, grid)
 }
 
 function drawLegend(group: Shape, highest: number, id: string, ratio: number, rule: SelectionRule): void {
@@ -184,33 +147,11 @@ function drawLegend(group: Shape, highest: number, id: string, ratio: number, ru
   drawText(group, width + 150, 28, askedText(ratio, rule), { size: 12 }).attr('data-hz-asked', rule)
 }
 
-/** A cross is seen without telling colours apart; its own colour is chosen against the cell's. */
-function drawCross(parent: Shape, x: number, y: number, size: number, on: string): Shape {
-  const [near, far] = [size * 0.26, size * 0.74]
-  const points = [x + near, y + near, x + far, y + far, x + far, y + near, x + near, y + far].map(round)
-  return parent
-    .append('path')
-    .attr('class', 'hz-mark')
-    .attr(
-      'd',
-      `M${points[0]},${points[1]}L${points[2]},${points[3]}M${points[4]},${points[5]}L${points[6]},${points[7]}`,
-    )
-    .attr('stroke', d3.hcl(on).l > 58 ? colours['hz-ink'] : '#ffffff')
-    .attr('stroke-width', round(Math.max(1.2, size / 13)))
-    .attr('stroke-linecap', 'round')
-    .attr('fill', 'none')
-}
-
 /** d3 comes with d3-node; drawing itself happens in the document of `drawSvg`. */
 const { d3 } = new D3Node()
 
 function scaleColour(at: number): string {
   return d3.interpolateViridis(Math.min(Math.max(at, 0), 1))
-}
-
-/** Of every how many cells one gets a label, so that labels are `width` pixels apart. */
-function stepFor(cell: number, width: number): number {
-  return [1, 2, 4, 5, 10, 20, 50].find((step) => step * cell >= width) ?? 100
 }
 
 export function keptText({ kept, keep }: Pick<Selection, 'kept' | 'keep'>): string {
@@ -227,9 +168,4 @@ function scoreText(score: number): string {
 
 function tickText(score: number): string {
   return String(Number(score.toPrecision(3)))
-}
-
-function cut(content: string, size: number, width: number): string {
-  const most = Math.max(Math.floor(width / (size * 0.68)), 6)
-  return content.length <= most ? content : `${content.slice(0, most - 1)}…`
 }

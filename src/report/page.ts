@@ -1,14 +1,19 @@
 /** The report as one HTML page that needs nothing else: pictures, budget, numbers, where they come from. */
 
-import { type Budget, budget, budgetRows } from '../scores/budget.js'
-import type { HeadScores } from '../scores/head-scores.js'
-import { rankHeads, type SelectionRule, selectHeads } from '../scores/select.js'
+import { budgetOf } from '../scores/budget.js'
+import { compareScores, overlapShares } from '../scores/compare.js'
+import { rankHeads, type SelectionRule } from '../scores/select.js'
 import { scoreCurve } from './curve.js'
+import { differenceMap } from './difference.js'
 import { heatmap } from './heatmap.js'
+import { fontFaces } from './page-font.js'
 import { type PageData, pageScript } from './page-script.js'
 import { pageStyle } from './page-style.js'
-import { type Panel, sameHeads } from './panels.js'
-import { plain } from './svg.js'
+import { budgetWords, escapeHtml, htmlTable, numberTable } from './page-tables.js'
+import { mainPanel, type Panel, pairsOf, provenanceRows, sameHeads } from './panels.js'
+import { layerProfile } from './profile.js'
+import { agreementScatter, markKinds } from './scatter.js'
+import { budgetHeader, budgetRowsAt, tableRatios } from './tables.js'
 
 export interface PageOptions {
   /** share of heads kept when the page opens */
@@ -25,33 +30,22 @@ export interface PageOptions {
 
 /** @returns an HTML document; the same panels and options give the same text */
 export function reportPage(panels: readonly Panel[], options: PageOptions): string {
-  const { ratio, rule = 'exact', sink = 128, recent = 256 } = options
+  const { ratio, rule = 'exact' } = options
   const svg = heatmap(panels, { ...options, id: 'heatmap', heading: false, interactive: true })
-  const curve = scoreCurve(panels, { ratio, rule, id: 'curve' })
   sameHeads(panels)
-  const { scores } = panels.at(-1)!
-  const longest = Math.max(...scores.provenance.sources.map((source) => source.tokens))
-  const tokens = options.tokens ?? (longest > 0 ? longest : null)
-  const words = budget({ keep: selectHeads(scores, { ratio, rule }).keep, ratio, sink, recent, tokens })
-  const data: PageData = {
-    rule,
-    sink,
-    recent,
-    tokens,
-    panels: panels.map((panel) => {
-      const order = Array.from(rankHeads(panel.scores))
-      return { order, scores: order.map((cell) => Number(panel.scores.max[cell]!.toPrecision(9))) }
-    }),
-  }
+  const { scores } = mainPanel(panels)
+  const { budget } = budgetOf(scores, { ...options, rule })
   const title = options.title ?? `KV head scores of ${scores.provenance.model}`
+  const others = budgetRowsAt(scores, tableRatios, { ...options, rule })
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; font-src data:">
 <title>${escapeHtml(title)}</title>
-<style>${pageStyle}</style>
+<style>${fontFaces()}
+${pageStyle}</style>
 </head>
 <body>
 <main>
@@ -61,97 +55,84 @@ context. Heads with the lowest scores give up their context; crosses mark them.<
 <div class="control">
 <label for="hz-ratio">Share of heads kept</label>
 <input id="hz-ratio" type="range" min="0.01" max="1" step="0.01" value="${ratio}">
-<output for="hz-ratio">ratio <span id="hz-asked">${ratio}</span>: <span id="hz-kept">${words.kept} of ${words.heads}</span></output>
+<output for="hz-ratio">ratio <span id="hz-asked">${ratio}</span>: <span id="hz-kept">${budget.kept} of ${budget.heads}</span></output>
+<p id="hz-readout" role="status">Point at a head, or move there with the arrow keys, to read its score.</p>
 </div>
-<figure class="wide" tabindex="0">
+<figure class="wide" id="hz-heatmap" tabindex="0" role="region" aria-label="Heatmaps">
 ${svg}</figure>
 <h2>Budget</h2>
-${budgetTable(words)}
+${budgetWords(budget)}
+<details><summary>Other ratios</summary><div class="scroll" tabindex="0" role="region" aria-label="Budgets at other ratios">
+${htmlTable(budgetHeader, others)}
+</div></details>
 <h2>Sorted scores</h2>
-<figure tabindex="0">
-${curve}</figure>
+<figure tabindex="0" role="region" aria-label="Sorted scores">
+${scoreCurve(panels, { ratio, rule, id: 'curve' })}</figure>
+<h2>Layers</h2>
+<figure tabindex="0" role="region" aria-label="Layers">
+${layerProfile(panels, { ratio, rule, id: 'profile' })}</figure>
+${pairsOf(panels)
+  .map((pair, i) => pairSection(panels, pair, i, { ratio, rule }))
+  .join('\n')}
 <h2>Where the numbers come from</h2>
-${provenanceTable(scores)}
+${htmlTable(
+  null,
+  provenanceRows(scores).map(([name, value]) => [name, value === '' ? 'unknown' : value]),
+)}
 <h2>Scores as numbers</h2>
 ${panels.map(numberTable).join('\n')}
 </main>
-<script type="application/json" id="hz-data">${JSON.stringify(data).replaceAll('<', '\\u003c')}</script>
+<script type="application/json" id="hz-data">${JSON.stringify(pageData(panels, options)).replaceAll('<', '\\u003c')}</script>
 <script>${pageScript}</script>
 </body>
 </html>
 `
 }
 
-/** Ids by row of `budgetRows`, for the script to keep the values up to date. */
-const budgetIds = ['hz-ratio-value', 'hz-sparsity', 'hz-compression', 'hz-effective']
-
-function budgetTable(words: Budget): string {
-  const rows = budgetRows(words).map(
-    ([word, value], i) =>
-      `<tr><th scope="row">${word}</th><td class="number" id="${budgetIds[i]}">${value.trim()}</td><td>${budgetMeanings(words)[i]}</td></tr>`,
-  )
-  return `<table>\n${rows.join('\n')}\n</table>`
+function pageData(panels: readonly Panel[], options: PageOptions): PageData {
+  const { rule = 'exact' } = options
+  const main = mainPanel(panels)
+  const { budget } = budgetOf(main.scores, { ...options, rule })
+  return {
+    rule,
+    sink: budget.sink,
+    recent: budget.recent,
+    tokens: budget.tokens,
+    kvHeads: main.scores.kvHeads,
+    layerIds: Array.from(main.scores.layerIds),
+    main: panels.indexOf(main),
+    panels: panels.map(({ name, scores }) => {
+      const order = Array.from(rankHeads(scores))
+      return { name, order, scores: order.map((cell) => Number(scores.max[cell]!.toPrecision(9))) }
+    }),
+    pairs: pairsOf(panels),
+    kinds: [...markKinds],
+  }
 }
 
-/** Without the counts, which would have to move with the slider. */
-function budgetMeanings({ sink, recent, tokens }: Budget): string[] {
-  const at = tokens === null ? 'the context length is not known' : `at ${tokens} tokens`
-  return [
-    'share of KV heads that keep their context (KVzip, headzip)',
-    'share of KV heads made streaming (DuoAttention, LServe)',
-    `share of the cache removed (kvpress), ${at}`,
-    `share of the cache's bytes kept, ${sink} sink and ${recent} recent tokens a streaming head`,
+function pairSection(
+  panels: readonly Panel[],
+  pair: { a: number; b: number },
+  index: number,
+  options: { ratio: number; rule: SelectionRule },
+): string {
+  const [a, b] = [panels[pair.a]!, panels[pair.b]!]
+  const { spearman, kendall, overlap } = compareScores(a.scores, b.scores, options)
+  const names = `${a.name} and ${b.name}`
+  const numbers = [
+    spearman.toFixed(3),
+    kendall.toFixed(3),
+    ...overlap.map((share) => `${(100 * share).toFixed(1)}%`),
   ]
-}
-
-function provenanceTable({ provenance, positions }: HeadScores): string {
-  const rows: [string, string][] = [
-    ['model', provenance.model],
-    ['model hash', provenance.modelHash],
-    [
-      'sources',
-      provenance.sources
-        .map(({ data, index, tokens }) => `${data}-${index}${tokens ? ` (${tokens} tokens)` : ''}`)
-        .join(', '),
-    ],
-    ['positions', positions ? String(positions) : ''],
-    ['method', provenance.method],
-    ['sweep', provenance.sweep],
-    ['chunk size', provenance.chunkSize ? String(provenance.chunkSize) : ''],
-    ['arithmetic', provenance.arithmetic],
-    ['headzip', provenance.engineVersion],
-    ['created', provenance.created],
-  ]
-  const lines = rows.map(
-    ([name, value]) =>
-      `<tr><th scope="row">${name}</th><td>${value === '' ? 'unknown' : escapeHtml(value)}</td></tr>`,
-  )
-  return `<table>\n${lines.join('\n')}\n</table>`
-}
-
-function numberTable({ name, scores }: Panel): string {
-  const heads = Array.from({ length: scores.kvHeads }, (_, head) => `<th scope="col">head ${head}</th>`).join(
-    '',
-  )
-  const rows = Array.from(scores.layerIds, (layer, row) => {
-    const values = scores.max.subarray(row * scores.kvHeads, (row + 1) * scores.kvHeads)
-    const cells = Array.from(values, (value) => `<td class="number">${value.toFixed(4)}</td>`).join('')
-    return `<tr><th scope="row">layer ${layer}</th>${cells}</tr>`
-  })
-  return `<details><summary>${escapeHtml(name)}</summary><div class="scroll" tabindex="0"><table>
-<tr><td></td>${heads}</tr>
-${rows.join('\n')}
-</table></div></details>`
-}
-
-const entities: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-}
-
-function escapeHtml(text: string): string {
-  return plain(text).replace(/[&<>"']/g, (sign) => entities[sign]!)
+  const header = ['Spearman', 'Kendall', ...overlapShares.map((share) => `top ${share} shared`)]
+  return `<section id="pair-${index}">
+<h2>${escapeHtml(names)}</h2>
+<div class="scroll" tabindex="0" role="region" aria-label="Agreement of ${escapeHtml(names)}">
+${htmlTable(header, [numbers])}
+</div>
+<figure class="wide" tabindex="0" role="region" aria-label="Difference of ${escapeHtml(names)}">
+${differenceMap(a, b, { ...options, id: `difference-${index}`, interactive: true })}</figure>
+<figure tabindex="0" role="region" aria-label="Agreement of ${escapeHtml(names)}, head by head">
+${agreementScatter(a, b, { ...options, id: `scatter-${index}` })}</figure>
+</section>`
 }

@@ -8,24 +8,54 @@ import { sourceLabel } from '../scores/verify.js'
 export interface Panel {
   name: string
   scores: HeadScores
+  /** a pattern of other origin to compare with: it is drawn, but the budget is not its */
+  pattern?: boolean
+}
+
+/** The panel that the budget is of: the merged scores, where there are several. */
+export function mainPanel(panels: readonly Panel[]): Panel {
+  return panels.findLast((panel) => !panel.pattern) ?? panels.at(-1)!
 }
 
 /**
  * Panels of single sources in the order given, the merged scores last. Merged scores among the input are taken as
  * they are; without any, two and more sources are merged here.
+ * @param against scores of another method, drawn last
  * @throws InputError when the scores do not belong together
  */
-export function panelsOf(list: readonly HeadScores[]): Panel[] {
+export function panelsOf(list: readonly HeadScores[], against?: HeadScores): Panel[] {
   if (list.length === 0) throw new InputError('nothing to report: no scores were given')
   const singles = list.filter((scores) => scores.provenance.sources.length === 1)
   const merged = list.filter((scores) => scores.provenance.sources.length > 1)
   if (merged.length === 0 && singles.length > 1) merged.push(mergeScores(singles))
-  const panels = [
+  const panels: Panel[] = [
     ...singles.map((scores) => ({ name: sourceLabel(scores), scores })),
     ...merged.map((scores) => ({ name: 'merged maximum', scores })),
+    ...(against
+      ? [
+          {
+            name: `${against.provenance.method}: ${against.provenance.model}`,
+            scores: against,
+            pattern: true,
+          },
+        ]
+      : []),
   ]
   sameHeads(panels)
   return panels
+}
+
+/** Panels worth comparing head by head: two single sources with one another, the main panel with a pattern. */
+export function pairsOf(panels: readonly Panel[]): { a: number; b: number }[] {
+  const singles = [...panels.keys()].filter(
+    (i) => !panels[i]!.pattern && panels[i]!.scores.provenance.sources.length === 1,
+  )
+  const pattern = panels.findIndex((panel) => panel.pattern)
+  const main = panels.indexOf(mainPanel(panels))
+  return [
+    ...(singles.length === 2 ? [{ a: singles[0]!, b: singles[1]! }] : []),
+    ...(pattern >= 0 && pattern !== main ? [{ a: main, b: pattern }] : []),
+  ]
 }
 
 /** @throws InputError unless every panel scores the same layers and KV heads */
@@ -60,4 +90,27 @@ export function provenanceLine({ provenance, positions }: HeadScores): string {
   ]
     .filter((part) => part !== '')
     .join(' · ')
+}
+
+/** name, value; an empty value is unknown */
+export function provenanceRows({ provenance, positions }: HeadScores): [string, string][] {
+  const { model, modelHash, modelLayers, sources, method, sweep, chunkSize } = provenance
+  return [
+    ['model', model],
+    ['model hash', modelHash],
+    ...(modelLayers ? [['layers', String(modelLayers)] as [string, string]] : []),
+    [
+      'sources',
+      sources
+        .map(({ data, index, tokens }) => `${data}-${index}${tokens ? ` (${tokens} tokens)` : ''}`)
+        .join(', '),
+    ],
+    ['positions', positions ? String(positions) : ''],
+    ['method', method],
+    ['sweep', sweep],
+    ['chunk size', chunkSize ? String(chunkSize) : ''],
+    ['arithmetic', provenance.arithmetic],
+    ['headzip', provenance.engineVersion],
+    ['created', provenance.created],
+  ]
 }

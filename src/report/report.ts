@@ -7,18 +7,26 @@ import type { HeadScores } from '../scores/head-scores.js'
 import { heatmap } from './heatmap.js'
 import { type PageOptions, reportPage } from './page.js'
 import { panelsOf } from './panels.js'
+import { pictures } from './pictures.js'
 import { renderPng } from './png.js'
 
-export interface ReportOptions extends Partial<PageOptions>, WriteOptions {}
+export interface ReportOptions extends Partial<PageOptions>, WriteOptions {
+  /** scores of another method, an imported pattern for instance, to draw and compare with */
+  against?: HeadScores
+  /** write the page's other pictures as files, too; default false */
+  pictures?: boolean
+}
 
 export interface ReportPaths {
   svg: string
   png: string
   html: string
+  /** further pictures, where they were asked for: an SVG and a PNG each */
+  pictures: string[]
 }
 
 /**
- * Writes `heatmap.svg`, `heatmap.png` and `index.html`, all of them or none.
+ * Writes `heatmap.svg`, `heatmap.png` and `index.html`, and more pictures when asked for, all of them or none.
  * @param list scores of single samples, which are merged for the last panel, or with their merged scores among them
  * @param folder created when it is missing
  * @param options ratio 0.6 unless given
@@ -29,7 +37,7 @@ export async function writeReport(
   folder: string,
   options: ReportOptions = {},
 ): Promise<ReportPaths> {
-  const { force = false, ratio = 0.6, ...rest } = options
+  const { force = false, ratio = 0.6, against, pictures: more = false, ...rest } = options
   const page = { ...rest, ratio: checkRatio(ratio) }
   const paths = {
     svg: join(folder, 'heatmap.svg'),
@@ -37,15 +45,17 @@ export async function writeReport(
     html: join(folder, 'index.html'),
   }
   for (const path of Object.values(paths)) await checkWritable(path, { force })
-  const panels = panelsOf(list)
+  const panels = panelsOf(list, against)
   const svg = heatmap(panels, page)
-  await writeFilesAtomic(
-    [
-      [paths.svg, svg],
-      [paths.png, renderPng(svg)],
-      [paths.html, reportPage(panels, page)],
+  const extra = (more ? pictures(panels, page) : []).flatMap(
+    ([name, each]): [string, string | Uint8Array][] => [
+      [join(folder, `${name}.svg`), each],
+      [join(folder, `${name}.png`), renderPng(each)],
     ],
+  )
+  await writeFilesAtomic(
+    [[paths.svg, svg], [paths.png, renderPng(svg)], [paths.html, reportPage(panels, page)], ...extra],
     { force },
   )
-  return paths
+  return { ...paths, pictures: extra.map(([path]) => path) }
 }

@@ -28,6 +28,8 @@ export interface Picture {
   id: string
   title: string
   description: string
+  /** `group` where parts of the picture can be reached by keyboard; default `img` */
+  role?: 'img' | 'group'
 }
 
 /** A complete SVG document on a filled background; the same drawing gives the same text. */
@@ -37,7 +39,7 @@ export function drawSvg(picture: Picture, draw: (svg: Shape) => void): string {
   const svg: Shape = node
     .createSVG(width, height)
     .attr('viewBox', `0 0 ${width} ${height}`)
-    .attr('role', 'img')
+    .attr('role', picture.role ?? 'img')
     .attr('aria-labelledby', `${id}-title ${id}-desc`)
     .attr('font-family', fontFamily)
   svg.append('title').attr('id', `${id}-title`).text(plain(picture.title))

@@ -1,8 +1,9 @@
 import type { Argv } from 'yargs'
-import { checkRatio } from '../../errors.js'
 import { readAnyScores } from '../../formats/detect.js'
+import { mainPanel, panelsOf } from '../../report/panels.js'
 import { writeReport } from '../../report/report.js'
-import type { SelectionRule } from '../../scores/select.js'
+import { budgetOf } from '../../scores/budget.js'
+import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
 import { printJson, printLine } from '../output.js'
 import { scoreFiles } from '../score-files.js'
@@ -21,27 +22,34 @@ export function report(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         })
         .options({
           out: { alias: 'o', type: 'string', demandOption: true, describe: 'Folder to write into' },
-          ratio: {
-            type: 'number',
-            default: 0.6,
-            describe: 'Share of KV heads kept; the others are crossed out',
-          },
-          selection: {
-            choices: ['exact', 'published'] as const satisfies readonly SelectionRule[],
-            default: 'exact' as SelectionRule,
-            describe: "Keep exactly that share, or follow the published rule's threshold",
-          },
+          against: { type: 'string', describe: 'Scores of another method, in any format, to compare with' },
+          pictures: { type: 'boolean', default: false, describe: 'Write every picture of the page, too' },
+          ...budgetOptions,
           title: { type: 'string', describe: "Heading (default: the model's name)" },
           ...forceOption,
         })
-        .example('$0 report head_scores/nano -o reports/nano', 'Every data set and the merged scores'),
-    async ({ files, out, ratio, selection, title, force, json }) => {
-      checkRatio(ratio, '--ratio')
-      const scores = await Promise.all((await scoreFiles(files)).map(readAnyScores))
-      const options = { ratio, rule: selection, force, ...(title !== undefined && { title }) }
-      const paths = await writeReport(scores, out, options)
-      if (json) printJson(paths)
-      else for (const path of Object.values(paths)) printLine(path)
+        .example('$0 report head_scores/nano -o reports/nano', 'Every data set and the merged scores')
+        .example('$0 report llama.arrow --against attn_patterns/Llama-3.1 -o out', 'Next to a pattern'),
+    async (args) => {
+      const { files, out, title, force, json, pictures } = args
+      const cost = budgetFrom(args)
+      const scores = await Promise.all((await scoreFiles(files)).map((file) => readAnyScores(file)))
+      const against = args.against === undefined ? undefined : await readAnyScores(args.against)
+      const { tokens, ...budget } = cost
+      const paths = await writeReport(scores, out, {
+        ...budget,
+        force,
+        pictures,
+        ...(tokens && { tokens }),
+        ...(against && { against }),
+        ...(title !== undefined && { title }),
+      })
+      const { scores: main } = mainPanel(panelsOf(scores))
+      if (json) printJson({ ...paths, budget: budgetOf(main, cost).budget })
+      else {
+        for (const path of [paths.svg, paths.png, paths.html, ...paths.pictures]) printLine(path)
+        printLine(`\n${budgetText(main, cost)}`)
+      }
     },
   )
 }
