@@ -18,6 +18,7 @@ Napi::Function Engine::define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod<&Engine::sweep>("sweep"), InstanceMethod<&Engine::generate>("generate"),
                       InstanceMethod<&Engine::log_probs>("logProbs"), InstanceMethod<&Engine::restore>("restore"),
+                      InstanceMethod<&Engine::score_chunks>("scoreChunks"),
                       InstanceMethod<&Engine::close>("close")});
 }
 
@@ -113,6 +114,26 @@ Napi::Object to_js(Napi::Env env, const Generation& made) {
 }
 
 }  // namespace
+
+Napi::Value Engine::score_chunks(const Napi::CallbackInfo& info) {
+  auto runtime = open(info.Env());
+  auto shared = cache_of(info[0], *runtime, false);
+  auto job = std::make_shared<SweepJob>(read_sweep(info[1]));
+  job->full = shared->cache.get();
+  auto state = std::make_shared<Job>();
+  auto result = std::make_shared<SweepResult>();
+  const auto work = [=] {
+    const Turn turn(*runtime, *state);
+    *result = run_sweep(*runtime->backend, *runtime->model, *job, *state);
+  };
+  const auto finish = [=](Napi::Env env) -> Napi::Value {
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("pairs", addon::to_js(env, result->pairs));
+    o.Set("peakBytes", static_cast<double>(result->peak_bytes));
+    return o;
+  };
+  return start(info.Env(), state, work, finish, occupy(shared, false));
+}
 
 Napi::Value Engine::generate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

@@ -17,12 +17,28 @@ void check_positions(int64_t needed, int64_t most, const char* what) {
     throw Error(std::string(what) + " needs " + std::to_string(needed) + " positions, but the model has " + std::to_string(most));
 }
 
+namespace {
+void check_full_cache(const KvCache& cache, const SweepJob& job, const ModelSpec& spec) {
+  const auto sink = static_cast<int64_t>(job.sink.size()), context = static_cast<int64_t>(job.context.size());
+  if (job.chunks.empty()) throw Error("there are no chunks to score");
+  if (job.want_cache) throw Error("scoring against a cache makes no cache");
+  if (job.kind == SweepKind::kBlock) throw Error("a cache of the whole context cannot serve the block sweep");
+  if (cache.sink != sink || cache.context != context || static_cast<int64_t>(cache.layers.size()) != spec.layers)
+    throw Error("the cache is not of this system prefix and context");
+  if (cache.evicted) throw Error("the cache is not full: it has been pruned");
+  for (const auto& layer : cache.layers)
+    for (int64_t h = 0; h < cache.kv_heads; ++h)
+      if (layer->length(h) != sink + context) throw Error("the cache is not full: scoring needs every context entry and nothing after it");
+}
+}  // namespace
+
 void check_job(const SweepJob& job, const ModelSpec& spec) {
   if (job.context.empty()) throw Error("the context is empty");
   check_ids(job.sink, spec, "the system prefix");
   check_ids(job.context, spec, "the context");
   const auto prefill = static_cast<int64_t>(job.sink.size() + job.context.size());
-  int64_t at = 0, longest = 0;
+  if (job.full) check_full_cache(*job.full, job, spec);
+  int64_t at = job.full && !job.chunks.empty() ? std::max<int64_t>(job.chunks.front().start, 0) : 0, longest = 0;
   for (const Chunk& c : job.chunks) {
     if (c.start != at || c.end <= c.start) throw Error("chunks must follow one another and cover the context");
     if (c.ids.empty()) throw Error("a reconstruction input is empty");
@@ -30,10 +46,11 @@ void check_job(const SweepJob& job, const ModelSpec& spec) {
     check_ids(c.ids, spec, "a reconstruction input");
     longest = std::max(longest, static_cast<int64_t>(c.ids.size()));
   }
-  if (!job.chunks.empty() && at != static_cast<int64_t>(job.context.size()))
+  const auto context = static_cast<int64_t>(job.context.size());
+  if (!job.chunks.empty() && (job.full ? at > context : at != context))
     throw Error("chunks must follow one another and cover the context");
   if (!job.ropes.empty()) check_ropes(job.ropes, spec);
-  const int64_t most = job.max_positions == 0 ? spec.max_positions : job.max_positions;
+  const int64_t most = job.full ? job.full->max_positions : job.max_positions == 0 ? spec.max_positions : job.max_positions;
   if (most < 1 || most > 1 << 30) throw Error("maxPositions must be an integer from 1 to 2^30");
   if (longest > 0) check_positions(prefill + longest, most, "the context with its repetition");
   else check_positions(prefill, most, "the context");

@@ -44,6 +44,8 @@ class SweepRun {
   bool last_of_repeat(int64_t layer) const { return layer == last_scored_; }
   bool last_of_context(int64_t layer) const { return layer + 1 == end_; }
   bool scoring() const { return !job_.chunks.empty(); }
+  // Context positions of all chunks, which lie in a row.
+  int64_t scored_positions() const { return job_.chunks.back().end - job_.chunks.front().start; }
 
   Backend& backend_;
   const Model& model_;
@@ -73,10 +75,11 @@ void SweepRun::announce() {
     longest = std::max(longest, static_cast<int64_t>(c.ids.size()));
   }
   const int64_t kv = spec_.kv_heads * spec_.head_dim, q = spec_.heads * spec_.head_dim;
-  int64_t entries = prefill_;
+  const int64_t read = job_.full ? 0 : prefill_;
+  int64_t entries = read;
   if (job_.want_cache)
     for (int64_t l = 0; l < spec_.layers; ++l) entries += spec_.visible(l, prefill_);
-  const int64_t values = (prefill_ + repeat) * spec_.hidden + 2 * kv * (entries + std::max(longest, tile_)) +
+  const int64_t values = (read + repeat) * spec_.hidden + 2 * kv * (entries + std::max(longest, tile_)) +
                          tile_ * (2 * spec_.widest() + 2 * q + 2 * kv + 4 * spec_.hidden + spec_.mixture.experts);
   backend_.begin(model_, static_cast<size_t>(values) * backend_.element_bytes());
 }
@@ -84,8 +87,10 @@ void SweepRun::announce() {
 void SweepRun::embed() {
   std::vector<int32_t> ids = job_.sink;
   ids.insert(ids.end(), job_.context.begin(), job_.context.end());
-  context_rows_ = backend_.rows(prefill_, spec_.hidden);
-  backend_.embed(model_.embed, ids, spec_.embed_scale, context_rows_);
+  if (!job_.full) {
+    context_rows_ = backend_.rows(prefill_, spec_.hidden);
+    backend_.embed(model_.embed, ids, spec_.embed_scale, context_rows_);
+  }
   ids.clear();
   for (const Chunk& c : job_.chunks) ids.insert(ids.end(), c.ids.begin(), c.ids.end());
   if (ids.empty()) return;
@@ -106,15 +111,15 @@ void SweepRun::plan() {
     row += rows;
   }
   for (size_t i = 0; i < most; ++i) own_.push_back(backend_.kv(spec_.kv_heads, spec_.head_dim, longest));
-  const std::vector<RopeRef>& ropes = job_.ropes.empty() ? spec_.ropes : job_.ropes;
-  runner_ = std::make_unique<LayerRunner>(backend_, model_, ropes, std::min(tile_, std::max(prefill_, row)));
+  const std::vector<RopeRef>& ropes = job_.full ? job_.full->ropes : job_.ropes.empty() ? spec_.ropes : job_.ropes;
+  runner_ = std::make_unique<LayerRunner>(backend_, model_, ropes, std::min(tile_, std::max(job_.full ? 0 : prefill_, row)));
 
   double total = 0;
   const auto context = static_cast<double>(prefill_), chunk = static_cast<double>(longest);
   const bool narrow = job_.kind != SweepKind::kFull;
   const double context_keys = job_.kind == SweepKind::kBlock ? std::min(context, chunk) / 2 : context / 2;
   for (int64_t l = 0; l < end_; ++l) {
-    total += tile_work(l, prefill_, context_keys, last_of_context(l) ? Need::kKeys : Need::kHidden);
+    if (!job_.full) total += tile_work(l, prefill_, context_keys, last_of_context(l) ? Need::kKeys : Need::kHidden);
     if (l > last_scored_) continue;
     const bool last = last_of_repeat(l);
     total += tile_work(l, row, narrow || last ? 1.5 * chunk : context + chunk / 2, last ? Need::kScores : Need::kHidden);
@@ -160,7 +165,8 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
 // `own` holds the input's own KV; the piece is its rows [offset, offset + rows).
 Piece SweepRun::repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const {
   const int64_t start = sink_ + c.start, end = sink_ + c.end;
-  Piece piece{0, rows, prefill_ + offset, &own, {}, scores == nullptr ? nullptr : scores + c.start, prefill_ - sink_};
+  float* const to = scores == nullptr ? nullptr : scores + c.start - job_.chunks.front().start;
+  Piece piece{0, rows, prefill_ + offset, &own, {}, to, scored_positions()};
   const auto add = [&](KvLayer& from, int64_t begin, int64_t count, int64_t position, bool in_score, bool scored) {
     if (count != 0) piece.spans.push_back({&from, begin, count, position, false, in_score, scored});
   };
@@ -238,21 +244,24 @@ SweepResult SweepRun::run() {
     result.cache->max_positions = job_.max_positions == 0 ? spec_.max_positions : job_.max_positions;
   }
   ScoreBuffer scores;
-  std::vector<float> host;  // (kv_heads, context) of one layer
+  std::vector<float> host;  // (kv_heads, scored positions) of one layer
   if (scoring()) {
-    scores = backend_.scores(heads, context);
-    host.resize(static_cast<size_t>(heads * context));
+    scores = backend_.scores(heads, scored_positions());
+    host.resize(static_cast<size_t>(heads * scored_positions()));
   }
   std::unique_ptr<KvLayer> kv;
   for (int64_t layer = 0; layer < end_; ++layer) {
     const bool scored = scoring() && spec_.layer[layer].scored;
     backend_.enter_layer(model_, layer);
-    if (!kv) kv = backend_.kv(heads, spec_.head_dim, prefill_);
-    for (int64_t h = 0; h < heads; ++h) kv->truncate(h, 0);
-    context_layer(layer, *kv);
+    if (!job_.full) {
+      if (!kv) kv = backend_.kv(heads, spec_.head_dim, prefill_);
+      for (int64_t h = 0; h < heads; ++h) kv->truncate(h, 0);
+      context_layer(layer, *kv);
+    }
+    KvLayer& context_kv = job_.full ? *job_.full->layers[static_cast<size_t>(layer)] : *kv;
     if (scored) backend_.clear(scores);
     if (layer <= last_scored_)
-      for (const Group& group : groups_) repeat_group(layer, *kv, group, scored ? scores.data : nullptr);
+      for (const Group& group : groups_) repeat_group(layer, context_kv, group, scored ? scores.data : nullptr);
     if (scored) backend_.download(scores, host.data());
     runner_->settle(layer);
     if (scored) {

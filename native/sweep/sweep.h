@@ -32,12 +32,14 @@ struct SweepJob {
   int64_t tile_rows = 0;               // most rows of a pass; 0: the backend's choice
   std::vector<RopeRef> ropes;          // in place of the model's own, for contexts longer than those are made for; or empty
   int64_t max_positions = 0;           // that `ropes` are made for; 0: the model's
+  // A full cache of sink and context: the context is not read again, and any chunks in a row may be scored against it.
+  KvCache* full = nullptr;
 };
 
 struct SweepResult {
-  // (scored layers, kv_heads) over context positions: maximum, mean and 99th percentile (nearest rank)
+  // (scored layers, kv_heads) over the positions of all chunks: maximum, mean and 99th percentile (nearest rank)
   std::vector<float> max, mean, p99;
-  std::vector<float> pairs;  // (scored layers, kv_heads, context) when wanted
+  std::vector<float> pairs;  // (scored layers, kv_heads, positions of all chunks) when wanted
   std::unique_ptr<KvCache> cache;
   size_t peak_bytes = 0;  // of the engine's own memory: weights are mapped and not counted
 };

@@ -11,6 +11,7 @@ import { importCommand } from './commands/import.js'
 import { merge } from './commands/merge.js'
 import { report } from './commands/report.js'
 import { score } from './commands/score.js'
+import { stability } from './commands/stability.js'
 import { verify } from './commands/verify.js'
 import type { GlobalOptions } from './options.js'
 
@@ -21,6 +22,7 @@ const commands = [
   score,
   merge,
   compare,
+  stability,
   importCommand,
   exportCommand,
   convert,

@@ -150,6 +150,18 @@ export interface NativeGenerateHandle extends NativeJob<NativeGeneration[]> {
 export interface NativeEngine {
   sweep(job: NativeSweepJob): NativeJob<NativeSweepResult>
   /**
+   * Scores chunks that lie in a row against a full cache of the same sink and context. @param job `pairs` true, no
+   * cache, sweep full or chunk
+   */
+  scoreChunks(
+    cache: NativeCache,
+    job: NativeSweepJob,
+  ): NativeJob<{
+    /** (scored layers, kv_heads, positions of the chunks) */
+    pairs: Float32Array
+    peakBytes: number
+  }>
+  /**
    * @param update one query only: it and its answer stay in the cache
    * @param rewindable with update: `rewind` may then cut the answer short
    */

@@ -111,7 +111,7 @@ export class Model {
   async prefillIds(
     sinkIds: Int32Array,
     contextIds: Int32Array,
-    options: PrefillOptions & { chunks?: ReconstructionInput[] | undefined } = {},
+    options: PrefillOptions & { chunks?: ReconstructionInput[] | undefined; roomFor?: number | undefined } = {},
   ): Promise<KvCache> {
     const scores = typeof options.scores === 'string' ? await readScores(options.scores) : options.scores
     const { chunkSize } = options
@@ -130,6 +130,7 @@ export class Model {
         contextIds,
         scores,
         chunks,
+        roomFor: options.roomFor ?? 0,
       },
       options,
     )
@@ -193,6 +194,41 @@ export class Model {
     return restoreCache(path, this.engine, this.description, this.identity, options)
   }
 
+  /**
+   * Scores chunks that lie in a row against a full cache of the job's context, which stays as it was.
+   * @returns pairs (scored layers, kv_heads, positions of the chunks)
+   */
+  scoreChunks(
+    kv: KvCache,
+    job: Pick<ScorePairsJob, 'sinkIds' | 'contextIds' | 'sweep'>,
+    chunks: ReconstructionInput[],
+    options: JobOptions = {},
+  ): Promise<{ pairs: Float32Array; peakBytes: number }> {
+    return watch(
+      () =>
+        this.engine.scoreChunks(kv.native, {
+          sink: job.sinkIds,
+          context: job.contextIds,
+          chunks,
+          sweep: job.sweep,
+          pairs: true,
+          cache: false,
+          keepHeads: null,
+          window: null,
+          uniform: null,
+          tileRows: 0,
+          ropes: null,
+          maxPositions: 0,
+        }),
+      options,
+    )
+  }
+
+  /** (layers) index in the model of each row of scores */
+  get scoredLayerIds(): Int32Array {
+    return scoredLayers(this.description.spec)
+  }
+
   /** Scores every (scored layer, KV head) of a context in one sweep: see design of KVzip, arXiv 2505.23416. */
   async scorePairs(job: ScorePairsJob): Promise<ScoredPairs> {
     if (job.chunks.length === 0)
@@ -219,7 +255,7 @@ export class Model {
     )
     const { max, mean, p99, pairs, peakBytes } = result
     return {
-      layerIds: scoredLayers(this.description.spec),
+      layerIds: this.scoredLayerIds,
       max,
       mean,
       p99,

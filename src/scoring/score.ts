@@ -4,10 +4,11 @@ import { readSample, type Sample } from '../data/samples.js'
 import type { JobOptions } from '../engine/job.js'
 import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
-import type { Model } from '../inference/model.js'
+import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
 import { reachOf } from '../model/describe.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
 import { defaultChunkSize, reconstructionInputs } from './reconstruction.js'
+import { type StoppedScores, scoreUntilStable, type UntilStable } from './until-stable.js'
 
 export interface ScoreOptions extends JobOptions {
   /** Data set name or Parquet/JSONL file, with `index`; or a text of your own in `context`. */
@@ -18,11 +19,17 @@ export interface ScoreOptions extends JobOptions {
   chunkSize?: number | undefined
   /** Keep every pair's score too: layers x kv_heads x context. */
   pairs?: boolean | undefined
+  /** Stop when more chunks no longer change the kept set; not together with `pairs`. */
+  untilStable?: UntilStable | undefined
+  /** Score the first so many tokens of the context only. */
+  maxContext?: number | undefined
 }
 
 export interface ScoredHeads extends HeadScores {
   peakBytes: number
   seconds: number
+  /** Of a run that might stop early: chunks scored of all, and the share of repetition that was not run. */
+  stopped?: Pick<StoppedScores, 'scored' | 'chunks' | 'saved'>
 }
 
 /** @throws InputError when the context does not fit the model, with the figures and what to change */
@@ -31,11 +38,12 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
   if (!['full', 'chunk', 'block'].includes(sweep))
     throw invalidParameter('sweep', 'full, chunk or block', sweep)
   const sample = await sampleOf(options)
-  const contextIds = model.contextIds(sample.context)
+  const contextIds = cutContext(model.contextIds(sample.context), options.maxContext)
   const chunks = reconstructionInputs(contextIds, { chunkSize, prompts: model.prompts })
   checkPositions(model, contextIds.length, chunks, sample)
   const { sinkIds } = model.prompts
-  const scored = await model.scorePairs({ ...options, sinkIds, contextIds, chunks, sweep })
+  const job = { ...options, sinkIds, contextIds, chunks, sweep }
+  const scored = await run(model, job, options)
   const { id, hash, layers, kvHeads } = model.identity
   const { layers: modelLayers } = model.description.spec
   return {
@@ -45,7 +53,7 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
     max: scored.max,
     mean: scored.mean,
     p99: scored.p99,
-    positions: contextIds.length,
+    positions: 'saved' in scored ? scored.positions : contextIds.length,
     pairs: scored.pairs,
     provenance: {
       model: id,
@@ -62,7 +70,27 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
     },
     peakBytes: scored.peakBytes,
     seconds: scored.seconds,
+    ...('saved' in scored && {
+      stopped: { scored: scored.scored, chunks: scored.chunks, saved: scored.saved },
+    }),
   }
+}
+
+async function run(
+  model: Model,
+  job: ScorePairsJob,
+  { untilStable, pairs }: ScoreOptions,
+): Promise<ScoredPairs | StoppedScores> {
+  if (!untilStable) return await model.scorePairs(job)
+  if (pairs)
+    throw new InputError('pairs of chunks that were not scored have no score: give pairs without untilStable')
+  return await scoreUntilStable(model, job, untilStable)
+}
+
+function cutContext(ids: Int32Array, most: number | undefined): Int32Array {
+  if (most === undefined) return ids
+  if (!Number.isInteger(most) || most < 1) throw invalidParameter('maxContext', 'a positive integer', most)
+  return ids.subarray(0, most).slice()
 }
 
 async function sampleOf({

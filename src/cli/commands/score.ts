@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { readSample } from '../../data/samples.js'
+import { checkRatio, invalidParameter } from '../../errors.js'
 import { encodeScores } from '../../scores/arrow.js'
 import { checkWritable, writeFilesAtomic } from '../../scores/files.js'
 import type { Sweep } from '../../scores/head-scores.js'
@@ -29,6 +30,21 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             describe: 'Data sets: names, .parquet or .jsonl files, joined by commas',
           },
           idx: { type: 'string', default: '0', describe: 'Samples of each data set, joined by commas' },
+          samples: {
+            type: 'number',
+            describe: 'The first so many samples of each data set, instead of --idx',
+          },
+          'until-stable': {
+            type: 'number',
+            describe:
+              'Stop when chunks no longer change what is kept, and the ranking agrees this well (0.995)',
+          },
+          'stable-ratio': {
+            type: 'number',
+            default: 0.6,
+            describe: 'Ratio whose kept heads must not change',
+          },
+          'max-context': { type: 'number', describe: 'Score the first so many tokens of each context only' },
           sweep: {
             choices: ['full', 'chunk', 'block'] as const satisfies readonly Sweep[],
             default: 'full' as Sweep,
@@ -57,7 +73,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     (args) =>
       withModel(args.model, args, async (model) => {
         const jobs = namesIn(args.data, '--data').flatMap((data) =>
-          indicesIn(args.idx, '--idx').map((index) => ({ data, index })),
+          samplesFrom(args.idx, args.samples).map((index) => ({ data, index })),
         )
         // All that can be wrong with the inputs is said before the first job starts.
         const planned = []
@@ -69,9 +85,14 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         }
         const scored: { file: string; scores: ScoredHeads }[] = []
         for (const { file, ...sample } of planned) {
-          const { sweep, chunkSize, pairs } = args
+          const { sweep, chunkSize, pairs, maxContext } = args
+          const untilStable =
+            args.untilStable === undefined
+              ? undefined
+              : { spearman: args.untilStable, ratio: checkRatio(args.stableRatio, '--stable-ratio') }
+          const options = { ...sample, sweep, chunkSize, pairs, maxContext, untilStable }
           const scores = await withProgress(`${sample.data} ${sample.index}`, args.json, (onProgress) =>
-            scoreHeads(model, { ...sample, sweep, chunkSize, pairs, onProgress, signal: interruptSignal }),
+            scoreHeads(model, { ...options, onProgress, signal: interruptSignal }),
           )
           scored.push({ file, scores })
         }
@@ -83,9 +104,16 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   )
 }
 
+function samplesFrom(idx: string, samples: number | undefined): number[] {
+  if (samples === undefined) return indicesIn(idx, '--idx')
+  if (!Number.isInteger(samples) || samples < 1)
+    throw invalidParameter('--samples', 'a positive integer', samples)
+  return Array.from({ length: samples }, (_, index) => index)
+}
+
 function summary(file: string, scores: ScoredHeads): object {
-  const { provenance, layers, kvHeads, positions, peakBytes, seconds } = scores
-  return { file, ...provenance, layers, kvHeads, positions, seconds, peakBytes }
+  const { provenance, layers, kvHeads, positions, peakBytes, seconds, stopped } = scores
+  return { file, ...provenance, layers, kvHeads, positions, seconds, peakBytes, ...stopped }
 }
 
 function describe(scored: { file: string; scores: ScoredHeads }[]): string {
@@ -98,5 +126,14 @@ function describe(scored: { file: string; scores: ScoredHeads }[]): string {
     String(Math.round(positions / seconds)),
     formatBytes(peakBytes),
   ])
-  return table(['file', 'tokens', 'lowest', 'highest', 'time', 'tokens/s', 'peak memory'], rows)
+  const lines = [table(['file', 'tokens', 'lowest', 'highest', 'time', 'tokens/s', 'peak memory'], rows)]
+  for (const { file, scores } of scored) {
+    const { stopped } = scores
+    if (stopped)
+      lines.push(
+        `${file}: stable after ${stopped.scored} of ${stopped.chunks} chunks; ` +
+          `${(100 * stopped.saved).toFixed(0)}% of the repetition was not run`,
+      )
+  }
+  return lines.join('\n')
 }

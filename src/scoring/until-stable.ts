@@ -1,0 +1,154 @@
+/** Scoring that stops when more chunks no longer change which heads are kept. */
+
+import type { Progress } from '../engine/job.js'
+import { invalidParameter } from '../errors.js'
+import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
+import { ropesFor } from '../model/describe.js'
+import { spearman } from '../scores/compare.js'
+import { selectHeads } from '../scores/select.js'
+import { mergeParts, type Part } from '../scores/stability.js'
+
+export interface UntilStable {
+  /** least Spearman of the ranking with that before the last chunks, (0, 1] */
+  spearman: number
+  /** share of heads whose set must not change any more; default 0.6 */
+  ratio?: number | undefined
+  /** chunks in a row that must change nothing; default a quarter of all, at least 2 */
+  patience?: number | undefined
+}
+
+export interface StoppedScores extends ScoredPairs {
+  /** context positions of the chunks that were scored */
+  positions: number
+  /** chunks scored, of all */
+  scored: number
+  chunks: number
+  /** share of the reconstruction's tokens that was not run; the context was read in full */
+  saved: number
+}
+
+/**
+ * The context is read once into a full cache, then chunk after chunk is scored against it, spread over the context.
+ * Positions of chunks that were not scored count as never scored: they are in neither mean nor percentile.
+ * @throws RangeError for a bound outside (0, 1]; InputError where the sweep cannot work from a cache
+ */
+export async function scoreUntilStable(
+  model: Model,
+  job: ScorePairsJob,
+  stable: UntilStable,
+): Promise<StoppedScores> {
+  const { spearman: bound, ratio = 0.6 } = stable
+  const patience = stable.patience ?? Math.max(2, Math.ceil(job.chunks.length / 4))
+  if (!(bound > 0 && bound <= 1)) throw invalidParameter('untilStable', 'a number in (0, 1]', bound)
+  if (!Number.isInteger(patience) || patience < 1)
+    throw invalidParameter('patience', 'a positive integer', patience)
+  if (job.sweep === 'block') throw invalidParameter('sweep', 'full or chunk to stop early', job.sweep)
+  const started = performance.now()
+  const { signal, onProgress } = job
+  const total = job.contextIds.length + job.chunks.reduce((sum, chunk) => sum + chunk.ids.length, 0)
+  let before = 0
+  const tell =
+    (tokens: number) =>
+    ({ done }: Progress): void =>
+      onProgress?.({ done: Math.min((before + done * tokens) / total, 0.999) })
+
+  const longest = Math.max(...job.chunks.map(({ ids }) => ids.length))
+  const kv = await model.prefillIds(job.sinkIds, job.contextIds, {
+    signal,
+    onProgress: tell(job.contextIds.length),
+    roomFor: longest,
+  })
+  try {
+    before = job.contextIds.length
+    const parts: { part: Part; pairs: Float32Array; start: number; end: number }[] = []
+    let calm = 0
+    let last: Part | null = null
+    let peakBytes = 0
+    for (const index of spreadOrder(job.chunks.length)) {
+      const chunk = job.chunks[index]!
+      const result = await model.scoreChunks(kv, job, [chunk], { signal, onProgress: tell(chunk.ids.length) })
+      before += chunk.ids.length
+      peakBytes = Math.max(peakBytes, result.peakBytes)
+      parts.push({ ...chunk, pairs: result.pairs, part: partOf(result.pairs, chunk.end - chunk.start) })
+      const now = mergeParts(parts.map(({ part }) => part))
+      calm = last && unchanged(last, now, bound, ratio) ? calm + 1 : 0
+      last = now
+      if (calm >= patience) break
+    }
+    const run = parts.reduce((sum, { start }) => sum + idsAt(job, start), 0)
+    const all = job.chunks.reduce((sum, { ids }) => sum + ids.length, 0)
+    onProgress?.({ done: 1 })
+    return {
+      layerIds: model.scoredLayerIds,
+      rope: ropesFor(model.description, job.sinkIds.length + job.contextIds.length + longest).note,
+      max: last!.max,
+      mean: last!.mean!,
+      p99: percentiles(
+        parts.map(({ pairs }) => pairs),
+        last!.max.length,
+      ),
+      pairs: null,
+      peakBytes,
+      seconds: (performance.now() - started) / 1000,
+      positions: last!.positions,
+      scored: parts.length,
+      chunks: job.chunks.length,
+      saved: 1 - run / all,
+    }
+  } finally {
+    kv.close()
+  }
+}
+
+function idsAt(job: ScorePairsJob, start: number): number {
+  return job.chunks.find((chunk) => chunk.start === start)!.ids.length
+}
+
+function unchanged(before: Part, now: Part, bound: number, ratio: number): boolean {
+  const [a, b] = [selectHeads(before, { ratio }).keep, selectHeads(now, { ratio }).keep]
+  return a.every((flag, cell) => flag === b[cell]) && spearman(before.max, now.max) >= bound
+}
+
+/** @param pairs (heads, positions) */
+function partOf(pairs: Float32Array, positions: number): Part {
+  const heads = pairs.length / positions
+  const max = new Float32Array(heads)
+  const mean = new Float32Array(heads)
+  for (let cell = 0; cell < heads; cell++) {
+    const scores = pairs.subarray(cell * positions, (cell + 1) * positions)
+    max[cell] = scores.reduce((most, score) => Math.max(most, score), 0)
+    mean[cell] = scores.reduce((sum, score) => sum + score, 0) / positions
+  }
+  return { max, mean, positions }
+}
+
+/** Nearest rank, as the engine takes it. */
+function percentiles(pairs: Float32Array[], heads: number): Float32Array {
+  const positions = pairs.reduce((sum, each) => sum + each.length, 0) / heads
+  const rank = Math.ceil(0.99 * positions) - 1
+  return Float32Array.from({ length: heads }, (_, cell) => {
+    const scores = new Float32Array(positions)
+    let at = 0
+    for (const each of pairs) {
+      const width = each.length / heads
+      scores.set(each.subarray(cell * width, (cell + 1) * width), at)
+      at += width
+    }
+    return scores.sort()[rank]!
+  })
+}
+
+/**
+ * Every chunk once, so that any beginning is spread over the whole: the last two, the first, then halves, quarters and
+ * so on between them (van der Corput's sequence). The end comes first because local heads find their highest scores
+ * right before the repetition, and no other chunk tells of them.
+ */
+export function spreadOrder(n: number): number[] {
+  const size = 2 ** Math.ceil(Math.log2(Math.max(n, 1)))
+  const spread = Array.from({ length: size }, (_, i) => {
+    let at = 0
+    for (let bit = size / 2, rest = i; rest > 0; rest >>= 1, bit /= 2) at += (rest & 1) * bit
+    return n - 1 - at
+  })
+  return [...new Set([n - 1, n - 2, 0, ...spread])].filter((at) => at >= 0)
+}
