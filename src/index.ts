@@ -37,16 +37,33 @@ export type { StreamOptions } from './inference/stream.js'
 export { describeModel, type ModelDescription } from './model/describe.js'
 export type { Family, ModelPlan, WeightName } from './model/families/family.js'
 export { families } from './model/families/index.js'
+export { differenceMap } from './report/difference.js'
 export { heatmap } from './report/heatmap.js'
+export { reportPage } from './report/page.js'
 export { panelsOf } from './report/panels.js'
+export { pictures } from './report/pictures.js'
 export { renderPng } from './report/png.js'
+export { layerProfile } from './report/profile.js'
 export { writeReport } from './report/report.js'
+export { agreementScatter } from './report/scatter.js'
+export { stabilityCurve } from './report/stability.js'
+export { budgetTable, provenanceBlock } from './report/tables.js'
 export { readScores, writeScores } from './scores/arrow.js'
 export { type Budget, type BudgetOptions, budget, budgetOf, formatBudget } from './scores/budget.js'
 export { type Comparison, compareScores, kendall, spearman, topShareOverlap } from './scores/compare.js'
 export type { HeadScores, Provenance, Source, Sweep } from './scores/head-scores.js'
 export { mergeScores } from './scores/merge.js'
 export { randomHeads, type Selection, type SelectionRule, selectHeads, selectPairs } from './scores/select.js'
+export {
+  type Band,
+  chunkParts,
+  confidenceBands,
+  convergence,
+  mergeParts,
+  type Part,
+  type Step,
+} from './scores/stability.js'
 export { reconstructionInputs } from './scoring/reconstruction.js'
 export { type ScoredHeads, type ScoreOptions, scoreHeads } from './scoring/score.js'
+export { type StoppedScores, scoreUntilStable, type UntilStable } from './scoring/until-stable.js'
 export { type VerifyReport, verifyModel } from './verify/verify.js'

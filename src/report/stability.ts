@@ -1,7 +1,7 @@
 /** How the ranking settles as parts are added: agreement with the final ranking, its spread over orders of the parts. */
 
 import { InputError } from '../errors.js'
-import type { Step } from '../scores/stability.js'
+import type { Spread, Step } from '../scores/stability.js'
 import { d3, drawAxes, layLegend, plot, strokes, width } from './chart.js'
 import { drawSvg, drawText, round } from './svg.js'
 
@@ -12,6 +12,8 @@ export interface StabilityCurveOptions {
   title: string
   /** where overlaps were told */
   ratio: number
+  /** name of the order given, to draw it as a line of its own */
+  first?: string
   /** prefix of ids; default `stability` */
   id?: string
 }
@@ -22,6 +24,11 @@ export function stabilityCurve(steps: readonly Step[], options: StabilityCurveOp
   const { parts, title, ratio, id = 'stability' } = options
   const names = ['Spearman with the final ranking', `final top ${ratio} found so far`]
   const series = [steps.map((step) => step.spearman), steps.map((step) => step.overlap)]
+  if (options.first !== undefined) {
+    names.push(`Spearman, ${options.first}`)
+    const alone = (value: number): Spread => ({ mean: value, least: value, most: value })
+    series.push(steps.map(({ first }) => alone(first.spearman)))
+  }
   const lowest = Math.min(...series.flat().map(({ least }) => least))
   const floor = Math.max(0, Math.floor((lowest - 0.02) * 10) / 10)
   const x = d3.scaleLinear([1, Math.max(steps.length, 2)], [plot.left, plot.left + plot.width])

@@ -48,6 +48,21 @@ export function chunkParts(scores: HeadScores, chunkSize: number): Part[] {
   return parts
 }
 
+/**
+ * Every chunk once, so that any beginning is spread over the whole: the last two, the first, then halves, quarters and
+ * so on between them (van der Corput's sequence). The end comes first because local heads find their highest scores
+ * right before the repetition, and no other chunk tells of them.
+ */
+export function spreadOrder(n: number): number[] {
+  const size = 2 ** Math.ceil(Math.log2(Math.max(n, 1)))
+  const spread = Array.from({ length: size }, (_, i) => {
+    let at = 0
+    for (let bit = size / 2, rest = i; rest > 0; rest >>= 1, bit /= 2) at += (rest & 1) * bit
+    return n - 1 - at
+  })
+  return [...new Set([n - 1, n - 2, 0, ...spread])].filter((at) => at >= 0)
+}
+
 export interface Spread {
   mean: number
   least: number
@@ -61,6 +76,8 @@ export interface Step {
   spearman: Spread
   /** share of the heads finally kept that are kept so far */
   overlap: Spread
+  /** both in the order given */
+  first: { spearman: number; overlap: number }
 }
 
 export interface StabilityOptions {
@@ -90,6 +107,7 @@ export function convergence(parts: readonly Part[], options: StabilityOptions = 
     parts: i + 1,
     spearman: spread(runs.map((run) => run[i]!.spearman)),
     overlap: spread(runs.map((run) => run[i]!.overlap)),
+    first: runs[0]![i]!,
   }))
 }
 

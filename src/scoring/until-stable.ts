@@ -6,14 +6,14 @@ import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
 import { ropesFor } from '../model/describe.js'
 import { spearman } from '../scores/compare.js'
 import { selectHeads } from '../scores/select.js'
-import { mergeParts, type Part } from '../scores/stability.js'
+import { mergeParts, type Part, spreadOrder } from '../scores/stability.js'
 
 export interface UntilStable {
   /** least Spearman of the ranking with that before the last chunks, (0, 1] */
   spearman: number
   /** share of heads whose set must not change any more; default 0.6 */
   ratio?: number | undefined
-  /** chunks in a row that must change nothing; default a quarter of all, at least 2 */
+  /** chunks in a row that must change nothing; default a quarter of all, at least 3 */
   patience?: number | undefined
 }
 
@@ -38,7 +38,7 @@ export async function scoreUntilStable(
   stable: UntilStable,
 ): Promise<StoppedScores> {
   const { spearman: bound, ratio = 0.6 } = stable
-  const patience = stable.patience ?? Math.max(2, Math.ceil(job.chunks.length / 4))
+  const patience = stable.patience ?? Math.max(3, Math.ceil(job.chunks.length / 4))
   if (!(bound > 0 && bound <= 1)) throw invalidParameter('untilStable', 'a number in (0, 1]', bound)
   if (!Number.isInteger(patience) || patience < 1)
     throw invalidParameter('patience', 'a positive integer', patience)
@@ -136,19 +136,4 @@ function percentiles(pairs: Float32Array[], heads: number): Float32Array {
     }
     return scores.sort()[rank]!
   })
-}
-
-/**
- * Every chunk once, so that any beginning is spread over the whole: the last two, the first, then halves, quarters and
- * so on between them (van der Corput's sequence). The end comes first because local heads find their highest scores
- * right before the repetition, and no other chunk tells of them.
- */
-export function spreadOrder(n: number): number[] {
-  const size = 2 ** Math.ceil(Math.log2(Math.max(n, 1)))
-  const spread = Array.from({ length: size }, (_, i) => {
-    let at = 0
-    for (let bit = size / 2, rest = i; rest > 0; rest >>= 1, bit /= 2) at += (rest & 1) * bit
-    return n - 1 - at
-  })
-  return [...new Set([n - 1, n - 2, 0, ...spread])].filter((at) => at >= 0)
 }

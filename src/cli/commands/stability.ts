@@ -14,6 +14,7 @@ import {
   convergence,
   type Part,
   type Step,
+  spreadOrder,
 } from '../../scores/stability.js'
 import { sourceLabel } from '../../scores/verify.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
@@ -56,13 +57,18 @@ export function stability(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       for (const path of out) await checkWritable(path, { force: args.force })
       const files = await scoreFiles(args.files)
       const scores = await Promise.all(files.map((file) => readAnyScores(file)))
-      const { parts, what, merged } = partsOf(scores, args.chunkSize)
+      const { parts, what, merged, first } = partsOf(scores, args.chunkSize)
       const options = { ratio: cost.ratio, orders: args.orders, seed: args.seed }
       const steps = convergence(parts, options)
       const bands = confidenceBands(parts, options)
       if (out.length > 0) {
         const title = `${merged.provenance.model}, ${sourceLabel(merged)}`
-        const svg = stabilityCurve(steps, { parts: what, title, ratio: cost.ratio })
+        const svg = stabilityCurve(steps, {
+          parts: what,
+          title,
+          ratio: cost.ratio,
+          ...(first && { first }),
+        })
         await writeFilesAtomic(
           [
             [out[0]!, svg],
@@ -74,7 +80,7 @@ export function stability(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       if (args.json) printJson({ files: out, parts: what, ratio: cost.ratio, steps, bands })
       else {
         for (const path of out) printLine(path)
-        printLine(`${describe(steps, bands, what, merged)}\n\n${budgetText(merged, cost)}`)
+        printLine(`${describe(steps, bands, what, merged, first)}\n\n${budgetText(merged, cost)}`)
       }
     },
   )
@@ -83,19 +89,37 @@ export function stability(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
 function partsOf(
   scores: HeadScores[],
   chunkSize: number | undefined,
-): { parts: Part[]; what: string; merged: HeadScores } {
+): { parts: Part[]; what: string; merged: HeadScores; first?: string } {
   const [first, ...others] = scores
   if (!first) throw new InputError('stability needs scores')
   if (others.length > 0) return { parts: scores, what: 'samples', merged: mergeScores(scores) }
   const size = chunkSize ?? first.provenance.chunkSize
-  const parts = chunkParts(first, size)
-  return { parts, what: `chunks of ${size} tokens`, merged: first }
+  const chunks = chunkParts(first, size)
+  const parts = spreadOrder(chunks.length).map((chunk) => chunks[chunk]!)
+  return { parts, what: `chunks of ${size} tokens`, merged: first, first: 'the end first, then spread' }
 }
 
-function describe(steps: Step[], bands: Band[], what: string, merged: HeadScores): string {
+function describe(
+  steps: Step[],
+  bands: Band[],
+  what: string,
+  merged: HeadScores,
+  first: string | undefined,
+): string {
   const range = ({ mean, least, most }: Step['spearman']): string =>
     `${mean.toFixed(3)} (${least.toFixed(3)} to ${most.toFixed(3)})`
-  const rows = steps.map(({ parts, spearman, overlap }) => [String(parts), range(spearman), range(overlap)])
+  const rows = steps.map((step) => [
+    String(step.parts),
+    range(step.spearman),
+    range(step.overlap),
+    ...(first ? [`${step.first.spearman.toFixed(3)}, ${step.first.overlap.toFixed(3)}`] : []),
+  ])
+  const header = [
+    what,
+    'Spearman with the final ranking',
+    'final top found so far',
+    ...(first ? [first] : []),
+  ]
   const widest = bands
     .map((band, cell) => ({ ...band, cell, width: band.high - band.low }))
     .sort((a, b) => b.width - a.width)
@@ -109,7 +133,7 @@ function describe(steps: Step[], bands: Band[], what: string, merged: HeadScores
       `${Math.round(100 * kept)}%`,
     ])
   return [
-    table([what, 'Spearman with the final ranking', 'final top found so far'], rows),
+    table(header, rows),
     `${unsure} of ${bands.length} heads are kept in some redrawn sets and evicted in others; the widest bands:`,
     table(['head', 'score', '5% to 95%', 'kept in'], heads),
   ].join('\n\n')
