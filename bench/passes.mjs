@@ -5,6 +5,7 @@ import { measureAccuracy } from '../dist/eval/accuracy.js'
 import {
   loadModel,
   mergeScores,
+  randomHeads,
   readSample,
   scoreHeads,
   selectHeads,
@@ -58,6 +59,9 @@ const arms = [{ name: 'full cache', keep: null }]
 for (const { name, merged } of results)
   for (const ratio of [0.6, 0.3])
     arms.push({ name: `${name} @ ${ratio}`, keep: selectHeads(merged, { ratio }).keep })
+for (const ratio of [0.6, 0.3])
+  for (const seed of [0, 1, 2])
+    arms.push({ name: `random heads ${seed} @ ${ratio}`, keep: randomHeads(results[0].merged, ratio, seed) })
 const questionsOf = (sample) => (sample.funcNames ? 3 : 8)
 const accuracy = await measureAccuracy(model, samples, arms, { questionsOf })
 for (const arm of arms) {

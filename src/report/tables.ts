@@ -55,7 +55,7 @@ export function budgetTable(
   const lefts = widths.map((_, column) =>
     widths.slice(0, column).reduce((sum, width) => sum + width + 22, 24),
   )
-  const width = Math.max(lefts.at(-1)! + widths.at(-1)! + 24, 560)
+  const width = Math.ceil(Math.max(lefts.at(-1)! + widths.at(-1)! + 24, 560))
   const description = rows.map((row) => `ratio ${row[0]}: ${row[1]} heads, effective KV ${row[5]}`).join('; ')
   return drawSvg({ width, height: 96 + rows.length * 24, id, title, description }, (svg) => {
     drawText(svg, 24, 28, title, { size: 14, bold: true })
