@@ -93,7 +93,7 @@ describe('the command line', () => {
       quickStart: { full: string }[]
       scoreFiles: string[]
       exports: string[]
-      report: Record<string, string>
+      report: { svg: string; png: string; html: string }
     }
     expect(rows.map(({ name }) => name)).toEqual([
       'full cache',
@@ -104,7 +104,8 @@ describe('the command line', () => {
     expect(rows[1]?.kv).toBeLessThan(1)
     expect(rows[1]?.kv).toBe(rows[2]?.kv)
     expect(quickStart.map(({ full }) => full)).toEqual(['Kim', 'Yes', 'computer science'])
-    const written = [...files.scoreFiles, ...files.exports, ...Object.values(files.report)]
+    const { svg, png, html } = files.report
+    const written = [...files.scoreFiles, ...files.exports, svg, png, html]
     expect(written).toHaveLength(2 + 3 + 3)
     for (const file of written) expect(existsSync(join(cwd, file))).toBe(true)
   })
