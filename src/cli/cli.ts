@@ -9,6 +9,7 @@ import { doctor } from './commands/doctor.js'
 import { exportCommand } from './commands/export.js'
 import { importCommand } from './commands/import.js'
 import { merge } from './commands/merge.js'
+import { models } from './commands/models.js'
 import { report } from './commands/report.js'
 import { score } from './commands/score.js'
 import { stability } from './commands/stability.js'
@@ -30,6 +31,7 @@ const commands = [
   ask,
   verify,
   demo,
+  models,
   bench,
   doctor,
 ]

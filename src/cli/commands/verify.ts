@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs'
 import { type CaseReport, type Quantity, type VerifyReport, verifyModel } from '../../verify/verify.js'
 import { interruptSignal } from '../interrupt.js'
-import { engineOptions, type GlobalOptions, withModel } from '../options.js'
+import { engineOptions, type GlobalOptions, modelDescription, withModel } from '../options.js'
 import { formatSeconds, printJson, printLine, table } from '../output.js'
 
 export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -10,7 +10,7 @@ export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     'Check a model on this machine against expected logits, scores and tokens',
     (args) =>
       args
-        .positional('model', { type: 'string', demandOption: true, describe: 'Model folder or .gguf file' })
+        .positional('model', { type: 'string', demandOption: true, describe: modelDescription })
         .options({
           cases: {
             type: 'string',
