@@ -6,6 +6,7 @@ import { compare } from './commands/compare.js'
 import { convert } from './commands/convert.js'
 import { demo } from './commands/demo.js'
 import { doctor } from './commands/doctor.js'
+import { download } from './commands/download.js'
 import { exportCommand } from './commands/export.js'
 import { importCommand } from './commands/import.js'
 import { merge } from './commands/merge.js'
@@ -32,6 +33,7 @@ const commands = [
   verify,
   demo,
   models,
+  download,
   bench,
   doctor,
 ]
