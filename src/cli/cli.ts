@@ -8,13 +8,14 @@ import { exportScores } from './commands/export.js'
 import { merge } from './commands/merge.js'
 import { report } from './commands/report.js'
 import { score } from './commands/score.js'
+import { serve } from './commands/serve.js'
 import { verify } from './commands/verify.js'
 import type { GlobalOptions } from './options.js'
 
 /** The command line itself was wrong. */
 export class UsageError extends Error {}
 
-const commands = [score, merge, exportScores, report, ask, verify, demo, bench, doctor]
+const commands = [score, merge, exportScores, report, ask, serve, verify, demo, bench, doctor]
 
 /** Options that may be given several times; any other given twice is a mistake. */
 const lists = ['query', 'files']
