@@ -82,9 +82,9 @@ function invalidField(errors: NonNullable<FastifyError['validation']>): ApiError
     const name = param === '' ? missing : `${param}.${missing}`
     return new ApiError(400, `${name} is missing`, { param: name })
   }
-  const name = param === '' ? 'the request' : param
   const expected = error.parentSchema?.description ?? 'of another kind'
-  return new ApiError(400, invalidParameter(name, expected, error.data).message, { param: name })
+  const { message } = invalidParameter(param || 'the request', expected, error.data)
+  return new ApiError(400, message, param === '' ? {} : { param })
 }
 
 /** `/messages/0/role` -> `messages[0].role` */

@@ -70,7 +70,7 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<R
         await app.close()
       } finally {
         clearTimeout(timer)
-        service.close()
+        await service.close()
       }
     },
   }
@@ -119,6 +119,10 @@ function buildServer(model: Model, options: ServeOptions): BuiltServer {
     if (!draining) return
     reply.header('connection', 'close')
     throw busy('the server is shutting down')
+  })
+  // A connection that turned idle after closing began would be waited for until its own time is out.
+  app.addHook('onResponse', async () => {
+    if (draining) setImmediate(() => app.server.closeIdleConnections())
   })
   healthRoute(app, service)
   app.register(async (guarded) => {

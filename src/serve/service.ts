@@ -117,7 +117,10 @@ export class ChatService {
     for (const controller of this.running) controller.abort(abortError())
   }
 
-  close(): void {
+  /** A job whose client has gone may still be on its way out. */
+  async close(): Promise<void> {
+    this.stop()
+    await this.turns.idle()
     this.contexts.close()
   }
 
