@@ -6,6 +6,7 @@ import { demo } from './commands/demo.js'
 import { doctor } from './commands/doctor.js'
 import { exportScores } from './commands/export.js'
 import { merge } from './commands/merge.js'
+import { profile } from './commands/profile.js'
 import { report } from './commands/report.js'
 import { score } from './commands/score.js'
 import { serve } from './commands/serve.js'
@@ -15,10 +16,10 @@ import type { GlobalOptions } from './options.js'
 /** The command line itself was wrong. */
 export class UsageError extends Error {}
 
-const commands = [score, merge, exportScores, report, ask, serve, verify, demo, bench, doctor]
+const commands = [score, merge, exportScores, report, ask, profile, serve, verify, demo, bench, doctor]
 
 /** Options that may be given several times; any other given twice is a mistake. */
-const lists = ['query', 'files']
+const lists = ['query', 'files', 'stop']
 
 export function buildCli(): Argv<GlobalOptions> {
   const cli = yargs()

@@ -3,13 +3,18 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { KvCache } from '../inference/kv-cache.js'
-import type { Model, PrefillOptions } from '../inference/model.js'
+import { isPairLevel } from '../inference/levels.js'
+import type { Model } from '../inference/model.js'
+import type { PrefillOptions } from '../inference/prefill.js'
+import { reconstructionInputs } from '../scoring/reconstruction.js'
 
 /** A text that has been turned into ids, or whose cache is there already. */
 export interface ContextText {
   key: string
   /** System prefix included. */
   tokens: number
+  /** That the model needs to read it, with its repetition where it is scored by that. */
+  positions: number
   /** (tokens of the context); undefined when its cache is there */
   ids: Int32Array | undefined
 }
@@ -29,7 +34,10 @@ export interface FoundContext extends ReadContext {
 }
 
 /** How contexts are read: what is evicted of them. */
-export type Eviction = Pick<PrefillOptions, 'scores' | 'ratio' | 'rule'>
+export type Eviction = Pick<
+  PrefillOptions,
+  'level' | 'scores' | 'ratio' | 'rule' | 'sink' | 'recent' | 'sweep'
+>
 
 export class Contexts {
   private readonly caches: LRUCache<string, ReadContext>
@@ -43,7 +51,7 @@ export class Contexts {
       maxSize: budgetBytes,
       sizeCalculation: ({ kv }) => Math.max(1, kv.info.allocatedBytes),
       dispose: ({ kv }, _, reason) => {
-        // The same cache put back with its new size is no loss.
+        // 'set': one past the budget, which `keep` closes.
         if (reason !== 'set') kv.close()
       },
     })
@@ -61,9 +69,10 @@ export class Contexts {
   look(text: string): ContextText {
     const key = createHash('sha256').update(text).digest('hex')
     const known = this.caches.peek(key)
-    if (known) return { key, tokens: known.tokens, ids: undefined }
+    if (known) return { key, tokens: known.tokens, positions: known.tokens, ids: undefined }
     const ids = Int32Array.from(this.model.tokenizer.encode(text))
-    return { key, tokens: this.model.prompts.sinkIds.length + ids.length, ids }
+    const tokens = this.model.prompts.sinkIds.length + ids.length
+    return { key, tokens, positions: tokens + this.longestRepetition(ids), ids }
   }
 
   /** Lends the context's cache for the time of one use; uses must not overlap. */
@@ -87,6 +96,12 @@ export class Contexts {
     this.caches.clear()
   }
 
+  private longestRepetition(ids: Int32Array): number {
+    if (!isPairLevel(this.eviction.level ?? 'head') || ids.length === 0) return 0
+    const { prompts } = this.model
+    return Math.max(...reconstructionInputs(ids, { prompts }).map((input) => input.ids.length))
+  }
+
   private async read(ids: Int32Array, signal: AbortSignal): Promise<ReadContext> {
     const { sinkIds } = this.model.prompts
     // The engine wants a context: without one the end of the system prefix stands in, and nothing is evicted.
@@ -97,7 +112,7 @@ export class Contexts {
     return { kv, tokens: sinkIds.length + ids.length, bytes: kv.bytes, fullBytes: kv.fullBytes }
   }
 
-  /** An answer may have made the cache grow. One that alone is past the budget is not kept. */
+  /** One that alone is past the budget is not kept. */
   private keep(key: string, context: ReadContext): void {
     this.caches.set(key, context)
     if (!this.caches.has(key)) context.kv.close()

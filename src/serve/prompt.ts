@@ -7,31 +7,33 @@
  * wherever they are cut.
  */
 
-import { type ChatFormatName, chatFormats } from '../model/chat-formats.js'
+import type { Tokenizer } from '../model/tokenizer.js'
+import type { Prompts } from '../model/prompts.js'
 import { ApiError } from './errors.js'
 import type { ChatMessage, ChatRequest } from './schema.js'
 
 export interface ChatPrompt {
   /** Empty when the request is a question and nothing else. */
   context: string
-  /** Later turns stand in it as text of the model's chat format. */
-  query: string
+  /** From the first question to where the model's answer starts; the turns between stand in it. */
+  queryIds: Int32Array
 }
 
-/** @param postfix text between a question and its answer */
-export function promptOf(request: ChatRequest, format: ChatFormatName, postfix: string): ChatPrompt {
+export function promptOf(
+  request: Pick<ChatRequest, 'messages' | 'context'>,
+  { prompts, tokenizer }: { prompts: Prompts; tokenizer: Tokenizer },
+): ChatPrompt {
   const { system, turns } = turnsOf(request.messages)
-  const first = turns[0]!
+  const [first, ...later] = turns
   const { document, question } =
     request.context == null
-      ? splitTurn(first.parts)
-      : { document: request.context, question: join(first.parts) }
-  const { nextTurn } = chatFormats[format]
-  let query = question
-  for (const [i, { parts }] of turns.slice(1).entries()) {
-    query += `${postfix}${turns[i]!.answer ?? ''}${nextTurn}${join(parts)}`
+      ? splitTurn(first!.parts)
+      : { document: request.context, question: join(first!.parts) }
+  const pieces: ArrayLike<number>[] = [prompts.queryIds(question)]
+  for (const [i, { parts }] of later.entries()) {
+    pieces.push(tokenizer.encode(turns[i]!.answer!), prompts.nextQueryIds(join(parts), false))
   }
-  return { context: join([...system, document]), query }
+  return { context: join([...system, document]), queryIds: Int32Array.from(pieces.flatMap((ids) => Array.from(ids))) }
 }
 
 interface Turn {

@@ -3,6 +3,7 @@
 import { abortError } from '../engine/job.js'
 import type { Generation } from '../inference/generate.js'
 import type { Model } from '../inference/model.js'
+import type { ModelDescription } from '../model/describe.js'
 import { Contexts, type ContextText, type Eviction, type FoundContext } from './contexts.js'
 import { ApiError } from './errors.js'
 import { promptOf } from './prompt.js'
@@ -25,7 +26,7 @@ export interface ChatJob {
   request: ChatRequest
   context: string
   looked: ContextText
-  query: string
+  queryIds: Int32Array
   promptTokens: number
   /** Most new tokens: what was asked for, or what the model's positions leave. */
   most: number
@@ -59,25 +60,20 @@ export class ChatService {
   /** @throws ApiError for another model, messages without a question, or more tokens than the model has positions */
   prepare(request: ChatRequest): ChatJob {
     this.checkModel(request.model)
-    const { tokenizer, prompts, description } = this.model
-    const postfix = tokenizer.decode(prompts.postfixIds, { special: true })
-    const { context, query } = promptOf(request, prompts.format, postfix)
+    const { description } = this.model
+    const { context, queryIds } = promptOf(request, this.model)
     const looked = this.contexts.look(context)
-    const promptTokens = looked.tokens + prompts.queryIds(query).length
+    const promptTokens = looked.tokens + queryIds.length
     const { maxPositions } = description.spec
-    if (promptTokens >= maxPositions) {
-      throw new ApiError(
-        400,
-        `the messages have ${promptTokens} tokens, and ${description.id} has ${maxPositions} positions for them and the answer`,
-        { code: 'context_length_exceeded', param: 'messages' },
-      )
-    }
+    if (promptTokens >= maxPositions) throw tooLong('the messages have', promptTokens, description)
+    if (looked.positions > maxPositions)
+      throw tooLong('the context and its repetition have', looked.positions, description)
     const asked = request.max_completion_tokens ?? request.max_tokens ?? this.options.maxNewTokens
     return {
       request,
       context,
       looked,
-      query,
+      queryIds,
       promptTokens,
       most: Math.min(asked, maxPositions - promptTokens),
     }
@@ -125,25 +121,38 @@ export class ChatService {
   }
 
   private generate(
-    { query, most }: ChatJob,
+    { request, queryIds, most }: ChatJob,
     { kv }: FoundContext,
     signal: AbortSignal,
     onText: ((text: string) => void) | undefined,
   ): Promise<Generation> {
-    return this.model.generate(query, { kv, maxNewTokens: most, signal, onText })
+    const { temperature, top_p, top_k, seed, stop } = request
+    return this.model.generate(queryIds, {
+      kv,
+      maxNewTokens: most,
+      temperature: temperature ?? undefined,
+      topP: top_p ?? undefined,
+      topK: top_k ?? undefined,
+      seed: seed ?? undefined,
+      stop: stop ?? undefined,
+      signal,
+      onText,
+    })
   }
 }
 
-function toAnswer(
-  { most, promptTokens }: ChatJob,
-  { text, ids }: Generation,
-  context: FoundContext,
-): ChatAnswer {
+function toAnswer({ promptTokens }: ChatJob, made: Generation, context: FoundContext): ChatAnswer {
+  const { text, ids, finishReason } = made
   return {
     text,
-    finishReason: ids.length >= most ? 'length' : 'stop',
+    finishReason: finishReason === 'length' ? 'length' : 'stop',
     promptTokens,
     completionTokens: ids.length,
     context,
   }
+}
+
+function tooLong(what: string, tokens: number, { id, spec }: ModelDescription): ApiError {
+  const message = `${what} ${tokens} tokens, but ${id} has ${spec.maxPositions} positions`
+  return new ApiError(400, message, { code: 'context_length_exceeded', param: 'messages' })
 }

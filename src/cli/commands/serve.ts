@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs'
 import { InputError } from '../../errors.js'
 import { type RunningServer, serve as startServer } from '../../serve/server.js'
-import { evictionOptions, readEviction } from '../eviction.js'
+import { evictionName, evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
 import { bytesIn, engineOptions, type GlobalOptions, withModel } from '../options.js'
 import { formatBytes, printJson, printLine } from '../output.js'
@@ -46,7 +46,8 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           'On the network, with a key',
         ),
     async (args) => {
-      const eviction = await readEviction(args)
+      const nothing = args.level === 'head' && args.scores === undefined && args.ratio === undefined
+      const eviction = nothing ? undefined : await readEviction(args)
       const { host, port, maxNewTokens, maxWaiting, drainSeconds, log, maxRequestBytes } = args
       await withModel(args.model, args, async (model) => {
         const server = await startServer(model, {
@@ -59,9 +60,9 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         const { url, cacheBytes } = server
         const name = model.description.id
         if (args.json)
-          printJson({ url: `${url}/v1`, model: name, evicting: eviction?.name ?? null, cacheBytes })
+          printJson({ url: `${url}/v1`, model: name, evicting: eviction ? evictionName(eviction) : null, cacheBytes })
         else {
-          const evicting = eviction ? `evicting by ${eviction.name}` : 'evicting nothing'
+          const evicting = eviction ? `evicting by ${evictionName(eviction)}` : 'evicting nothing'
           printLine(`${name} answers at ${url}/v1, ${evicting}; keeps ${formatBytes(cacheBytes)} of contexts`)
         }
         await untilInterrupted(server, args.json)
