@@ -11,7 +11,8 @@ export const evictionOptions = {
   level: {
     choices: levels,
     default: 'head' as Level,
-    describe: 'What is evicted: whole KV heads, all of them but a window, or single pairs (no --scores needed)',
+    describe:
+      'What is evicted: whole KV heads, all of them but a window, or single pairs (no --scores needed)',
   },
   scores: { type: 'string', describe: 'Head scores, for the levels head and streaming' },
   ratio: { type: 'number', describe: 'Share of KV heads or pairs whose context is kept (default: 0.6)' },

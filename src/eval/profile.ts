@@ -63,11 +63,7 @@ export interface Profile {
 
 const decodeRuns = 3
 
-export async function profileSample(
-  model: Model,
-  sample: Sample,
-  options: ProfileOptions,
-): Promise<Profile> {
+export async function profileSample(model: Model, sample: Sample, options: ProfileOptions): Promise<Profile> {
   const { level, ratio, questions = sample.queries.length } = options
   const read = await readTimed(model, sample.context, options)
   const { full, pruned, steps } = read
@@ -81,7 +77,12 @@ export async function profileSample(
       answers.push(await compareAnswers(model, query, sample.answers[i] ?? null, read, options))
     }
     options.onStep?.('timing the decoding')
-    const caches = await timeDecoding(model, queries[0] ?? 'Repeat the previous context exactly.', read, options)
+    const caches = await timeDecoding(
+      model,
+      queries[0] ?? 'Repeat the previous context exactly.',
+      read,
+      options,
+    )
     caches[0].meanLogProb = meanOf(answers.map(({ logProb }) => logProb?.full))
     caches[1].meanLogProb = meanOf(answers.map(({ logProb }) => logProb?.pruned))
     const { data, index } = sample
@@ -98,7 +99,7 @@ interface Read {
   steps: ProfiledStep[]
 }
 
-/** Prefill alone, with scoring at the pair levels, pruning, and the prefill that evicts as it reads. */
+/** The prefill that evicts at once, prefill alone, with scoring at the pair levels, and pruning afterwards. */
 async function readTimed(model: Model, context: string, options: ProfileOptions): Promise<Read> {
   const { level, ratio, rule, sink, recent, scores, sweep, signal, onProgress, onStep } = options
   const how = { level, rule, sink, recent, scores, sweep, signal, onProgress }
@@ -111,15 +112,14 @@ async function readTimed(model: Model, context: string, options: ProfileOptions)
     steps.push({ name, seconds, peakBytes: kv.peakBytes, residentBytes: process.memoryUsage.rss() })
     return kv
   }
+  // First what the others' caches must not stand beside, as the engine counts all that it holds.
+  const evicting = await timed('prefill with eviction', () => model.prefill(context, { ...how, ratio }))
+  evicting.close()
   let full = await timed('prefill', () => model.prefill(context, { signal, onProgress }))
   if (isPairLevel(level)) {
     full.close()
     full = await timed('prefill and scoring', () => model.prefill(context, how))
   }
-  const evicting = await timed('prefill, evicting as it reads', () =>
-    model.prefill(context, { ...how, ratio }),
-  )
-  evicting.close()
   const pruned = full.clone()
   const started = performance.now()
   pruned.prune({ level, ratio, rule, sink, recent, scores })
@@ -157,7 +157,10 @@ async function timeDecoding(
   { full, pruned }: Read,
   { decodeTokens = 64, level, ratio, signal }: ProfileOptions,
 ): Promise<[ProfiledCache, ProfiledCache]> {
-  const caches: [ProfiledCache, ProfiledCache] = [emptyRow('full', full), emptyRow(`${level} ${ratio}`, pruned)]
+  const caches: [ProfiledCache, ProfiledCache] = [
+    emptyRow('full', full),
+    emptyRow(`${level} ${ratio}`, pruned),
+  ]
   for (let run = 0; run < decodeRuns; run++) {
     for (const [i, kv] of [full, pruned].entries()) {
       const made = await model.generate(query, { kv, maxNewTokens: decodeTokens, ignoreEos: true, signal })

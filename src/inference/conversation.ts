@@ -32,10 +32,7 @@ export class Conversation {
   }
 
   /** @throws as `model.generate` does; the question is then forgotten, with what was answered so far */
-  async ask(
-    query: string,
-    options: Omit<GenerateOptions, 'kv' | 'updateCache'> = {},
-  ): Promise<Generation> {
+  async ask(query: string, options: Omit<GenerateOptions, 'kv' | 'updateCache'> = {}): Promise<Generation> {
     const { prompts } = this.model
     const ids = this.asked === 0 ? prompts.queryIds(query) : prompts.nextQueryIds(query, this.ended)
     const made = await this.model.generate(ids, { ...options, kv: this.kv, updateCache: true })

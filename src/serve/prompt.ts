@@ -7,8 +7,8 @@
  * wherever they are cut.
  */
 
-import type { Tokenizer } from '../model/tokenizer.js'
 import type { Prompts } from '../model/prompts.js'
+import type { Tokenizer } from '../model/tokenizer.js'
 import { ApiError } from './errors.js'
 import type { ChatMessage, ChatRequest } from './schema.js'
 
@@ -33,7 +33,10 @@ export function promptOf(
   for (const [i, { parts }] of later.entries()) {
     pieces.push(tokenizer.encode(turns[i]!.answer!), prompts.nextQueryIds(join(parts), false))
   }
-  return { context: join([...system, document]), queryIds: Int32Array.from(pieces.flatMap((ids) => Array.from(ids))) }
+  return {
+    context: join([...system, document]),
+    queryIds: Int32Array.from(pieces.flatMap((ids) => Array.from(ids))),
+  }
 }
 
 interface Turn {

@@ -49,7 +49,12 @@ export function answersAsText(caches: readonly NamedCache[], answers: readonly A
 }
 
 export function cachesAsText(caches: readonly NamedCache[]): string {
-  const rows = caches.map(({ name, kv }) => [name, keptOf(kv), formatBytes(kv.fullBytes), formatBytes(kv.bytes)])
+  const rows = caches.map(({ name, kv }) => [
+    name,
+    keptOf(kv),
+    formatBytes(kv.fullBytes),
+    formatBytes(kv.bytes),
+  ])
   return table(['cache', 'kept of the context', 'KV before', 'KV after'], rows)
 }
 

@@ -82,9 +82,15 @@ class ChatSession {
   }
 
   private interrupt(): void {
-    if (this.leaving) return this.quit()
+    if (this.leaving) {
+      this.quit()
+      return
+    }
     this.leaving = true
-    if (this.answer) return this.answer.abort()
+    if (this.answer) {
+      this.answer.abort()
+      return
+    }
     this.print('\nCtrl-C again leaves, as /quit does.\n')
     this.lines.prompt()
   }

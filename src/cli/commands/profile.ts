@@ -21,7 +21,11 @@ export function profile(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           idx: { type: 'number', default: 0, describe: 'Sample of the data set' },
           ...evictionOptions,
           level: { ...evictionOptions.level, default: 'pair' as Level },
-          ratio: { type: 'number', default: 0.3, describe: 'Share of KV heads or pairs whose context is kept' },
+          ratio: {
+            type: 'number',
+            default: 0.3,
+            describe: 'Share of KV heads or pairs whose context is kept',
+          },
           questions: { type: 'number', default: 5, describe: 'Questions asked of the sample' },
           'max-new-tokens': { type: 'number', default: defaultMaxNewTokens, describe: 'Longest answer' },
           'decode-tokens': { type: 'number', default: 64, describe: 'Steps that decoding is timed over' },
@@ -75,10 +79,9 @@ function asText(model: string, made: Profile): string {
     probability(meanLogProb),
   ])
   const answerRows = answers.map(({ query, reference, full, pruned, logProb }) =>
-    [query, reference ?? '-', full, pruned].map(cell).concat([
-      probability(logProb?.full ?? null),
-      probability(logProb?.pruned ?? null),
-    ]),
+    [query, reference ?? '-', full, pruned]
+      .map(cell)
+      .concat([probability(logProb?.full ?? null), probability(logProb?.pruned ?? null)]),
   )
   return [
     head,

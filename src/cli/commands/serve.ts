@@ -60,7 +60,12 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         const { url, cacheBytes } = server
         const name = model.description.id
         if (args.json)
-          printJson({ url: `${url}/v1`, model: name, evicting: eviction ? evictionName(eviction) : null, cacheBytes })
+          printJson({
+            url: `${url}/v1`,
+            model: name,
+            evicting: eviction ? evictionName(eviction) : null,
+            cacheBytes,
+          })
         else {
           const evicting = eviction ? `evicting by ${evictionName(eviction)}` : 'evicting nothing'
           printLine(`${name} answers at ${url}/v1, ${evicting}; keeps ${formatBytes(cacheBytes)} of contexts`)
