@@ -128,7 +128,7 @@ class ChatSession {
     const { sink, context } = this.cache.kv.info
     const said = state.position - sink - context
     const facts = [
-      `${context} tokens of context, ${said} said in ${turns} questions; ${this.model.description.spec.maxPositions} positions in all`,
+      `${context} tokens of context, ${said} said in ${turns} question${turns === 1 ? '' : 's'}; ${this.model.description.spec.maxPositions} positions in all`,
       `${formatBytes(state.bytes)} of KV with what was said`,
       ...(this.last ? [`last answer: ${speed(this.last)}`] : []),
     ]
