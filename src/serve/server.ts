@@ -2,8 +2,11 @@
 
 import { totalmem } from 'node:os'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { InputError, invalidParameter } from '../errors.js'
+import { checkRatio, InputError, invalidParameter } from '../errors.js'
+import { checkLevel, isPairLevel, missingHeadScores } from '../inference/levels.js'
 import type { Model } from '../inference/model.js'
+import { checkScoresFit } from '../inference/scores-fit.js'
+import { readScores } from '../scores/arrow.js'
 import { bearerCheck } from './auth.js'
 import type { Eviction } from './contexts.js'
 import { ApiError, apiErrorOf, busy, sendError } from './errors.js'
@@ -50,7 +53,8 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<R
   if (!Number.isInteger(port) || port < 0 || port > 65535)
     throw invalidParameter('port', 'an integer from 0 to 65535', port)
   if (!(drainSeconds >= 0)) throw invalidParameter('drainSeconds', 'a number of seconds', drainSeconds)
-  const { app, service, drain } = buildServer(model, options)
+  const eviction = options.eviction && (await checkEviction(model, options.eviction))
+  const { app, service, drain } = buildServer(model, { ...options, eviction })
   let url: string
   try {
     url = await app.listen({ host, port })
@@ -74,6 +78,16 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<R
       }
     },
   }
+}
+
+/** Once and now, not with every context. */
+async function checkEviction(model: Model, eviction: Eviction): Promise<Eviction> {
+  const { level = 'head', ratio } = eviction
+  checkLevel({ ...eviction, level, ratio: checkRatio(ratio) })
+  const scores = typeof eviction.scores === 'string' ? await readScores(eviction.scores) : eviction.scores
+  if (scores) checkScoresFit(scores, model.identity)
+  else if (!isPairLevel(level)) throw missingHeadScores(level)
+  return { ...eviction, scores }
 }
 
 interface BuiltServer {
@@ -121,8 +135,8 @@ function buildServer(model: Model, options: ServeOptions): BuiltServer {
     throw busy('the server is shutting down')
   })
   // A connection that turned idle after closing began would be waited for until its own time is out.
-  app.addHook('onResponse', async () => {
-    if (draining) setImmediate(() => app.server.closeIdleConnections())
+  app.addHook('onResponse', async ({ raw }) => {
+    if (draining) raw.socket.end()
   })
   healthRoute(app, service)
   app.register(async (guarded) => {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -91,6 +93,40 @@ describe('headzip ask', () => {
     ])
     expect(out).toContain('There is no /what; /help lists what there is.')
     expect(out).not.toContain('Who?')
+  })
+
+  it('stops an answer on Ctrl-C, goes on, and leaves when it comes twice', async () => {
+    writeFileSync(
+      join(cwd, 'long.txt'),
+      Array.from({ length: 99 }, (_, i) => `Key ${i} is ${i * 37}.`).join('\n'),
+    )
+    const main = join(packageRoot, 'dist/cli/main.js')
+    const args = [
+      'ask',
+      'nano',
+      '--context',
+      'long.txt',
+      '--full',
+      '--interactive',
+      '--max-new-tokens',
+      '2000',
+    ]
+    const child = spawn(process.execPath, [main, ...args], { cwd })
+    let out = ''
+    child.stdout.on('data', (text: Buffer) => {
+      out += text
+    })
+    const until = (text: RegExp) => expect.poll(() => out, { timeout: 60_000 }).toMatch(text)
+    await until(/\n> $/)
+    child.stdin.write('Repeat the previous context exactly.\n')
+    await until(/Key 0 is/)
+    child.kill('SIGINT')
+    await until(/\n\(stopped; the question is forgotten\)\n> $/)
+    child.kill('SIGINT')
+    await until(/\nCtrl-C again leaves, as \/quit does\.\n> $/)
+    child.kill('SIGINT')
+    expect(await once(child, 'close')).toEqual([0, null])
+    expect(out).not.toContain('Key 98')
   })
 
   it.each<[string, string[], RegExp]>([

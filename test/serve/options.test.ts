@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadModel, type Model } from '../../src/inference/model.js'
 import { type ServeOptions, serve } from '../../src/serve/server.js'
+import { makeScores } from '../scores/make.js'
 
 describe('serve refuses', () => {
   let model: Model

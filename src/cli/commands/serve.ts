@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { InputError } from '../../errors.js'
-import { type RunningServer, serve as startServer } from '../../serve/server.js'
+import type { RunningServer } from '../../serve/server.js'
 import { evictionName, evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
 import { bytesIn, engineOptions, type GlobalOptions, withModel } from '../options.js'
@@ -48,11 +48,14 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     async (args) => {
       const nothing = args.level === 'head' && args.scores === undefined && args.ratio === undefined
       const eviction = nothing ? undefined : await readEviction(args)
+      const apiKey = keyOf(args.apiKey)
       const { host, port, maxNewTokens, maxWaiting, drainSeconds, log, maxRequestBytes } = args
+      // The other commands need not wait for an HTTP server to load.
+      const { serve: startServer } = await import('../../serve/server.js')
       await withModel(args.model, args, async (model) => {
         const server = await startServer(model, {
           ...{ host, port, eviction, maxNewTokens, maxWaiting, drainSeconds, log },
-          apiKey: keyOf(args.apiKey),
+          apiKey,
           cacheBytes: args.cacheBytes === undefined ? undefined : bytesIn(args.cacheBytes, '--cache-bytes'),
           maxRequestBytes:
             maxRequestBytes === undefined ? undefined : bytesIn(maxRequestBytes, '--max-request-bytes'),
@@ -70,6 +73,8 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           const evicting = eviction ? `evicting by ${evictionName(eviction)}` : 'evicting nothing'
           printLine(`${name} answers at ${url}/v1, ${evicting}; keeps ${formatBytes(cacheBytes)} of contexts`)
         }
+        if (apiKey === undefined && !isLoopback(host))
+          process.stderr.write(`Whoever reaches ${host} can ask: --api-key or HEADZIP_API_KEY sets a key.\n`)
         await untilInterrupted(server, args.json)
       })
     },
@@ -80,6 +85,10 @@ function keyOf(option: string | undefined): string | undefined {
   const key = option ?? process.env.HEADZIP_API_KEY
   if (key !== undefined && key.trim() === '') throw new InputError('the API key is empty')
   return key
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
 
 /** Ctrl-C or SIGTERM lets running answers end; again ends at once. */
