@@ -18,6 +18,21 @@ describe('serve refuses', () => {
     ['no room for answers', { port: 0, maxNewTokens: 0 }, 'maxNewTokens must be a positive integer, got 0'],
     ['a broken budget', { port: 0, cacheBytes: 0.5 }, 'cacheBytes must be a positive integer, got 0.5'],
     [
+      'a ratio of 0',
+      { port: 0, eviction: { level: 'pair', ratio: 0 } },
+      'ratio must be a number in (0, 1], got 0',
+    ],
+    [
+      'heads without scores',
+      { port: 0, eviction: { ratio: 0.5 } },
+      'level head needs head scores: pass `scores` to prefill or to prune',
+    ],
+    [
+      'scores of another model',
+      { port: 0, eviction: { scores: makeScores(), ratio: 0.5 } },
+      'the scores are of nano with 2 x 3 KV heads, but nano has 6 x 4',
+    ],
+    [
       'to drain into the past',
       { port: 0, drainSeconds: -1 },
       'drainSeconds must be a number of seconds, got -1',
