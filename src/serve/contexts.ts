@@ -41,6 +41,8 @@ export type Eviction = Pick<
 
 export class Contexts {
   private readonly caches: LRUCache<string, ReadContext>
+  /** Several clients may ask about a new context before it has been read: it is tokenised once. */
+  private readonly looks = new LRUCache<string, ContextText>({ max: 8 })
 
   constructor(
     private readonly model: Model,
@@ -70,9 +72,13 @@ export class Contexts {
     const key = createHash('sha256').update(text).digest('hex')
     const known = this.caches.peek(key)
     if (known) return { key, tokens: known.tokens, positions: known.tokens, ids: undefined }
+    const seen = this.looks.get(key)
+    if (seen) return seen
     const ids = Int32Array.from(this.model.tokenizer.encode(text))
     const tokens = this.model.prompts.sinkIds.length + ids.length
-    return { key, tokens, positions: tokens + this.longestRepetition(ids), ids }
+    const looked = { key, tokens, positions: tokens + this.longestRepetition(ids), ids }
+    this.looks.set(key, looked)
+    return looked
   }
 
   /** Lends the context's cache for the time of one use; uses must not overlap. */

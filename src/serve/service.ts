@@ -57,9 +57,11 @@ export class ChatService {
     return this.turns.waiting
   }
 
-  /** @throws ApiError for another model, messages without a question, or more tokens than the model has positions */
+  /** @throws ApiError for another model, messages without a question, more tokens than the model has positions, or no room in the queue */
   prepare(request: ChatRequest): ChatJob {
     this.checkModel(request.model)
+    // Before the work of tokenising is done for nothing.
+    this.turns.checkRoom()
     const { description } = this.model
     const { context, queryIds } = promptOf(request, this.model)
     const looked = this.contexts.look(context)

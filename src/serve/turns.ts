@@ -20,7 +20,13 @@ export class Turns {
     return this.queue.length
   }
 
-  /** @throws ApiError when too many wait already; the signal's reason when it falls before the job has begun */
+  /** @throws ApiError when too many wait already */
+  checkRoom(): void {
+    if (this.queue.length >= this.most)
+      throw busy(`${this.most} requests are waiting already; try again later`)
+  }
+
+  /** @throws as `checkRoom` does when it has to wait; the signal's reason when it falls before the job has begun */
   async run<T>(signal: AbortSignal, job: () => Promise<T>): Promise<T> {
     signal.throwIfAborted()
     if (this.running) await this.wait(signal)
@@ -39,8 +45,7 @@ export class Turns {
   }
 
   private wait(signal: AbortSignal): Promise<void> {
-    if (this.queue.length >= this.most)
-      throw busy(`${this.most} requests are waiting already; try again later`)
+    this.checkRoom()
     return new Promise((resolve, reject) => {
       const begin = (): void => {
         signal.removeEventListener('abort', leave)

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadModel, type Model } from '../../src/inference/model.js'
-import { type ServeOptions, serve } from '../../src/serve/server.js'
+import type { ServeOptions } from '../../src/serve/options.js'
+import { serve } from '../../src/serve/server.js'
 import { makeScores } from '../scores/make.js'
 
 describe('serve refuses', () => {

@@ -1,7 +1,8 @@
 import OpenAI from 'openai'
 import { afterAll, beforeAll } from 'vitest'
 import { loadModel } from '../../src/inference/model.js'
-import { type RunningServer, type ServeOptions, serve } from '../../src/serve/server.js'
+import type { ServeOptions } from '../../src/serve/options.js'
+import { type RunningServer, serve } from '../../src/serve/server.js'
 
 export interface Started {
   server: RunningServer

@@ -27,7 +27,7 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
               'Compressed contexts kept for later requests (default: 8GiB, at most a quarter of the memory)',
           },
           'max-new-tokens': { type: 'number', default: 2048, describe: 'Longest answer' },
-          'max-waiting': { type: 'number', default: 256, describe: 'Requests that may wait for their turn' },
+          'max-waiting': { type: 'number', default: 64, describe: 'Requests that may wait for their turn' },
           'max-request-bytes': {
             type: 'string',
             describe: 'Largest request (default: 1 MiB and 16 bytes a position of the model)',
