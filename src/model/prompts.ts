@@ -48,7 +48,8 @@ export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName): Pro
     repeatWholeIds: ids(repeatWhole),
     repeatPartIds: ids(repeatPart),
     queryIds: (query) => ask('\n\n', query),
-    nextQueryIds: (query, ended) => ask((ended ? '' : format.turnEnd) + format.userTurn, query),
+    // The closing token is the first of them.
+    nextQueryIds: (query, ended) => ask(format.nextTurn, query).subarray(ended ? 1 : 0),
   }
 }
 
