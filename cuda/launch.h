@@ -28,16 +28,27 @@ cudaError_t hopper_score(const AttentionJob* jobs, const Tile* tiles, int tile_c
 
 // out (rows, width) = table[ids]
 cudaError_t embed(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, bf16* out, cudaStream_t stream);
-// out = x / sqrt(mean(x^2) + eps) * weight, rows of `width`
-cudaError_t rms_norm(const bf16* x, const bf16* weight, float eps, int64_t rows, int64_t width, bf16* out, cudaStream_t stream);
-// Rotates (rows, heads, head_dim) in place, first half against second half, for positions position, position + 1, …
-cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t position, const float* inv_freq, float scale,
-                 cudaStream_t stream);
+// x (count) *= factor
+cudaError_t scale(bf16* x, int64_t count, float factor, cudaStream_t stream);
+// out = x / sqrt(mean(x^2) + eps) * (offset + weight), rows of `width`; out += that with `add`. out may be x without.
+cudaError_t rms_norm(const bf16* x, const bf16* weight, float eps, float offset, bool add, int64_t rows, int64_t width, bf16* out,
+                     cudaStream_t stream);
+// Rotates value d of every head of (rows, heads, head_dim) against value d + pairs, d < pairs, in place, for positions
+// position, position + 1, …; inv_freq (pairs).
+cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position, const float* inv_freq,
+                 float scale, cudaStream_t stream);
 // Writes (rows, kv_heads * head_dim) keys and values at entry `at` of every head; v == nullptr: keys only.
 cudaError_t append_kv(const bf16* k, const bf16* v, int64_t rows, int64_t kv_heads, int64_t head_dim, const HeadKv* heads,
                       const int32_t* lengths, int64_t at, cudaStream_t stream);
 // gate = silu(gate) * up
 cudaError_t silu_mul(bf16* gate, const bf16* up, int64_t count, cudaStream_t stream);
+// gate = gelu(gate) * up, by the approximation with tanh
+cudaError_t gelu_tanh_mul(bf16* gate, const bf16* up, int64_t count, cudaStream_t stream);
+// out (count, width): row i is row index[i] of x.
+cudaError_t gather_rows(const bf16* x, const int32_t* index, int64_t count, int64_t width, bf16* out, cudaStream_t stream);
+// Row index[i] of out += weight[i] * row i of x (count, width); no row stands in the index twice.
+cudaError_t scatter_add_rows(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width, bf16* out,
+                             cudaStream_t stream);
 // x (rows, width) += bias
 cudaError_t add_bias(bf16* x, const bf16* bias, int64_t rows, int64_t width, cudaStream_t stream);
 // *flag becomes 1 when any value is not finite.

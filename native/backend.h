@@ -49,6 +49,8 @@ class KvLayer {
   virtual int64_t length(int64_t head) const = 0;
   virtual Window window(int64_t head) const = 0;
   virtual void set_window(int64_t head, Window window) = 0;
+  // How many entries had been appended before entry `index` was: its position, in a cache filled from position 0.
+  virtual int64_t place(int64_t head, int64_t index) const = 0;
   // Makes room for `tokens` in every head, without changing lengths.
   virtual void reserve(int64_t tokens) = 0;
   // Keeps the entries at `index` (ascending) of one head and frees the rest.
@@ -56,23 +58,25 @@ class KvLayer {
   // Forgets everything past `length` of one head.
   virtual void truncate(int64_t head, int64_t length) = 0;
   virtual std::unique_ptr<KvLayer> clone() const = 0;
-  // A layer of its own with the entries at index[head] (ascending) of every head, and without windows.
-  virtual std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index) const = 0;
+  // A layer of its own with the entries at index[head] (ascending) of every head, as if `appended` entries had ever been
+  // appended to it, and without windows.
+  virtual std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index, int64_t appended) const = 0;
   // Appends every head's entries of a layer of the same shape.
   virtual void extend(const KvLayer& tail) = 0;
   // Entries [from, from + count) of one head out to host memory and back, (count, head_dim) keys and values in the
   // backend's own element type. write() may only overwrite: lengths are set by resize().
   virtual void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const = 0;
   virtual void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) = 0;
-  // Replaces a head by `length` entries of zeros, to be written.
-  virtual void resize(int64_t head, int64_t length) = 0;
+  // Replaces a head by the last `length` of `appended` entries, zeros that are to be written.
+  virtual void resize(int64_t head, int64_t length, int64_t appended) = 0;
   // Bytes allocated, and bytes that the entries themselves need.
   virtual size_t allocated_bytes() const = 0;
   virtual size_t used_bytes() const = 0;
 };
 
 // Keys that a tile of queries may see: entries [begin, begin + count) of `kv`, or all from `begin` to the end of each
-// head where count < 0. A query sees keys at its own position and before.
+// head where count < 0. A query sees keys at its own position and before. Under a window the entries of a span with
+// `from_end` stand where they were appended (KvLayer::place).
 struct KeySpan {
   KvLayer* kv = nullptr;
   int64_t begin = 0, count = 0;
@@ -88,6 +92,7 @@ struct AttentionJob {
   int64_t position = 0;  // of the first query; the next one stands one further
   std::span<const KeySpan> spans;
   Rows out;                 // (queries, heads * head_dim); data == nullptr when only scores are wanted
+  int64_t window = 0;       // a query sees its own position and window - 1 before it; 0: all. Scores know no window
   float* scores = nullptr;  // in a ScoreBuffer: maxima over the scored span's keys are raised from here on; or nullptr
   int64_t score_stride = 0; // from one KV head to the next
 };
@@ -99,11 +104,19 @@ struct LinearJob {
   bool add = false;  // out += instead of out =
 };
 
+// What a norm does besides: out = x / sqrt(mean(x^2) + eps) * (offset + weight), or out += that.
+struct NormJob {
+  float eps, offset = 0;
+  bool add = false;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual const char* name() const = 0;
 
+  // Throws Error when this device cannot run such a model.
+  virtual void admit(const ModelSpec&) const {}
   virtual OwnedRows rows(int64_t count, int64_t width) = 0;
   virtual std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) = 0;
   virtual ScoreBuffer scores(int64_t kv_heads, int64_t positions) = 0;
@@ -118,16 +131,22 @@ class Backend {
   // Rows that one pass over the linear layers should hold, for the weights' traffic to be paid for.
   virtual int64_t tile_rows(const ModelSpec& spec) const = 0;
 
-  virtual void embed(const Weight& table, std::span<const int32_t> ids, Rows out) = 0;
-  virtual void rms_norm(Rows x, const Weight& weight, float eps, Rows out) = 0;
+  // out = table[ids] * scale
+  virtual void embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) = 0;
+  // `out` may be x. With `add` x holds nothing of use afterwards.
+  virtual void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) = 0;
   virtual void linear(Rows x, std::span<const LinearJob> jobs) = 0;
-  // Rotates q and k in place (first half against second half) for positions position, position + 1, …
-  virtual void rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) = 0;
+  // Rotates the heads of x in place (first half of what the rope turns against its second) for positions position, …
+  virtual void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) = 0;
   // Appends (tokens, kv_heads * head_dim) keys and values to every head. v.data == nullptr: keys only.
   virtual void append(KvLayer& kv, Rows k, Rows v) = 0;
   virtual void attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) = 0;
-  // gate = silu(gate) * up
-  virtual void silu_mul(Rows gate, Rows up) = 0;
+  // gate = activation(gate) * up
+  virtual void gate_mul(Activation activation, Rows gate, Rows up) = 0;
+  // out[i] = x[index[i]]
+  virtual void gather(Rows x, std::span<const int32_t> index, Rows out) = 0;
+  // out[index[i]] += weight[i] * x[i]; no row stands in the index twice.
+  virtual void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) = 0;
   // Copies rows to host memory as fp32, (rows, width).
   virtual void download(Rows x, float* out) = 0;
   // False when a value is not finite. A backend that works ahead of its caller may say so only when settle() is called.

@@ -23,21 +23,70 @@ struct Weight {
   explicit operator bool() const { return data != nullptr; }
 };
 
+// The three products of a gated feed-forward part.
+struct GatedWeights {
+  Weight gate, up, down, gate_bias, up_bias, down_bias;
+};
+
 struct LayerWeights {
   Weight attn_norm, q, k, v, o, q_bias, k_bias, v_bias, o_bias;
-  Weight mlp_norm, gate, up, down, gate_bias, up_bias, down_bias;
+  Weight q_norm, k_norm;      // over each head's head_dim, where there are any
+  Weight attn_out_norm;       // of what attention adds to the stream
+  Weight mlp_norm;            // before the feed-forward part
+  Weight mlp_out_norm;        // of what the feed-forward part adds
+  GatedWeights mlp;           // of dense layers
+  Weight router;              // (experts, hidden), of mixtures
+  std::vector<GatedWeights> experts;
+  GatedWeights shared;        // an expert that every token passes through
+  Weight shared_router;       // (1, hidden): its weight is sigmoid of this product
 };
+
+// Rotary angles: position times inv_freq, over the first 2 * inv_freq.size() values of a head; the rest stay.
+struct Rope {
+  std::vector<float> inv_freq;
+  float scale = 1;  // factor on cos and sin
+};
+// Shared, so that a backend may keep what it derives from one for as long as it holds it.
+using RopeRef = std::shared_ptr<const Rope>;
+
+struct LayerSpec {
+  int64_t window = 0;   // a query sees its own position and window - 1 before it; 0: all
+  size_t rope = 0;      // index into the ropes
+  bool scored = true;   // hybrid models score and evict their global layers only
+  bool mixture = false; // experts instead of one feed-forward part
+};
+
+struct MixtureSpec {
+  int64_t experts = 0, per_token = 0, intermediate = 0;
+  int64_t shared_intermediate = 0;  // 0: no shared expert
+  bool normalise = false;           // the chosen experts' weights are made to sum to 1
+};
+
+enum class Activation : uint8_t { kSilu, kGeluTanh };
 
 struct ModelSpec {
   int64_t layers = 0, hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, intermediate = 0, vocab = 0;
   int64_t max_positions = 0;
   float norm_eps = 0;
+  float norm_offset = 0;          // added to every norm's weight
   float attention_scale = 0;      // factor on attention logits
-  std::vector<float> inv_freq;    // (head_dim / 2)
-  float rope_scale = 1;           // factor on cos and sin
+  float embed_scale = 1;          // factor on embeddings
+  float logit_cap = 0;            // logits become cap * tanh(logits / cap); 0: none
+  Activation activation = Activation::kSilu;
+  bool head_norms = false;        // queries and keys are normalised, head by head
+  bool out_norms = false;         // what attention and the feed-forward part add is normalised
+  std::vector<RopeRef> ropes;
+  std::vector<LayerSpec> layer;   // (layers)
+  MixtureSpec mixture;
   int64_t group() const { return heads / kv_heads; }
   // The published scorer always divides by sqrt(head_dim), whatever the model itself does.
   float score_scale() const;
+  // Indices of the layers that are scored and evicted.
+  std::vector<int64_t> scored_layers() const;
+  // Entries of the KV of `layer` that a query at `tokens` or later may still see.
+  int64_t visible(int64_t layer, int64_t tokens) const;
+  // The widest feed-forward part that a tile passes through.
+  int64_t widest() const;
 };
 
 struct Model {
@@ -56,6 +105,9 @@ struct WeightRef {
   std::vector<int64_t> shape;
   uint64_t offset = 0, bytes = 0;
 };
+
+// Throws Error unless `ropes` can stand in for those of `spec`: as many, no wider than a head, finite.
+void check_ropes(const std::vector<RopeRef>& ropes, const ModelSpec& spec);
 
 // Maps the files and checks every weight: role known, bounds within its file, shape as the sizes say, none missing.
 // Throws Error with one sentence that names the weight and its file.

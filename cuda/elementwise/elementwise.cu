@@ -26,7 +26,8 @@ __global__ void embed_kernel(const bf16* table, const int32_t* ids, int64_t rows
 }
 
 // One block a row; width even.
-__global__ void rms_norm_kernel(const bf16* x, const bf16* weight, float eps, int64_t width, bf16* out) {
+template <bool kAdd>
+__global__ void rms_norm_kernel(const bf16* x, const bf16* weight, float eps, float offset, int64_t width, bf16* out) {
   __shared__ float warps[kThreads / 32];
   const auto* row = reinterpret_cast<const __nv_bfloat162*>(x + blockIdx.x * width);
   const auto* w = reinterpret_cast<const __nv_bfloat162*>(weight);
@@ -44,27 +45,34 @@ __global__ void rms_norm_kernel(const bf16* x, const bf16* weight, float eps, in
   const float factor = rsqrtf(sum / static_cast<float>(width) + eps);
   for (int64_t c = threadIdx.x; c < width / 2; c += kThreads) {
     const float2 v = __bfloat1622float2(row[c]), scale = __bfloat1622float2(w[c]);
-    // The normalised value is rounded before the weight multiplies it, as the published modules do.
-    const float2 n = __bfloat1622float2(__floats2bfloat162_rn(v.x * factor, v.y * factor));
-    to[c] = __floats2bfloat162_rn(n.x * scale.x, n.y * scale.y);
+    // Without an offset the normalised value is rounded before the weight multiplies it, as the published modules do.
+    float2 n = {v.x * factor, v.y * factor};
+    if (offset == 0) n = __bfloat1622float2(__floats2bfloat162_rn(n.x, n.y));
+    n = {n.x * (offset + scale.x), n.y * (offset + scale.y)};
+    if (kAdd) {
+      const float2 before = __bfloat1622float2(to[c]), part = __bfloat1622float2(__floats2bfloat162_rn(n.x, n.y));
+      n = {before.x + part.x, before.y + part.y};
+    }
+    to[c] = __floats2bfloat162_rn(n.x, n.y);
   }
 }
 
-// A thread turns one pair of (row, head).
-__global__ void rope_kernel(bf16* x, int64_t rows, int64_t heads, int64_t half, int64_t position, const float* inv_freq, float scale) {
-  const int64_t total = rows * half;
+// A thread turns one pair of a row in every head.
+__global__ void rope_kernel(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position,
+                            const float* inv_freq, float scale) {
+  const int64_t total = rows * pairs;
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < total; i += int64_t{gridDim.x} * kThreads) {
-    const int64_t row = i / half, d = i % half;
+    const int64_t row = i / pairs, d = i % pairs;
     float sine, cosine;
     // The angle is rounded to fp32 first, as transformers does; reduced exactly, for positions past 100,000.
     sincosf(static_cast<float>(position + row) * inv_freq[d], &sine, &cosine);
     sine *= scale;
     cosine *= scale;
-    bf16* at = x + row * heads * half * 2 + d;
-    for (int64_t h = 0; h < heads; ++h, at += half * 2) {
-      const float a = __bfloat162float(at[0]), b = __bfloat162float(at[half]);
+    bf16* at = x + row * heads * head_dim + d;
+    for (int64_t h = 0; h < heads; ++h, at += head_dim) {
+      const float a = __bfloat162float(at[0]), b = __bfloat162float(at[pairs]);
       at[0] = __float2bfloat16_rn(a * cosine - b * sine);
-      at[half] = __float2bfloat16_rn(b * cosine + a * sine);
+      at[pairs] = __float2bfloat16_rn(b * cosine + a * sine);
     }
   }
 }
@@ -82,14 +90,36 @@ __global__ void append_kernel(const bf16* k, const bf16* v, int64_t rows, int64_
   }
 }
 
-__global__ void silu_mul_kernel(bf16* gate, const bf16* up, int64_t pairs) {
+__device__ __forceinline__ float silu(float x) { return x / (1 + __expf(-x)); }
+__device__ __forceinline__ float gelu_tanh(float x) { return 0.5f * x * (1 + tanhf(0.797884560802865f * (x + 0.044715f * x * x * x))); }
+
+template <float F(float)>
+__global__ void gate_mul_kernel(bf16* gate, const bf16* up, int64_t pairs) {
   auto* g = reinterpret_cast<__nv_bfloat162*>(gate);
   const auto* u = reinterpret_cast<const __nv_bfloat162*>(up);
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < pairs; i += int64_t{gridDim.x} * kThreads) {
     const float2 a = __bfloat1622float2(g[i]), b = __bfloat1622float2(u[i]);
     // Rounded between the two, as the published modules do.
-    const float2 s = __bfloat1622float2(__floats2bfloat162_rn(a.x / (1 + __expf(-a.x)), a.y / (1 + __expf(-a.y))));
+    const float2 s = __bfloat1622float2(__floats2bfloat162_rn(F(a.x), F(a.y)));
     g[i] = __floats2bfloat162_rn(s.x * b.x, s.y * b.y);
+  }
+}
+
+__global__ void scale_kernel(bf16* x, int64_t count, float factor) {
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kThreads)
+    x[i] = __float2bfloat16_rn(__bfloat162float(x[i]) * factor);
+}
+
+__global__ void gather_rows_kernel(const bf16* x, const int32_t* index, int64_t count, int64_t width, bf16* out) {
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count * width; i += int64_t{gridDim.x} * kThreads)
+    out[i] = x[index[i / width] * width + i % width];
+}
+
+__global__ void scatter_add_rows_kernel(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width,
+                                        bf16* out) {
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count * width; i += int64_t{gridDim.x} * kThreads) {
+    bf16* to = out + index[i / width] * width + i % width;
+    *to = __float2bfloat16_rn(__bfloat162float(*to) + weight[i / width] * __bfloat162float(x[i]));
   }
 }
 
@@ -156,17 +186,24 @@ cudaError_t embed(const bf16* table, const int32_t* ids, int64_t rows, int64_t w
   return cudaGetLastError();
 }
 
-cudaError_t rms_norm(const bf16* x, const bf16* weight, float eps, int64_t rows, int64_t width, bf16* out, cudaStream_t stream) {
-  if (rows == 0) return cudaSuccess;
-  if (width % 2 != 0) return cudaErrorInvalidValue;
-  rms_norm_kernel<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(x, weight, eps, width, out);
+cudaError_t scale(bf16* x, int64_t count, float factor, cudaStream_t stream) {
+  scale_kernel<<<blocks(count), kThreads, 0, stream>>>(x, count, factor);
   return cudaGetLastError();
 }
 
-cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t position, const float* inv_freq, float scale,
-                 cudaStream_t stream) {
+cudaError_t rms_norm(const bf16* x, const bf16* weight, float eps, float offset, bool add, int64_t rows, int64_t width, bf16* out,
+                     cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
-  rope_kernel<<<blocks(rows * head_dim / 2), kThreads, 0, stream>>>(x, rows, heads, head_dim / 2, position, inv_freq, scale);
+  if (width % 2 != 0) return cudaErrorInvalidValue;
+  const auto kernel = add ? rms_norm_kernel<true> : rms_norm_kernel<false>;
+  kernel<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(x, weight, eps, offset, width, out);
+  return cudaGetLastError();
+}
+
+cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position, const float* inv_freq,
+                 float scale, cudaStream_t stream) {
+  if (rows == 0) return cudaSuccess;
+  rope_kernel<<<blocks(rows * pairs), kThreads, 0, stream>>>(x, rows, heads, head_dim, pairs, position, inv_freq, scale);
   return cudaGetLastError();
 }
 
@@ -180,7 +217,24 @@ cudaError_t append_kv(const bf16* k, const bf16* v, int64_t rows, int64_t kv_hea
 
 cudaError_t silu_mul(bf16* gate, const bf16* up, int64_t count, cudaStream_t stream) {
   if (count % 2 != 0) return cudaErrorInvalidValue;
-  silu_mul_kernel<<<blocks(count / 2), kThreads, 0, stream>>>(gate, up, count / 2);
+  gate_mul_kernel<silu><<<blocks(count / 2), kThreads, 0, stream>>>(gate, up, count / 2);
+  return cudaGetLastError();
+}
+
+cudaError_t gelu_tanh_mul(bf16* gate, const bf16* up, int64_t count, cudaStream_t stream) {
+  if (count % 2 != 0) return cudaErrorInvalidValue;
+  gate_mul_kernel<gelu_tanh><<<blocks(count / 2), kThreads, 0, stream>>>(gate, up, count / 2);
+  return cudaGetLastError();
+}
+
+cudaError_t gather_rows(const bf16* x, const int32_t* index, int64_t count, int64_t width, bf16* out, cudaStream_t stream) {
+  gather_rows_kernel<<<blocks(count * width), kThreads, 0, stream>>>(x, index, count, width, out);
+  return cudaGetLastError();
+}
+
+cudaError_t scatter_add_rows(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width, bf16* out,
+                             cudaStream_t stream) {
+  scatter_add_rows_kernel<<<blocks(count * width), kThreads, 0, stream>>>(x, index, weight, count, width, out);
   return cudaGetLastError();
 }
 

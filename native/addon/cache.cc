@@ -90,11 +90,13 @@ Napi::Value Cache::info(const Napi::CallbackInfo& info) {
   o.Set("allocatedBytes", static_cast<double>(cache.allocated_bytes()));
   o.Set("usedBytes", static_cast<double>(cache.used_bytes()));
   o.Set("layers", static_cast<double>(cache.layers.size()));
+  o.Set("scoredLayers", static_cast<double>(cache.scored.size()));
   o.Set("kvHeads", static_cast<double>(cache.kv_heads));
   o.Set("sink", static_cast<double>(cache.sink));
   o.Set("context", static_cast<double>(cache.context));
   o.Set("position", static_cast<double>(cache.position));
   o.Set("evicted", cache.evicted);
+  o.Set("gapped", cache.gapped());
   return o;
 }
 

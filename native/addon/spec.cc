@@ -4,9 +4,53 @@
 
 namespace headzip::addon {
 
+namespace {
+
+std::vector<RopeRef> read_ropes(const Napi::Value& value) {
+  const Napi::Array a = array(value, "ropes");
+  std::vector<RopeRef> ropes;
+  for (uint32_t i = 0; i < a.Length(); ++i) {
+    const Napi::Object o = object(a.Get(i), "ropes[i]");
+    ropes.push_back(std::make_shared<const Rope>(Rope{floats(field(o, "invFreq"), "invFreq"), number(field(o, "scale"), "rope scale")}));
+  }
+  return ropes;
+}
+
+std::vector<LayerSpec> read_layers(const Napi::Value& value) {
+  const Napi::Array a = array(value, "layerKinds");
+  std::vector<LayerSpec> layers;
+  for (uint32_t i = 0; i < a.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    const Napi::Object o = object(a.Get(i), "layerKinds[i]");
+    const int64_t rope = integer(field(o, "rope"), "rope");
+    if (rope < 0) refuse(value.Env(), "a layer's rope must not be negative");
+    layers.push_back({integer(field(o, "window"), "window"), static_cast<size_t>(rope), boolean(field(o, "scored"), "scored"),
+                      boolean(field(o, "mixture"), "mixture")});
+  }
+  return layers;
+}
+
+MixtureSpec read_mixture(const Napi::Value& value) {
+  if (value.IsNull()) return {};
+  const Napi::Object o = object(value, "mixture");
+  const auto size = [&](const char* name) { return integer(field(o, name), name); };
+  return {size("experts"), size("perToken"), size("intermediateSize"), size("sharedIntermediateSize"),
+          boolean(field(o, "normalise"), "normalise")};
+}
+
+Activation read_activation(const Napi::Value& value) {
+  const std::string name = text(value, "activation");
+  if (name == "silu") return Activation::kSilu;
+  if (name == "gelu_tanh") return Activation::kGeluTanh;
+  refuse(value.Env(), "activation must be silu or gelu_tanh, got " + name);
+}
+
+}  // namespace
+
 ModelSpec read_spec(const Napi::Value& value) {
   const Napi::Object o = object(value, "spec");
   const auto size = [&](const char* name) { return integer(field(o, name), name); };
+  const auto real = [&](const char* name) { return number(field(o, name), name); };
   ModelSpec s;
   s.layers = size("layers");
   s.hidden = size("hiddenSize");
@@ -16,11 +60,17 @@ ModelSpec read_spec(const Napi::Value& value) {
   s.intermediate = size("intermediateSize");
   s.vocab = size("vocabSize");
   s.max_positions = size("maxPositions");
-  s.norm_eps = number(field(o, "normEps"), "normEps");
-  s.attention_scale = number(field(o, "attentionScale"), "attentionScale");
-  const Napi::Object rope = object(field(o, "rope"), "rope");
-  s.inv_freq = floats(field(rope, "invFreq"), "rope.invFreq");
-  s.rope_scale = number(field(rope, "scale"), "rope.scale");
+  s.norm_eps = real("normEps");
+  s.norm_offset = real("normOffset");
+  s.attention_scale = real("attentionScale");
+  s.embed_scale = real("embedScale");
+  s.logit_cap = real("logitCap");
+  s.activation = read_activation(field(o, "activation"));
+  s.head_norms = boolean(field(o, "headNorms"), "headNorms");
+  s.out_norms = boolean(field(o, "outNorms"), "outNorms");
+  s.ropes = read_ropes(field(o, "ropes"));
+  s.layer = read_layers(field(o, "layerKinds"));
+  s.mixture = read_mixture(field(o, "mixture"));
   return s;
 }
 
@@ -90,9 +140,14 @@ SweepJob read_sweep(const Napi::Value& value) {
   if (!uniform.IsNull()) {
     const Napi::Object u = object(uniform, "uniform");
     job.uniform = UniformRule{integer(field(u, "count"), "uniform.count"), boolean(field(u, "above"), "uniform.above")};
-    job.keep_layers = bytes(field(u, "keepLayers"), "uniform.keepLayers");
   }
   job.tile_rows = integer(field(o, "tileRows"), "tileRows");
+  const Napi::Value ropes = o.Get("ropes");
+  if (!ropes.IsNull() && !ropes.IsUndefined()) {
+    job.ropes = read_ropes(ropes);
+    job.max_positions = integer(field(o, "maxPositions"), "maxPositions");
+    if (job.ropes.empty() || job.max_positions < 1) refuse(value.Env(), "ropes need entries and the positions they are made for");
+  }
   return job;
 }
 
@@ -134,6 +189,13 @@ CacheShape read_cache_shape(const Napi::Value& value) {
   shape.last_logits = floats(field(o, "lastLogits"), "lastLogits");
   shape.lengths = ids(field(o, "lengths"), "lengths");
   shape.windows = ids(field(o, "windows"), "windows");
+  const Napi::Value ropes = field(o, "ropes");
+  if (!ropes.IsNull()) {
+    shape.ropes = read_ropes(ropes);
+    shape.max_positions = integer(field(o, "maxPositions"), "maxPositions");
+    if (shape.ropes.empty() || shape.max_positions < 1 || shape.max_positions > 1 << 30)
+      refuse(value.Env(), "ropes need entries and the positions they are made for");
+  }
   return shape;
 }
 

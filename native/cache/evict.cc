@@ -6,13 +6,24 @@
 
 namespace headzip {
 
-std::vector<int64_t> kept_entries(Extent e, std::span<const uint8_t> keep) {
+std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, Extent e, std::span<const uint8_t> keep) {
   std::vector<int64_t> index;
   for (int64_t i = 0; i < e.entries; ++i) {
-    const bool in_context = i >= e.sink && i < e.sink + e.context;
-    if (!in_context || (!keep.empty() && keep[i - e.sink] != 0)) index.push_back(i);
+    const int64_t at = layer.place(head, i) - e.sink;
+    const bool in_context = at >= 0 && at < e.context;
+    if (!in_context || (!keep.empty() && keep[at] != 0)) index.push_back(i);
   }
   return index;
+}
+
+void forget_before(KvLayer& layer, int64_t head, int64_t place) {
+  const int64_t length = layer.length(head);
+  int64_t first = 0;
+  while (first < length && layer.place(head, first) < place) ++first;
+  if (first == 0) return;
+  std::vector<int64_t> index(static_cast<size_t>(length - first));
+  std::iota(index.begin(), index.end(), first);
+  layer.retain(head, index);
 }
 
 std::vector<int64_t> streaming_entries(int64_t entries, Window window) {

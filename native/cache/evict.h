@@ -1,4 +1,5 @@
-// Which entries of a head an eviction leaves. A head holds [sink | context | what came after the prefill].
+// Which entries of a head an eviction leaves. A head holds [sink | context | what came after the prefill]; a sliding layer's
+// only the latest of them.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -10,11 +11,13 @@ namespace headzip {
 
 struct Extent {
   int64_t sink = 0, context = 0;  // tokens prefilled
-  int64_t entries = 0;            // that the head holds, those after the prefill counted
+  int64_t entries = 0;            // that are chosen from, those after the prefill counted
 };
 
 // Sink and all that stands after the context; of the context what `keep` (context) says, or nothing where it is empty.
-std::vector<int64_t> kept_entries(Extent extent, std::span<const uint8_t> keep);
+std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, Extent extent, std::span<const uint8_t> keep);
+// Drops the entries of a head that stand before `place`.
+void forget_before(KvLayer& layer, int64_t head, int64_t place);
 // Those that a streaming head can still see: window.sink first ones and window.recent last ones.
 std::vector<int64_t> streaming_entries(int64_t entries, Window window);
 std::vector<int64_t> all_entries(int64_t entries);

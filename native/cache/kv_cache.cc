@@ -6,16 +6,24 @@
 
 namespace headzip {
 
+void KvCache::copy_facts(KvCache& to) const {
+  to.scored = scored;
+  to.ropes = ropes;
+  to.max_positions = max_positions;
+  to.windows = windows;
+  to.kv_heads = kv_heads;
+  to.sink = sink;
+  to.context = context;
+  to.last_logits = last_logits;
+}
+
 std::unique_ptr<KvCache> KvCache::clone() const {
   auto copy = std::make_unique<KvCache>();
   for (const auto& layer : layers) copy->layers.push_back(layer->clone());
-  copy->kv_heads = kv_heads;
-  copy->sink = sink;
-  copy->context = context;
+  copy_facts(*copy);
   copy->position = position;
   copy->turn_start = turn_start;
   copy->evicted = evicted;
-  copy->last_logits = last_logits;
   return copy;
 }
 
@@ -38,6 +46,15 @@ std::vector<int64_t> KvCache::lengths() const {
   return all;
 }
 
+bool KvCache::gapped() const {
+  for (size_t l = 0; l < layers.size(); ++l)
+    for (int64_t h = 0; h < kv_heads && windows[l] > 0; ++h) {
+      const int64_t last = layers[l]->length(h) - 1;
+      if (last > 0 && layers[l]->place(h, last) - layers[l]->place(h, 0) != last) return true;
+    }
+  return false;
+}
+
 Window streaming_window(Window window, int64_t sink) { return {std::max(window.sink, sink), window.recent}; }
 
 void KvCache::check_unpruned() const {
@@ -49,8 +66,8 @@ namespace {
 void check_size(size_t have, size_t want, const char* what) {
   if (have != want) throw Error(what);
 }
-constexpr const char* kHeads = "the mask of heads does not have layers x kv_heads entries";
-constexpr const char* kPairs = "the mask of pairs does not have layers x kv_heads x context entries";
+constexpr const char* kHeads = "the mask of heads does not have scored layers x kv_heads entries";
+constexpr const char* kPairs = "the mask of pairs does not have scored layers x kv_heads x context entries";
 
 bool all_kept(std::span<const uint8_t> keep) {
   return std::all_of(keep.begin(), keep.end(), [](uint8_t bit) { return bit != 0; });
@@ -59,31 +76,33 @@ bool all_kept(std::span<const uint8_t> keep) {
 }  // namespace
 
 void KvCache::retain_heads(std::span<const uint8_t> mask, Window window) {
-  check_size(mask.size(), layers.size() * kv_heads, kHeads);
+  check_size(mask.size(), scored.size() * kv_heads, kHeads);
   check_unpruned();
   evicted = true;
   const Window streaming = streaming_window(window, sink);
-  for (size_t l = 0; l < layers.size(); ++l)
+  for (size_t row = 0; row < scored.size(); ++row)
     for (int64_t h = 0; h < kv_heads; ++h) {
-      if (mask[l * kv_heads + h] != 0) continue;
-      const int64_t entries = layers[l]->length(h);
+      if (mask[row * kv_heads + h] != 0) continue;
+      KvLayer& layer = *layers[scored[row]];
+      const int64_t entries = layer.length(h);
       if (window.recent == 0) {
-        layers[l]->retain(h, kept_entries({sink, context, entries}, {}));
+        layer.retain(h, kept_entries(layer, h, {sink, context, entries}, {}));
       } else {
-        layers[l]->set_window(h, streaming);
-        layers[l]->retain(h, streaming_entries(entries, streaming));
+        layer.set_window(h, streaming);
+        layer.retain(h, streaming_entries(entries, streaming));
       }
     }
 }
 
 void KvCache::retain_pairs(std::span<const uint8_t> mask) {
-  check_size(mask.size(), layers.size() * kv_heads * context, kPairs);
+  check_size(mask.size(), scored.size() * kv_heads * context, kPairs);
   check_unpruned();
   evicted = true;
-  for (size_t l = 0; l < layers.size(); ++l)
+  for (size_t row = 0; row < scored.size(); ++row)
     for (int64_t h = 0; h < kv_heads; ++h) {
-      const auto keep = mask.subspan((l * kv_heads + h) * context, context);
-      if (!all_kept(keep)) layers[l]->retain(h, kept_entries({sink, context, layers[l]->length(h)}, keep));
+      const auto keep = mask.subspan((row * kv_heads + h) * context, context);
+      KvLayer& layer = *layers[scored[row]];
+      if (!all_kept(keep)) layer.retain(h, kept_entries(layer, h, {sink, context, layer.length(h)}, keep));
     }
 }
 
@@ -91,39 +110,43 @@ template <typename Choose>
 std::unique_ptr<KvCache> KvCache::select(Choose&& choose) const {
   check_unpruned();
   auto copy = std::make_unique<KvCache>();
+  copy_facts(*copy);
   const int64_t since = position - sink - context;
+  std::vector<int64_t> row_of(layers.size(), -1);
+  for (size_t row = 0; row < scored.size(); ++row) row_of[scored[row]] = static_cast<int64_t>(row);
   for (size_t l = 0; l < layers.size(); ++l) {
+    const KvLayer& layer = *layers[l];
     std::vector<std::vector<int64_t>> index;
-    for (int64_t h = 0; h < kv_heads; ++h)
-      index.push_back(choose(static_cast<int64_t>(l), h, layers[l]->length(h) - since));
-    copy->layers.push_back(layers[l]->gather(index));
+    for (int64_t h = 0; h < kv_heads; ++h) {
+      const int64_t entries = layer.length(h) - since;
+      if (since > 0 && windows[l] > 0 && entries < std::min(windows[l] - 1, sink + context))
+        throw Error("sliding layers have lost what they held after the prefill, since a conversation was kept; prefill the context again");
+      index.push_back(row_of[l] < 0 ? all_entries(entries) : choose(layer, row_of[l], h, entries));
+    }
+    copy->layers.push_back(layer.gather(index, sink + context));
   }
-  copy->kv_heads = kv_heads;
-  copy->sink = sink;
-  copy->context = context;
   copy->position = copy->turn_start = sink + context;
   copy->evicted = true;
-  copy->last_logits = last_logits;
   return copy;
 }
 
 std::unique_ptr<KvCache> KvCache::select_heads(std::span<const uint8_t> mask, Window window) const {
-  check_size(mask.size(), layers.size() * kv_heads, kHeads);
+  check_size(mask.size(), scored.size() * kv_heads, kHeads);
   const Window streaming = streaming_window(window, sink);
-  auto copy = select([&](int64_t l, int64_t h, int64_t entries) {
-    if (mask[l * kv_heads + h] != 0) return all_entries(entries);
-    return window.recent == 0 ? kept_entries({sink, context, entries}, {}) : streaming_entries(entries, streaming);
+  auto copy = select([&](const KvLayer& layer, int64_t row, int64_t h, int64_t entries) {
+    if (mask[row * kv_heads + h] != 0) return all_entries(entries);
+    return window.recent == 0 ? kept_entries(layer, h, {sink, context, entries}, {}) : streaming_entries(entries, streaming);
   });
   for (size_t i = 0; i < mask.size() && window.recent > 0; ++i)
-    if (mask[i] == 0) copy->layers[i / kv_heads]->set_window(static_cast<int64_t>(i) % kv_heads, streaming);
+    if (mask[i] == 0) copy->layers[scored[i / kv_heads]]->set_window(static_cast<int64_t>(i) % kv_heads, streaming);
   return copy;
 }
 
 std::unique_ptr<KvCache> KvCache::select_pairs(std::span<const uint8_t> mask) const {
-  check_size(mask.size(), layers.size() * kv_heads * context, kPairs);
-  return select([&](int64_t l, int64_t h, int64_t entries) {
-    const auto keep = mask.subspan((l * kv_heads + h) * context, context);
-    return all_kept(keep) ? all_entries(entries) : kept_entries({sink, context, entries}, keep);
+  check_size(mask.size(), scored.size() * kv_heads * context, kPairs);
+  return select([&](const KvLayer& layer, int64_t row, int64_t h, int64_t entries) {
+    const auto keep = mask.subspan((row * kv_heads + h) * context, context);
+    return all_kept(keep) ? all_entries(entries) : kept_entries(layer, h, {sink, context, entries}, keep);
   });
 }
 
@@ -133,6 +156,7 @@ void KvCache::extend(std::span<const std::unique_ptr<KvLayer>> tail, int64_t tok
   for (size_t l = 0; l < layers.size(); ++l) {
     // What the next token cannot see any more goes now and not after the turn: so the turn itself can be rewound.
     for (int64_t h = 0; h < kv_heads; ++h) {
+      if (windows[l] > 0) forget_before(*layers[l], h, position - windows[l] + 1);
       const Window window = layers[l]->window(h);
       const int64_t entries = layers[l]->length(h);
       if (window.recent > 0 && entries > window.sink + window.recent) layers[l]->retain(h, streaming_entries(entries, window));

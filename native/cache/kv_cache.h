@@ -11,6 +11,10 @@ namespace headzip {
 
 struct KvCache {
   std::vector<std::unique_ptr<KvLayer>> layers;
+  std::vector<int64_t> scored;     // layers that are evicted: a mask has a row for each
+  std::vector<RopeRef> ropes;      // that its keys were turned by
+  int64_t max_positions = 0;       // that those ropes are made for
+  std::vector<int64_t> windows;    // (layers) as LayerSpec::window
   int64_t kv_heads = 0;
   int64_t sink = 0, context = 0;   // tokens prefilled; the sink is never evicted
   int64_t position = 0;            // of the next token
@@ -22,14 +26,16 @@ struct KvCache {
   size_t allocated_bytes() const;
   size_t used_bytes() const;
   std::vector<int64_t> lengths() const;  // (layers, kv_heads)
+  // Whether a sliding layer has lost entries between others: where they stood is then not to be told from its length.
+  bool gapped() const;
 
-  // Evict in place and free. mask (layers, kv_heads): heads at 0 lose their context, or with a window become streaming
-  // heads. Throws Error for a mask of another size, and for a cache that was pruned already.
+  // Evict in place and free. mask (scored layers, kv_heads): heads at 0 lose their context, or with a window become
+  // streaming heads. Throws Error for a mask of another size, and for a cache that was pruned already.
   void retain_heads(std::span<const uint8_t> mask, Window window);
-  // mask (layers, kv_heads, context): entries at 0 are dropped.
+  // mask (scored layers, kv_heads, context): entries at 0 are dropped.
   void retain_pairs(std::span<const uint8_t> mask);
   // The same, gathered into a cache of its own, as it was prefilled: what was said since is not in it. *this must not
-  // be pruned, and stays as it is.
+  // be pruned, and stays as it is. Throws Error when sliding layers have lost what they held after the prefill.
   std::unique_ptr<KvCache> select_heads(std::span<const uint8_t> mask, Window window) const;
   std::unique_ptr<KvCache> select_pairs(std::span<const uint8_t> mask) const;
 
@@ -40,6 +46,7 @@ struct KvCache {
 
  private:
   void check_unpruned() const;
+  void copy_facts(KvCache& to) const;  // all but layers and positions
   template <typename Choose>
   std::unique_ptr<KvCache> select(Choose&& choose) const;
 };

@@ -6,12 +6,17 @@ namespace headzip {
 
 namespace {
 
+int64_t positions(const CacheShape& shape, const ModelSpec& spec) {
+  return shape.max_positions == 0 ? spec.max_positions : shape.max_positions;
+}
+
 void check(const CacheShape& shape, const ModelSpec& spec) {
+  if (!shape.ropes.empty()) check_ropes(shape.ropes, spec);
   const auto heads = static_cast<size_t>(spec.layers * spec.kv_heads);
   if (shape.lengths.size() != heads || shape.windows.size() != 2 * heads)
     throw Error("a cache needs the length and window of layers x kv_heads heads");
   if (static_cast<int64_t>(shape.last_logits.size()) != spec.vocab) throw Error("a cache needs the logits of its last token");
-  if (shape.sink < 0 || shape.context < 0 || shape.sink + shape.context > shape.position || shape.position > spec.max_positions)
+  if (shape.sink < 0 || shape.context < 0 || shape.sink + shape.context > shape.position || shape.position > positions(shape, spec))
     throw Error("a cache's sink, context and position do not fit the model");
   for (size_t i = 0; i < heads; ++i) {
     const int64_t sink = shape.windows[2 * i], recent = shape.windows[2 * i + 1];
@@ -30,10 +35,14 @@ std::unique_ptr<KvCache> empty_cache(Backend& backend, const ModelSpec& spec, co
     cache->layers.push_back(backend.kv(spec.kv_heads, spec.head_dim, 1));
     for (int64_t h = 0; h < spec.kv_heads; ++h) {
       const size_t i = static_cast<size_t>(l * spec.kv_heads + h);
-      cache->layers.back()->resize(h, shape.lengths[i]);
+      cache->layers.back()->resize(h, shape.lengths[i], shape.position);
       if (shape.windows[2 * i + 1] > 0) cache->layers.back()->set_window(h, {shape.windows[2 * i], shape.windows[2 * i + 1]});
     }
   }
+  cache->scored = spec.scored_layers();
+  for (const LayerSpec& layer : spec.layer) cache->windows.push_back(layer.window);
+  cache->ropes = shape.ropes.empty() ? spec.ropes : shape.ropes;
+  cache->max_positions = positions(shape, spec);
   cache->kv_heads = spec.kv_heads;
   cache->sink = shape.sink;
   cache->context = shape.context;

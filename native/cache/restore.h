@@ -15,6 +15,8 @@ struct CacheShape {
   std::vector<float> last_logits;  // (vocab)
   std::vector<int32_t> lengths;    // (layers, kv_heads)
   std::vector<int32_t> windows;    // (layers, kv_heads, 2): sink and recent of streaming heads, 0 0 of the others
+  std::vector<RopeRef> ropes;      // that its keys were turned by, in place of the model's own; or empty
+  int64_t max_positions = 0;       // that `ropes` are made for; 0: the model's
 };
 
 // Throws Error for a shape that the model's caches cannot have.

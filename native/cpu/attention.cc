@@ -15,6 +15,7 @@ constexpr int64_t kScratchBytes = int64_t{4} << 20;  // a tile's logits of the s
 struct Planned {
   const AttentionJob* job;
   int64_t head, first, queries;
+  bool out, scores;
 };
 
 // Where the first key of a span stands.
@@ -59,10 +60,16 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
     scratch_bytes = std::max(scratch_bytes, k_.attention_scratch(queries * group, spec.head_dim, scored));
     // Later queries see more keys: the longest tasks go first, so that the threads end together.
     // A streaming head's queries see different keys: one task each, of few keys.
+    const bool out = job.out.data != nullptr, scores = job.scores != nullptr;
+    // Scores know no window: under one they are a task of their own.
+    const bool apart = job.window > 0 && out && scores;
     for (int64_t at = (job.q.rows - 1) / queries * queries; at >= 0; at -= queries)
       for (int64_t head = 0; head < spec.kv_heads; ++head) {
         const int64_t rows = std::min(queries, job.q.rows - at), step = streams(job, head) ? 1 : rows;
-        for (int64_t row = 0; row < rows; row += step) plan.push_back({&job, head, at + row, step});
+        for (int64_t row = 0; row < rows; row += step) {
+          plan.push_back({&job, head, at + row, step, out, scores && !apart});
+          if (apart) plan.push_back({&job, head, at + row, step, false, true});
+        }
       }
   }
   const int64_t each = (scratch_bytes + 4095) / 4096 * 1024;  // floats, whole pages
@@ -77,7 +84,12 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
       const auto& kv = static_cast<const CpuKvLayer&>(*span.kv);
       const int64_t end = span_end(span, p.head);
       value_stride = kv.value_stride();
-      const SpanView view{kv.view(p.head), span.begin, end, first_position(span, end), span.in_score, span.scored};
+      SpanView view{kv.view(p.head), span.begin, end, first_position(span, end), span.in_score, span.scored && p.scores, nullptr, 0, 0};
+      if (job.window > 0 && span.from_end) {
+        view.places = kv.places(p.head).data();
+        view.placed = static_cast<int64_t>(kv.places(p.head).size());
+        view.shift = kv.shift(p.head);
+      }
       const Window window = kv.window(p.head);
       if (window.recent == 0) spans[count++] = view;
       else count += split(view, window, job.position + p.first, spans + count);
@@ -86,18 +98,19 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
     const AttentionTask task{
         .q = floats(job.q, p.first) + at,
         .q_stride = static_cast<int64_t>(job.q.row_bytes / sizeof(float)),
-        .out = job.out.data == nullptr ? nullptr : floats(job.out, p.first) + at,
+        .out = p.out ? floats(job.out, p.first) + at : nullptr,
         .out_stride = static_cast<int64_t>(job.out.row_bytes / sizeof(float)),
         .queries = p.queries,
         .group = group,
         .head_dim = spec.head_dim,
         .value_stride = value_stride,
         .position = job.position + p.first,
+        .window = p.scores ? 0 : job.window,
         .scale = spec.attention_scale,
         .score_scale = spec.score_scale(),
         .spans = spans,
         .span_count = count,
-        .scores = job.scores == nullptr ? nullptr : job.scores + p.head * job.score_stride,
+        .scores = p.scores ? job.scores + p.head * job.score_stride : nullptr,
     };
     k_.attention(task, memory + thread * each);
   });

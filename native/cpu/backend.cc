@@ -52,56 +52,81 @@ void CpuBackend::download(const ScoreBuffer& s, float* out) { std::copy_n(s.data
 
 int64_t CpuBackend::tile_rows(const ModelSpec& spec) const {
   // Enough rows that packing a weight is paid for; few enough that the widest buffers stay near 64 MiB.
-  const int64_t width = 2 * spec.intermediate + (2 * spec.heads + 2 * spec.kv_heads) * spec.head_dim + 2 * spec.hidden;
-  return std::clamp<int64_t>((int64_t{64} << 20) / (width * 4) / 96 * 96, 192, 768);
+  const int64_t width = 2 * spec.widest() + (2 * spec.heads + 2 * spec.kv_heads) * spec.head_dim + 2 * spec.hidden;
+  // An expert sees a part of a tile only, so mixtures take four times the rows.
+  const int64_t times = spec.mixture.experts > 0 ? 4 : 1;
+  return std::clamp<int64_t>(times * (int64_t{64} << 20) / (width * 4) / 96 * 96, 192, times * 768);
 }
 
-void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, Rows out) {
+// Angles that the last job did not need are not worth their memory.
+void CpuBackend::begin(const Model&, size_t) {
+  std::erase_if(turns_, [](const Turns& t) { return !t.used; });
+  for (Turns& t : turns_) t.used = false;
+}
+
+void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
   const int64_t row_bytes = table.cols * static_cast<int64_t>(bytes_of(table.type));
   parallel(static_cast<int64_t>(ids.size()), [&](int64_t i, int) {
-    k_.widen(stored(table.type), table.data + ids[i] * row_bytes, table.cols, floats(out, i));
+    float* row = floats(out, i);
+    k_.widen(stored(table.type), table.data + ids[i] * row_bytes, table.cols, row);
+    if (scale != 1)
+      for (int64_t c = 0; c < table.cols; ++c) row[c] *= scale;
   });
 }
 
-void CpuBackend::rms_norm(Rows x, const Weight& weight, float eps, Rows out) {
+void CpuBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) {
   std::vector<float> w(static_cast<size_t>(x.width));
   k_.widen(stored(weight.type), weight.data, x.width, w.data());
-  parallel(x.rows, [&](int64_t i, int) { k_.rms_norm(floats(x, i), w.data(), x.width, eps, floats(out, i)); });
-}
-
-// Every layer turns by the same angles: they are computed once a position.
-const float* CpuBackend::turns(const ModelSpec& spec, int64_t positions) {
-  if (turns_of_ != &spec) turned_ = 0;
-  turns_of_ = &spec;
-  if (positions <= turned_) return turns_.data();
-  const int64_t half = spec.head_dim / 2, wanted = std::min(std::max(positions, 2 * turned_), std::max(positions, spec.max_positions));
-  Floats table(meter_, static_cast<size_t>(wanted * spec.head_dim), false);
-  std::copy_n(turns_.data(), turned_ * spec.head_dim, table.data());
-  parallel(wanted - turned_, [&](int64_t i, int) {
-    const int64_t position = turned_ + i;
-    float* row = table.data() + position * spec.head_dim;
-    for (int64_t d = 0; d < half; ++d) {
-      // The angle is rounded to fp32 before cos and sin, as transformers does; its error is part of the model.
-      const double angle = static_cast<float>(position) * spec.inv_freq[d];
-      row[d] = static_cast<float>(std::cos(angle)) * spec.rope_scale;
-      row[half + d] = static_cast<float>(std::sin(angle)) * spec.rope_scale;
+  if (job.offset != 0)
+    for (float& each : w) each += job.offset;
+  // Norms over single heads have rows so short that many make one task.
+  const int64_t each = std::max<int64_t>(1, 2048 / x.width);
+  parallel((x.rows + each - 1) / each, [&](int64_t task, int) {
+    for (int64_t i = task * each; i < std::min(x.rows, (task + 1) * each); ++i) {
+      float* from = floats(x, i);
+      float* to = floats(out, i);
+      k_.rms_norm(from, w.data(), x.width, job.eps, job.add ? from : to);
+      if (!job.add) continue;
+      for (int64_t c = 0; c < x.width; ++c) to[c] += from[c];
     }
   });
-  turns_ = std::move(table);
-  turned_ = wanted;
-  return turns_.data();
 }
 
-void CpuBackend::rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) {
-  const int64_t half = spec.head_dim / 2;
-  const float* table = turns(spec, position + x.rows);
+const float* CpuBackend::turns(const RopeRef& rope, int64_t positions) {
+  auto at = std::find_if(turns_.begin(), turns_.end(), [&](const Turns& t) { return t.rope == rope; });
+  if (at == turns_.end()) at = turns_.insert(turns_.end(), Turns{rope, {}, 0, true});
+  at->used = true;
+  if (positions <= at->positions) return at->table.data();
+  const auto pairs = static_cast<int64_t>(rope->inv_freq.size());
+  const int64_t known = at->positions, wanted = std::max(positions, known + known / 2);
+  Floats table(meter_, static_cast<size_t>(wanted * 2 * pairs), false);
+  if (known > 0) std::copy_n(at->table.data(), known * 2 * pairs, table.data());
+  parallel(wanted - known, [&](int64_t i, int) {
+    const int64_t position = known + i;
+    float* row = table.data() + position * 2 * pairs;
+    for (int64_t d = 0; d < pairs; ++d) {
+      // The angle is rounded to fp32 before cos and sin, as transformers does; its error is part of the model.
+      const double angle = static_cast<float>(position) * rope->inv_freq[d];
+      row[d] = static_cast<float>(std::cos(angle)) * rope->scale;
+      row[pairs + d] = static_cast<float>(std::sin(angle)) * rope->scale;
+    }
+  });
+  at->table = std::move(table);
+  at->positions = wanted;
+  return at->table.data();
+}
+
+void CpuBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) {
+  const auto pairs = static_cast<int64_t>(rope->inv_freq.size());
+  const int64_t head_dim = x.width / heads;
+  const float* table = turns(rope, position + x.rows);
   parallel(x.rows, [&](int64_t i, int) {
-    const float* cosine = table + (position + i) * spec.head_dim;
-    const float* sine = cosine + half;
+    const float* cosine = table + (position + i) * 2 * pairs;
+    const float* sine = cosine + pairs;
     for (int64_t h = 0; h < heads; ++h) {
-      float* a = floats(x, i) + h * spec.head_dim;
-      float* b = a + half;
-      for (int64_t d = 0; d < half; ++d) {
+      float* a = floats(x, i) + h * head_dim;
+      float* b = a + pairs;
+      for (int64_t d = 0; d < pairs; ++d) {
         const float first = a[d], second = b[d];
         a[d] = first * cosine[d] - second * sine[d];
         b[d] = second * cosine[d] + first * sine[d];
@@ -122,8 +147,23 @@ void CpuBackend::append(KvLayer& kv, Rows k, Rows v) {
   layer.grow(k.rows);
 }
 
-void CpuBackend::silu_mul(Rows gate, Rows up) {
-  parallel(gate.rows, [&](int64_t i, int) { k_.silu_mul(floats(gate, i), floats(up, i), gate.width); });
+void CpuBackend::gate_mul(Activation activation, Rows gate, Rows up) {
+  const auto mul = activation == Activation::kSilu ? k_.silu_mul : k_.gelu_tanh_mul;
+  parallel(gate.rows, [&](int64_t i, int) { mul(floats(gate, i), floats(up, i), gate.width); });
+}
+
+void CpuBackend::gather(Rows x, std::span<const int32_t> index, Rows out) {
+  parallel(static_cast<int64_t>(index.size()), [&](int64_t i, int) {
+    std::memcpy(floats(out, i), floats(x, index[i]), static_cast<size_t>(x.width) * sizeof(float));
+  });
+}
+
+void CpuBackend::scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) {
+  parallel(static_cast<int64_t>(index.size()), [&](int64_t i, int) {
+    const float* from = floats(x, i);
+    float* to = floats(out, index[i]);
+    for (int64_t c = 0; c < x.width; ++c) to[c] += weight[i] * from[c];
+  });
 }
 
 void CpuBackend::download(Rows x, float* out) {

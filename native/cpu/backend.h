@@ -1,5 +1,7 @@
 // The CPU backend: fp32 activations in host memory, weights read from their stored type.
 #pragma once
+#include <vector>
+
 #include "kernels.h"
 #include "kv_layer.h"
 #include "memory.h"
@@ -18,13 +20,16 @@ class CpuBackend final : public Backend {
   void clear(const ScoreBuffer& scores) override;
   void download(const ScoreBuffer& scores, float* out) override;
   int64_t tile_rows(const ModelSpec& spec) const override;
-  void embed(const Weight& table, std::span<const int32_t> ids, Rows out) override;
-  void rms_norm(Rows x, const Weight& weight, float eps, Rows out) override;
+  void begin(const Model& model, size_t working_bytes) override;
+  void embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
+  void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) override;
   void linear(Rows x, std::span<const LinearJob> jobs) override;
-  void rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) override;
+  void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
   void append(KvLayer& kv, Rows k, Rows v) override;
   void attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) override;
-  void silu_mul(Rows gate, Rows up) override;
+  void gate_mul(Activation activation, Rows gate, Rows up) override;
+  void gather(Rows x, std::span<const int32_t> index, Rows out) override;
+  void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) override;
   void download(Rows x, float* out) override;
   bool finite(Rows x) override;
   size_t allocated_bytes() const override { return meter_->now(); }
@@ -38,14 +43,19 @@ class CpuBackend final : public Backend {
   // Grows, never shrinks, while the backend lives.
   float* scratch(Floats& buffer, int64_t floats);
 
-  const float* turns(const ModelSpec& spec, int64_t positions);
+  // Cosines and sines of every position so far that a rope was asked for: all layers that share it turn alike.
+  struct Turns {
+    RopeRef rope;
+    Floats table;  // (positions, 2 * pairs): cosines, then sines
+    int64_t positions = 0;
+    bool used = true;  // since the last begin()
+  };
+  const float* turns(const RopeRef& rope, int64_t positions);
 
   const Kernels& k_;
   int threads_;
   std::shared_ptr<Meter> meter_ = std::make_shared<Meter>();
-  Floats turns_;  // (positions, head_dim): cosines, then sines, of what rope() has needed so far
-  int64_t turned_ = 0;
-  const ModelSpec* turns_of_ = nullptr;
+  std::vector<Turns> turns_;
   Floats packed_rows_, packed_panels_, attention_scratch_;
 };
 

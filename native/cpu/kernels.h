@@ -24,6 +24,10 @@ struct SpanView {
   KvHead head;
   int64_t begin, end, position;  // keys [begin, end); key j stands at position + (j - begin)
   bool in_score, scored;
+  // Where entries stand that lost some before them (see KvLayer::place): entry j at places[j], past `placed` at
+  // j + shift. nullptr: without gaps, by `position`.
+  const int32_t* places;
+  int64_t placed, shift;
 };
 
 // A block of queries of one KV head: row r is query r / group, query head r % group of the group.
@@ -34,6 +38,7 @@ struct AttentionTask {
   int64_t out_stride;
   int64_t queries, group, head_dim, value_stride;
   int64_t position;   // of the first query
+  int64_t window;     // positions that a query sees, its own among them; 0: all before it
   float scale, score_scale;
   const SpanView* spans;
   int64_t span_count;
@@ -61,6 +66,7 @@ struct Kernels {
   void (*widen)(Stored type, const void* in, int64_t count, float* out);
   void (*rms_norm)(const float* x, const float* weight, int64_t width, float eps, float* out);
   void (*silu_mul)(float* gate, const float* up, int64_t count);
+  void (*gelu_tanh_mul)(float* gate, const float* up, int64_t count);
   bool (*finite)(const float* x, int64_t count);
   // Independent fused multiply-adds; returns how many floating-point operations it did (`sink` keeps them alive).
   double (*fma_peak)(int64_t rounds, float* sink);

@@ -35,9 +35,9 @@ void CpuKvLayer::reserve(int64_t tokens) {
     allocate(wider, needed + std::min(needed / 4, kMostSpare));
     std::memcpy(wider.k.data(), head.k.data(), up(head.length, kPanel) * head_dim_ * sizeof(float));
     std::memcpy(wider.v.data(), head.v.data(), head.length * value_stride_ * sizeof(float));
-    wider.length = head.length;
-    wider.window = head.window;
-    std::swap(head, wider);
+    std::swap(head.k, wider.k);
+    std::swap(head.v, wider.v);
+    head.capacity = wider.capacity;
   }
 }
 
@@ -48,7 +48,7 @@ void CpuKvLayer::copy_token(const Head& from, int64_t a, const Head& to, int64_t
   std::memcpy(to.v.data() + b * value_stride_, from.v.data() + a * value_stride_, value_stride_ * sizeof(float));
 }
 
-CpuKvLayer::Head CpuKvLayer::pick(int64_t head, std::span<const int64_t> index) const {
+CpuKvLayer::Head CpuKvLayer::pick(int64_t head, std::span<const int64_t> index, int64_t appended) const {
   const Head& from = heads_.at(head);
   for (size_t i = 0; i < index.size(); ++i)
     if (index[i] < 0 || index[i] >= from.length || (i > 0 && index[i] <= index[i - 1]))
@@ -57,19 +57,22 @@ CpuKvLayer::Head CpuKvLayer::pick(int64_t head, std::span<const int64_t> index) 
   allocate(kept, static_cast<int64_t>(index.size()));
   for (size_t i = 0; i < index.size(); ++i) copy_token(from, index[i], kept, static_cast<int64_t>(i));
   kept.length = static_cast<int64_t>(index.size());
+  kept.shift = appended - kept.length;
+  for (const int64_t i : index) kept.places.push_back(static_cast<int32_t>(place(head, i)));
   return kept;
 }
 
 void CpuKvLayer::retain(int64_t head, std::span<const int64_t> index) {
-  Head kept = pick(head, index);
+  const Head& from = heads_.at(head);
+  Head kept = pick(head, index, from.shift + from.length);
   kept.window = heads_[head].window;
   heads_[head] = std::move(kept);
 }
 
-std::unique_ptr<KvLayer> CpuKvLayer::gather(std::span<const std::vector<int64_t>> index) const {
+std::unique_ptr<KvLayer> CpuKvLayer::gather(std::span<const std::vector<int64_t>> index, int64_t appended) const {
   if (index.size() != heads_.size()) throw Error("a list of entries is needed for every head");
   auto kept = std::make_unique<CpuKvLayer>(meter_, kv_heads(), head_dim_, 1);
-  for (size_t h = 0; h < heads_.size(); ++h) kept->heads_[h] = pick(static_cast<int64_t>(h), index[h]);
+  for (size_t h = 0; h < heads_.size(); ++h) kept->heads_[h] = pick(static_cast<int64_t>(h), index[h], appended);
   return kept;
 }
 
@@ -109,18 +112,25 @@ void CpuKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byt
   for (int64_t i = 0; i < count; ++i) put(head, from + i, keys + i * head_dim_, values + i * head_dim_);
 }
 
-void CpuKvLayer::resize(int64_t head, int64_t length) {
+void CpuKvLayer::resize(int64_t head, int64_t length, int64_t appended) {
   Head fresh;
   allocate(fresh, length);
   fresh.length = length;
+  fresh.shift = appended - length;
   fresh.window = heads_.at(head).window;
   heads_[head] = std::move(fresh);
+}
+
+int64_t CpuKvLayer::place(int64_t head, int64_t index) const {
+  const Head& h = heads_.at(head);
+  return static_cast<size_t>(index) < h.places.size() ? h.places[index] : index + h.shift;
 }
 
 void CpuKvLayer::truncate(int64_t head, int64_t length) {
   Head& h = heads_.at(head);
   if (length < 0 || length > h.length) throw Error("a cache can only be cut to a length that it has reached");
   h.length = length;
+  if (static_cast<size_t>(length) < h.places.size()) h.places.resize(length);
 }
 
 std::unique_ptr<KvLayer> CpuKvLayer::clone() const {
@@ -130,6 +140,8 @@ std::unique_ptr<KvLayer> CpuKvLayer::clone() const {
     copy->allocate(to, heads_[h].length);
     to.length = heads_[h].length;
     to.window = heads_[h].window;
+    to.places = heads_[h].places;
+    to.shift = heads_[h].shift;
     std::memcpy(to.k.data(), heads_[h].k.data(), up(to.length, kPanel) * head_dim_ * sizeof(float));
     std::memcpy(to.v.data(), heads_[h].v.data(), to.length * value_stride_ * sizeof(float));
   }

@@ -15,21 +15,25 @@ class CpuKvLayer final : public KvLayer {
   int64_t length(int64_t head) const override { return heads_[head].length; }
   Window window(int64_t head) const override { return heads_[head].window; }
   void set_window(int64_t head, Window window) override { heads_.at(head).window = window; }
+  int64_t place(int64_t head, int64_t index) const override;
   void reserve(int64_t tokens) override;
   void retain(int64_t head, std::span<const int64_t> index) override;
   void truncate(int64_t head, int64_t length) override;
   std::unique_ptr<KvLayer> clone() const override;
-  std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index) const override;
+  std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index, int64_t appended) const override;
   void extend(const KvLayer& tail) override;
   void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const override;
   void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) override;
-  void resize(int64_t head, int64_t length) override;
+  void resize(int64_t head, int64_t length, int64_t appended) override;
   size_t allocated_bytes() const override;
   size_t used_bytes() const override;
 
   int64_t kv_heads() const { return static_cast<int64_t>(heads_.size()); }
   int64_t value_stride() const { return value_stride_; }
   KvHead view(int64_t head) const { return {heads_[head].k.data(), heads_[head].v.data(), heads_[head].length}; }
+  // Places of the entries that have been through retain(), and what the index of later ones lags behind their place.
+  std::span<const int32_t> places(int64_t head) const { return heads_[head].places; }
+  int64_t shift(int64_t head) const { return heads_[head].shift; }
   // Writes one token's key and value at `at`; lengths are moved by `grow` once all are written.
   void put(int64_t head, int64_t at, const float* key, const float* value);
   void grow(int64_t tokens);
@@ -39,9 +43,11 @@ class CpuKvLayer final : public KvLayer {
     Floats k, v;
     int64_t length = 0, capacity = 0;
     Window window;
+    std::vector<int32_t> places;
+    int64_t shift = 0;
   };
   void allocate(Head& head, int64_t capacity) const;
-  Head pick(int64_t head, std::span<const int64_t> index) const;
+  Head pick(int64_t head, std::span<const int64_t> index, int64_t appended) const;
   void check_range(int64_t head, int64_t from, int64_t count) const;
   void copy_token(const Head& from, int64_t a, const Head& to, int64_t b) const;
 

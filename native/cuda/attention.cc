@@ -110,6 +110,8 @@ void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::Atte
   if (jobs.empty()) return;
   const AttentionShape shape{static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
                              spec.attention_scale, spec.score_scale(), 0, 0};
+  AttentionShape seen = shape;  // scores know no window; the jobs of a layer share theirs
+  seen.window = static_cast<int32_t>(std::min<int64_t>(jobs[0].window, 1 << 30));
   std::vector<AttentionJob> scored, forward;
   int64_t fewest = jobs[0].q.rows;
   for (const headzip::AttentionJob& job : jobs) {
@@ -141,10 +143,10 @@ void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::Atte
   const int score_count = static_cast<int>(score_tiles.size()), forward_count = static_cast<int>(forward_tiles.size());
   if (fast) {
     HEADZIP_CUDA(hopper_score(score_jobs, score_list, score_count, shape, processors_, stream_));
-    HEADZIP_CUDA(hopper_attention(forward_jobs, forward_list, forward_count, shape, kCluster, processors_, stream_));
+    HEADZIP_CUDA(hopper_attention(forward_jobs, forward_list, forward_count, seen, kCluster, processors_, stream_));
   } else {
     HEADZIP_CUDA(reconstruction_score(score_jobs, score_list, score_count, shape, stream_));
-    HEADZIP_CUDA(portable_attention(forward_jobs, forward_list, forward_count, shape, stream_));
+    HEADZIP_CUDA(portable_attention(forward_jobs, forward_list, forward_count, seen, stream_));
   }
 }
 

@@ -75,19 +75,35 @@ void CudaBackend::download(const ScoreBuffer& s, float* out) {
   HEADZIP_CUDA(cudaMemcpyAsync(out, s.data, static_cast<size_t>(s.kv_heads * s.positions) * sizeof(float), cudaMemcpyDeviceToHost, stream_));
 }
 
-void CudaBackend::begin(const Model& model, size_t working_bytes) { weights_.plan(model, working_bytes); }
+void CudaBackend::admit(const ModelSpec& spec) const {
+  // An evicted head has gaps, and under a window it matters where its entries stood: its kernels do not know.
+  for (const LayerSpec& layer : spec.layer)
+    if (layer.window > 0 && layer.scored)
+      throw Error("the cuda device does not run models whose layers all slide yet; run this one with --device cpu");
+}
+
+void CudaBackend::begin(const Model& model, size_t working_bytes) {
+  weights_.plan(model, working_bytes);
+  std::erase_if(turns_, [](const Turns& t) { return !t.used; });
+  for (Turns& t : turns_) t.used = false;
+}
 
 void CudaBackend::enter_layer(const Model& model, int64_t layer) { weights_.enter(model, layer); }
 
 int64_t CudaBackend::tile_rows(const ModelSpec& spec) const {
   // Rows enough for the products and for a dozen waves of attention tiles, within an eighth of the memory allowed.
-  const int64_t width = 2 * spec.intermediate + 2 * (spec.heads + spec.kv_heads) * spec.head_dim + spec.hidden;
+  const int64_t width = 2 * spec.widest() + 2 * (spec.heads + spec.kv_heads) * spec.head_dim + spec.hidden;
   const auto most = static_cast<int64_t>(meter_->limit() / 8) / (width * 2);
   return std::clamp<int64_t>(most / 1024 * 1024, 1024, 16384);
 }
 
-void CudaBackend::embed(const Weight& table, std::span<const int32_t> ids, Rows out) {
-  if (weights_.streamed()) return embed_from_host(table, ids, out);
+void CudaBackend::embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
+  if (weights_.streamed()) embed_from_host(table, ids, out);
+  else embed_on_device(table, ids, out);
+  if (scale != 1) HEADZIP_CUDA(cuda::scale(values(out), out.rows * out.width, scale, stream_));
+}
+
+void CudaBackend::embed_on_device(const Weight& table, std::span<const int32_t> ids, Rows out) {
   const DeviceMemory list(meter_, ids.size() * sizeof(int32_t), "token ids");
   HEADZIP_CUDA(cudaMemcpyAsync(list.as(), ids.data(), ids.size() * sizeof(int32_t), cudaMemcpyHostToDevice, stream_));
   HEADZIP_CUDA(cuda::embed(weights_.get(table), list.as<int32_t>(), static_cast<int64_t>(ids.size()), out.width, values(out), stream_));
@@ -109,8 +125,8 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
   }
 }
 
-void CudaBackend::rms_norm(Rows x, const Weight& weight, float eps, Rows out) {
-  HEADZIP_CUDA(cuda::rms_norm(values(x), weights_.get(weight), eps, x.rows, x.width, values(out), stream_));
+void CudaBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) {
+  HEADZIP_CUDA(cuda::rms_norm(values(x), weights_.get(weight), job.eps, job.offset, job.add, x.rows, x.width, values(out), stream_));
 }
 
 void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
@@ -123,13 +139,16 @@ void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
   }
 }
 
-void CudaBackend::rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) {
-  if (inv_freq_of_ != &spec) {
-    inv_freq_ = DeviceMemory(meter_, spec.inv_freq.size() * sizeof(float), "rope frequencies");
-    HEADZIP_CUDA(cudaMemcpyAsync(inv_freq_.as(), spec.inv_freq.data(), spec.inv_freq.size() * sizeof(float), cudaMemcpyHostToDevice, stream_));
-    inv_freq_of_ = &spec;
+void CudaBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) {
+  auto at = std::find_if(turns_.begin(), turns_.end(), [&](const Turns& t) { return t.rope == rope; });
+  if (at == turns_.end()) {
+    const size_t bytes = rope->inv_freq.size() * sizeof(float);
+    at = turns_.insert(turns_.end(), Turns{rope, DeviceMemory(meter_, bytes, "rope frequencies"), true});
+    HEADZIP_CUDA(cudaMemcpyAsync(at->inv_freq.as(), rope->inv_freq.data(), bytes, cudaMemcpyHostToDevice, stream_));
   }
-  HEADZIP_CUDA(cuda::rope(values(x), x.rows, heads, spec.head_dim, position, inv_freq_.as<float>(), spec.rope_scale, stream_));
+  at->used = true;
+  HEADZIP_CUDA(cuda::rope(values(x), x.rows, heads, x.width / heads, static_cast<int64_t>(rope->inv_freq.size()), position,
+                          at->inv_freq.as<float>(), rope->scale, stream_));
 }
 
 void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
@@ -140,8 +159,25 @@ void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
   layer.grow(k.rows);
 }
 
-void CudaBackend::silu_mul(Rows gate, Rows up) {
-  HEADZIP_CUDA(cuda::silu_mul(values(gate), values(up), gate.rows * gate.width, stream_));
+void CudaBackend::gate_mul(Activation activation, Rows gate, Rows up) {
+  const auto mul = activation == Activation::kSilu ? cuda::silu_mul : cuda::gelu_tanh_mul;
+  HEADZIP_CUDA(mul(values(gate), values(up), gate.rows * gate.width, stream_));
+}
+
+void CudaBackend::gather(Rows x, std::span<const int32_t> index, Rows out) {
+  const DeviceMemory list(meter_, index.size_bytes(), "rows of an expert");
+  HEADZIP_CUDA(cudaMemcpyAsync(list.as(), index.data(), index.size_bytes(), cudaMemcpyHostToDevice, stream_));
+  HEADZIP_CUDA(gather_rows(values(x), list.as<int32_t>(), static_cast<int64_t>(index.size()), x.width, values(out), stream_));
+  HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
+}
+
+void CudaBackend::scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) {
+  const DeviceMemory list(meter_, index.size_bytes() + weight.size_bytes(), "rows of an expert");
+  auto* weights = reinterpret_cast<float*>(list.as<std::byte>() + index.size_bytes());
+  HEADZIP_CUDA(cudaMemcpyAsync(list.as(), index.data(), index.size_bytes(), cudaMemcpyHostToDevice, stream_));
+  HEADZIP_CUDA(cudaMemcpyAsync(weights, weight.data(), weight.size_bytes(), cudaMemcpyHostToDevice, stream_));
+  HEADZIP_CUDA(scatter_add_rows(values(x), list.as<int32_t>(), weights, static_cast<int64_t>(index.size()), x.width, values(out), stream_));
+  HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
 }
 
 void CudaBackend::download(Rows x, float* out) {

@@ -24,13 +24,16 @@ class CudaBackend final : public Backend {
   void begin(const Model& model, size_t working_bytes) override;
   void enter_layer(const Model& model, int64_t layer) override;
   int64_t tile_rows(const ModelSpec& spec) const override;
-  void embed(const Weight& table, std::span<const int32_t> ids, Rows out) override;
-  void rms_norm(Rows x, const Weight& weight, float eps, Rows out) override;
+  void admit(const ModelSpec& spec) const override;
+  void embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
+  void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) override;
   void linear(Rows x, std::span<const LinearJob> jobs) override;
-  void rope(Rows x, int64_t heads, const ModelSpec& spec, int64_t position) override;
+  void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
   void append(KvLayer& kv, Rows k, Rows v) override;
   void attention(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) override;
-  void silu_mul(Rows gate, Rows up) override;
+  void gate_mul(Activation activation, Rows gate, Rows up) override;
+  void gather(Rows x, std::span<const int32_t> index, Rows out) override;
+  void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) override;
   void download(Rows x, float* out) override;
   bool finite(Rows x) override;
   bool settle() override;
@@ -43,6 +46,7 @@ class CudaBackend final : public Backend {
   AttentionJob describe(const ModelSpec& spec, const headzip::AttentionJob& job) const;
   // Whether the Hopper kernels serve heads of this width on this GPU.
   bool runs_hopper(int64_t head_dim) const { return hopper_ && hopper_attention_tiles(static_cast<int>(head_dim)).rows > 0; }
+  void embed_on_device(const Weight& table, std::span<const int32_t> ids, Rows out);
   void embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out);
 
   std::shared_ptr<DeviceMeter> meter_;
@@ -50,12 +54,16 @@ class CudaBackend final : public Backend {
   WeightStore weights_;
   DeviceMemory workspace_;
   std::unique_ptr<Gemm> gemm_;
-  DeviceMemory inv_freq_;           // (head_dim / 2) of the model at hand
-  const ModelSpec* inv_freq_of_ = nullptr;
   // Blocks that share tiles of keys in the Hopper kernel; 2 is there, and to be measured.
   static constexpr int kCluster = 1;
   int processors_ = 0;
   bool hopper_ = false;
+  struct Turns {
+    RopeRef rope;
+    DeviceMemory inv_freq;
+    bool used = true;               // since the last begin()
+  };
+  std::vector<Turns> turns_;        // frequencies of the ropes at hand
   DeviceMemory plan_;               // jobs and tiles of an attention launch
   DeviceMemory flag_;               // set by finite()
   static constexpr int kAhead = 2;  // tiles that may be under way

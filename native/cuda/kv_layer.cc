@@ -80,6 +80,8 @@ void CudaKvLayer::reserve(int64_t tokens) {
     Head wider = allocate((lengths_[h] + tokens) * 5 / 4);
     const size_t bytes = static_cast<size_t>(lengths_[h] * head_dim_) * kElement;
     const HeadKv from = view(static_cast<int64_t>(h));
+    wider.places = heads_[h].places;
+    wider.shift = heads_[h].shift;
     std::swap(heads_[h], wider);
     const HeadKv to = view(static_cast<int64_t>(h));
     HEADZIP_CUDA(cudaMemcpyAsync(to.k, from.k, bytes, cudaMemcpyDeviceToDevice, stream_));
@@ -97,7 +99,7 @@ void CudaKvLayer::set_window(int64_t, Window window) {
   if (window.recent != 0) throw Error("the GPU does not know streaming heads yet: use the level head, or the CPU");
 }
 
-CudaKvLayer::Head CudaKvLayer::pick(int64_t head, std::span<const int64_t> index) const {
+CudaKvLayer::Head CudaKvLayer::pick(int64_t head, std::span<const int64_t> index, int64_t appended) const {
   std::vector<int32_t> entries;
   for (size_t i = 0; i < index.size(); ++i) {
     if (index[i] < 0 || index[i] >= lengths_.at(head) || (i > 0 && index[i] <= index[i - 1]))
@@ -111,20 +113,27 @@ CudaKvLayer::Head CudaKvLayer::pick(int64_t head, std::span<const int64_t> index
     HEADZIP_CUDA(gather_kv(view(head), list.as<int32_t>(), static_cast<int64_t>(entries.size()), head_dim_, view(kept), stream_));
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
   }
+  kept.shift = appended - static_cast<int64_t>(entries.size());
+  for (const int64_t i : index) kept.places.push_back(static_cast<int32_t>(place(head, i)));
   return kept;
 }
 
+int64_t CudaKvLayer::place(int64_t head, int64_t index) const {
+  const Head& h = heads_.at(head);
+  return static_cast<size_t>(index) < h.places.size() ? h.places[index] : index + h.shift;
+}
+
 void CudaKvLayer::retain(int64_t head, std::span<const int64_t> index) {
-  heads_.at(head) = pick(head, index);
+  heads_.at(head) = pick(head, index, heads_.at(head).shift + lengths_[head]);
   lengths_[head] = static_cast<int64_t>(index.size());
   stale_ = true;
 }
 
-std::unique_ptr<KvLayer> CudaKvLayer::gather(std::span<const std::vector<int64_t>> index) const {
+std::unique_ptr<KvLayer> CudaKvLayer::gather(std::span<const std::vector<int64_t>> index, int64_t appended) const {
   if (index.size() != heads_.size()) throw Error("a list of entries is needed for every head");
   auto kept = std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads(), head_dim_, 1, boxes_);
   for (size_t h = 0; h < heads_.size(); ++h) {
-    kept->heads_[h] = pick(static_cast<int64_t>(h), index[h]);
+    kept->heads_[h] = pick(static_cast<int64_t>(h), index[h], appended);
     kept->lengths_[h] = static_cast<int64_t>(index[h].size());
   }
     return kept;
@@ -165,8 +174,9 @@ void CudaKvLayer::write(int64_t head, int64_t from, int64_t count, const std::by
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
 }
 
-void CudaKvLayer::resize(int64_t head, int64_t length) {
+void CudaKvLayer::resize(int64_t head, int64_t length, int64_t appended) {
   heads_.at(head) = allocate(length);
+  heads_[head].shift = appended - length;
   lengths_[head] = length;
   stale_ = true;
 }
@@ -175,6 +185,7 @@ void CudaKvLayer::truncate(int64_t head, int64_t length) {
   if (length < 0 || length > lengths_.at(head)) throw Error("a cache can only be cut to a length that it has reached");
   if (lengths_[head] == length) return;
   lengths_[head] = length;
+  if (static_cast<size_t>(length) < heads_[head].places.size()) heads_[head].places.resize(length);
   stale_ = true;
 }
 
@@ -182,6 +193,8 @@ std::unique_ptr<KvLayer> CudaKvLayer::clone() const {
   auto copy = std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads(), head_dim_, 1, boxes_);
   for (int64_t h = 0; h < kv_heads(); ++h) {
     copy->heads_[h] = allocate(lengths_[h]);
+    copy->heads_[h].places = heads_[h].places;
+    copy->heads_[h].shift = heads_[h].shift;
     copy->lengths_[h] = lengths_[h];
     const size_t bytes = static_cast<size_t>(lengths_[h] * head_dim_) * kElement;
     HEADZIP_CUDA(cudaMemcpyAsync(copy->view(h).k, view(h).k, bytes, cudaMemcpyDeviceToDevice, stream_));

@@ -18,17 +18,18 @@ class CudaKvLayer final : public KvLayer {
               KeyBoxes boxes);
   int64_t heads() const override { return kv_heads(); }
   int64_t length(int64_t head) const override { return lengths_[head]; }
+  int64_t place(int64_t head, int64_t index) const override;
   Window window(int64_t) const override { return {}; }
   void set_window(int64_t head, Window window) override;
   void reserve(int64_t tokens) override;
   void retain(int64_t head, std::span<const int64_t> index) override;
   void truncate(int64_t head, int64_t length) override;
   std::unique_ptr<KvLayer> clone() const override;
-  std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index) const override;
+  std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index, int64_t appended) const override;
   void extend(const KvLayer& tail) override;
   void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const override;
   void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v) override;
-  void resize(int64_t head, int64_t length) override;
+  void resize(int64_t head, int64_t length, int64_t appended) override;
   size_t allocated_bytes() const override;
   size_t used_bytes() const override;
 
@@ -46,11 +47,13 @@ class CudaKvLayer final : public KvLayer {
     DeviceMemory memory;  // keys, then values: (capacity, head_dim) each
     int64_t capacity = 0;
     HeadMaps maps{};
+    std::vector<int32_t> places;  // of the entries that have been through retain()
+    int64_t shift = 0;            // what the index of later ones lags behind their place
   };
   Head allocate(int64_t capacity) const;
   HeadKv view(const Head& head) const;
   std::byte* at(bf16* entries, int64_t entry) const;
-  Head pick(int64_t head, std::span<const int64_t> index) const;
+  Head pick(int64_t head, std::span<const int64_t> index, int64_t appended) const;
   void check_range(int64_t head, int64_t from, int64_t count) const;
   void publish() const;  // copies what changed to the device
   size_t lengths_at() const { return heads_.size() * sizeof(HeadKv); }

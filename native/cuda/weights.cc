@@ -24,9 +24,16 @@ size_t layer_bytes(const LayerWeights& layer) {
 
 std::vector<const Weight*> weights_of(const LayerWeights& l) {
   std::vector<const Weight*> there;
-  for (const Weight* w : {&l.attn_norm, &l.q, &l.k, &l.v, &l.o, &l.q_bias, &l.k_bias, &l.v_bias, &l.o_bias, &l.mlp_norm,
-                          &l.gate, &l.up, &l.down, &l.gate_bias, &l.up_bias, &l.down_bias})
-    if (*w) there.push_back(w);
+  const auto add = [&](std::initializer_list<const Weight*> list) {
+    for (const Weight* w : list)
+      if (*w) there.push_back(w);
+  };
+  const auto add_gated = [&](const GatedWeights& g) { add({&g.gate, &g.up, &g.down, &g.gate_bias, &g.up_bias, &g.down_bias}); };
+  add({&l.attn_norm, &l.q, &l.k, &l.v, &l.o, &l.q_bias, &l.k_bias, &l.v_bias, &l.o_bias, &l.q_norm, &l.k_norm, &l.attn_out_norm,
+       &l.mlp_norm, &l.mlp_out_norm, &l.router, &l.shared_router});
+  add_gated(l.mlp);
+  for (const GatedWeights& expert : l.experts) add_gated(expert);
+  add_gated(l.shared);
   return there;
 }
 
@@ -68,7 +75,7 @@ void WeightStore::plan(const Model& model, size_t working) {
   if (!resident_.empty()) return;  // already there
   anchor_ = model.embed.data;
   norms_ = {&model.final_norm};
-  for (const LayerWeights& layer : model.layers) norms_.insert({&layer.attn_norm, &layer.mlp_norm});
+  for (const LayerWeights& layer : model.layers) norms_.insert({&layer.attn_norm, &layer.mlp_norm, &layer.q_norm, &layer.k_norm, &layer.attn_out_norm, &layer.mlp_out_norm});
   size_t all = device_bytes(model.embed) + device_bytes(model.final_norm) + device_bytes(model.lm_head), largest = 0;
   for (const LayerWeights& layer : model.layers) {
     all += layer_bytes(layer);

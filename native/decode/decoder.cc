@@ -5,7 +5,7 @@
 namespace headzip {
 
 Decoder::Decoder(Backend& backend, const Model& model, const KvCache& cache, int64_t rows)
-    : backend_(backend), model_(model), cache_(cache), tile_(rows), runner_(backend, model, rows),
+    : backend_(backend), model_(model), cache_(cache), tile_(rows), runner_(backend, model, cache.ropes, rows),
       x_(backend.rows(rows, model.spec.hidden)) {}
 
 Tail Decoder::tail(int64_t capacity) const {
@@ -43,7 +43,7 @@ std::vector<float> Decoder::step(std::span<Tail* const> tails, std::span<const i
   for (size_t at = 0; at < ids.size(); at += static_cast<size_t>(tile_)) {
     const size_t rows = std::min(static_cast<size_t>(tile_), ids.size() - at);
     const Rows x = x_.slice(0, static_cast<int64_t>(rows));
-    backend_.embed(model_.embed, ids.subspan(at, rows), x);
+    backend_.embed(model_.embed, ids.subspan(at, rows), model_.spec.embed_scale, x);
     pieces_.resize(rows);
     for (size_t i = 0; i < rows; ++i) {
       pieces_[i].first = static_cast<int64_t>(i);

@@ -52,7 +52,7 @@ void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job
     const auto part = ids.subspan(at, std::min(static_cast<size_t>(tile_), ids.size() - at));
     const auto rows = static_cast<int64_t>(part.size());
     const Rows x = x_.slice(0, rows);
-    backend_.embed(model_.embed, part, x);
+    backend_.embed(model_.embed, part, model_.spec.embed_scale, x);
     pieces_.assign(1, Piece{0, rows, 0, nullptr, {}, nullptr, 0});
     pass(x, pieces_, tails, state);
     tail.tokens += rows;

@@ -74,7 +74,7 @@ void check(const GenerateJob& job, const KvCache& cache, const ModelSpec& spec) 
   if (job.query.empty()) throw Error("the query is empty");
   if (job.max_tokens < 1) throw Error("at least one new token must be asked for");
   check_ids(job.query, spec, "the query");
-  check_positions(cache.position + static_cast<int64_t>(job.query.size()) + 1, spec, "the context with the query");
+  check_positions(cache.position + static_cast<int64_t>(job.query.size()) + 1, cache.max_positions, "the context with the query");
   check_sampling(job.sampling);
 }
 
@@ -104,7 +104,7 @@ std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& c
   all.reserve(jobs.size());
   for (size_t i = 0; i < jobs.size(); ++i) {
     const auto query = static_cast<int64_t>(jobs[i].query.size());
-    const int64_t room = model.spec.max_positions - cache.position;
+    const int64_t room = cache.max_positions - cache.position;
     all.emplace_back(jobs[i], feeds[i], decoder.tail(query + std::min<int64_t>(jobs[i].max_tokens, 64)),
                      std::min(jobs[i].max_tokens, room - query), room);
   }
@@ -157,7 +157,7 @@ std::vector<float> log_probs(Backend& backend, const Model& model, const KvCache
   check_ids(answer, model.spec, "the answer");
   std::vector<int32_t> ids = query;
   ids.insert(ids.end(), answer.begin(), answer.end() - 1);  // the last token's own logits speak of what comes after it
-  check_positions(cache.position + static_cast<int64_t>(ids.size()), model.spec, "the context with query and answer");
+  check_positions(cache.position + static_cast<int64_t>(ids.size()), cache.max_positions, "the context with query and answer");
   state.total = static_cast<double>(ids.size());
   backend.begin(model, kWorking);
   Decoder decoder(backend, model, cache, std::min(backend.tile_rows(model.spec), static_cast<int64_t>(ids.size())));

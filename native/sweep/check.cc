@@ -12,10 +12,9 @@ void check_ids(const std::vector<int32_t>& ids, const ModelSpec& spec, const cha
                   std::to_string(spec.vocab) + " entries");
 }
 
-void check_positions(int64_t needed, const ModelSpec& spec, const char* what) {
-  if (needed > spec.max_positions)
-    throw Error(std::string(what) + " needs " + std::to_string(needed) + " positions, but the model has " +
-                std::to_string(spec.max_positions));
+void check_positions(int64_t needed, int64_t most, const char* what) {
+  if (needed > most)
+    throw Error(std::string(what) + " needs " + std::to_string(needed) + " positions, but the model has " + std::to_string(most));
 }
 
 void check_job(const SweepJob& job, const ModelSpec& spec) {
@@ -33,12 +32,13 @@ void check_job(const SweepJob& job, const ModelSpec& spec) {
   }
   if (!job.chunks.empty() && at != static_cast<int64_t>(job.context.size()))
     throw Error("chunks must follow one another and cover the context");
-  if (longest > 0) check_positions(prefill + longest, spec, "the context with its repetition");
-  else check_positions(prefill, spec, "the context");
-  if (!job.keep_heads.empty() && static_cast<int64_t>(job.keep_heads.size()) != spec.layers * spec.kv_heads)
-    throw Error("the mask of heads must have layers x kv_heads entries");
-  if (!job.keep_layers.empty() && static_cast<int64_t>(job.keep_layers.size()) != spec.layers)
-    throw Error("the mask of layers must have an entry a layer");
+  if (!job.ropes.empty()) check_ropes(job.ropes, spec);
+  const int64_t most = job.max_positions == 0 ? spec.max_positions : job.max_positions;
+  if (most < 1 || most > 1 << 30) throw Error("maxPositions must be an integer from 1 to 2^30");
+  if (longest > 0) check_positions(prefill + longest, most, "the context with its repetition");
+  else check_positions(prefill, most, "the context");
+  if (!job.keep_heads.empty() && job.keep_heads.size() != spec.scored_layers().size() * spec.kv_heads)
+    throw Error("the mask of heads must have scored layers x kv_heads entries");
   if (job.window.sink < 0 || job.window.recent < 0 || job.tile_rows < 0 || (job.uniform && job.uniform->count < 0))
     throw Error("window, rows and budget must not be negative");
   if (job.uniform && job.chunks.empty()) throw Error("the same budget in every head needs pair scores, so chunks");

@@ -5,7 +5,8 @@
 namespace headzip {
 
 void check_ids(const std::vector<int32_t>& ids, const ModelSpec& spec, const char* what);
-void check_positions(int64_t needed, const ModelSpec& spec, const char* what);
+// `most`: positions that the ropes in use are made for.
+void check_positions(int64_t needed, int64_t most, const char* what);
 void check_job(const SweepJob& job, const ModelSpec& spec);
 
 }  // namespace headzip

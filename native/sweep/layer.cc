@@ -1,6 +1,10 @@
 #include "layer.h"
 
+#include <cmath>
+#include <utility>
+
 #include "../error.h"
+#include "mixture.h"
 
 namespace headzip {
 
@@ -10,16 +14,22 @@ namespace {
 }
 }  // namespace
 
-LayerRunner::LayerRunner(Backend& backend, const Model& model, int64_t rows)
+LayerRunner::LayerRunner(Backend& backend, const Model& model, std::vector<RopeRef> ropes, int64_t rows)
     : backend_(backend),
       model_(model),
+      ropes_(std::move(ropes)),
       normed_(backend.rows(rows, model.spec.hidden)),
       q_(backend.rows(rows, model.spec.heads * model.spec.head_dim)),
       k_(backend.rows(rows, model.spec.kv_heads * model.spec.head_dim)),
       v_(backend.rows(rows, model.spec.kv_heads * model.spec.head_dim)),
       attended_(backend.rows(rows, model.spec.heads * model.spec.head_dim)),
-      gate_(backend.rows(rows, model.spec.intermediate)),
-      up_(backend.rows(rows, model.spec.intermediate)) {}
+      gate_(backend.rows(rows, model.spec.widest())),
+      up_(backend.rows(rows, model.spec.widest())) {
+  if (model.spec.out_norms) added_ = backend.rows(rows, model.spec.hidden);
+  if (model.spec.mixture.experts == 0) return;
+  routed_ = backend.rows(rows, model.spec.mixture.experts);
+  gathered_ = backend.rows(rows, 2 * model.spec.hidden);
+}
 
 void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need) {
   const ModelSpec& spec = model_.spec;
@@ -29,7 +39,7 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   const Rows h = normed_.slice(0, x.rows), q = q_.slice(0, x.rows), k = k_.slice(0, x.rows);
   const Rows v = v_.slice(0, x.rows), out = attended_.slice(0, x.rows);
 
-  backend_.rms_norm(x, w.attn_norm, spec.norm_eps, h);
+  norm(x, w.attn_norm, h);
   std::vector<LinearJob> projections{{&w.k, &w.k_bias, k}};
   if (queries) projections.push_back({&w.q, &w.q_bias, q});
   if (values) projections.push_back({&w.v, &w.v_bias, v});
@@ -37,23 +47,32 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   // Softmax would swallow a logit that is no number; values show up in the layer's output.
   if (!backend_.finite(k) || (queries && !backend_.finite(q))) not_finite(layer);
 
+  if (spec.head_norms) {
+    norm_heads(k, w.k_norm);
+    if (queries) norm_heads(q, w.q_norm);
+  }
+
+  const LayerSpec& kind = spec.layer[layer];
+  const RopeRef& rope = ropes_[kind.rope];
   std::vector<AttentionJob> jobs;
   for (const Piece& p : pieces) {
     const Rows keys = k.slice(p.first, p.rows);
-    backend_.rope(keys, spec.kv_heads, spec, p.position);
+    backend_.rope(keys, spec.kv_heads, rope, p.position);
     backend_.append(*p.own, keys, values ? v.slice(p.first, p.rows) : Rows{});
     if (!queries) continue;
-    backend_.rope(q.slice(p.first, p.rows), spec.heads, spec, p.position);
+    backend_.rope(q.slice(p.first, p.rows), spec.heads, rope, p.position);
     jobs.push_back({q.slice(p.first, p.rows), p.position, p.spans,
-                    need == Need::kHidden ? out.slice(p.first, p.rows) : Rows{}, p.scores, p.score_stride});
+                    need == Need::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores, p.score_stride});
   }
   if (!queries) return;
   backend_.attention(spec, jobs);
   if (need != Need::kHidden) return;
 
-  const LinearJob project{&w.o, &w.o_bias, x, true};
+  const Rows added = spec.out_norms ? added_.slice(0, x.rows) : x;
+  const LinearJob project{&w.o, &w.o_bias, added, !spec.out_norms};
   backend_.linear(out, {&project, 1});
-  feed_forward(w, x);
+  if (spec.out_norms) norm(added, w.attn_out_norm, x, true);
+  feed_forward(layer, x);
   if (!backend_.finite(x)) not_finite(layer);
 }
 
@@ -61,30 +80,97 @@ void LayerRunner::settle(int64_t layer) {
   if (!backend_.settle()) not_finite(layer);
 }
 
-void LayerRunner::feed_forward(const LayerWeights& w, Rows x) {
-  const Rows h = normed_.slice(0, x.rows), gate = gate_.slice(0, x.rows), up = up_.slice(0, x.rows);
-  backend_.rms_norm(x, w.mlp_norm, model_.spec.norm_eps, h);
+void LayerRunner::norm(Rows x, const Weight& weight, Rows out, bool add) {
+  backend_.rms_norm(x, weight, {model_.spec.norm_eps, model_.spec.norm_offset, add}, out);
+}
+
+void LayerRunner::norm_heads(Rows x, const Weight& weight) {
+  const int64_t heads = x.width / model_.spec.head_dim;
+  const Rows each{x.data, x.rows * heads, model_.spec.head_dim, x.row_bytes / heads};
+  norm(each, weight, each);
+}
+
+void LayerRunner::feed_forward(int64_t layer, Rows x) {
+  const LayerWeights& w = model_.layers[layer];
+  const bool apart = model_.spec.out_norms, mixed = model_.spec.layer[layer].mixture;
+  const Rows h = normed_.slice(0, x.rows), out = apart ? added_.slice(0, x.rows) : x;
+  norm(x, w.mlp_norm, h);
+  if (mixed) mixture(layer, h, out);
+  else gated(w.mlp, h, out, !apart);
+  if (apart) norm(out, w.mlp_out_norm, x, true);
+}
+
+void LayerRunner::gated(const GatedWeights& w, Rows h, Rows out, bool add) {
+  const auto buffer = [&](const OwnedRows& of) {
+    return Rows{of.data, h.rows, w.gate.rows, of.row_bytes / static_cast<size_t>(of.width) * static_cast<size_t>(w.gate.rows)};
+  };
+  const Rows gate = buffer(gate_), up = buffer(up_);
   const LinearJob widen[] = {{&w.gate, &w.gate_bias, gate}, {&w.up, &w.up_bias, up}};
   backend_.linear(h, widen);
-  backend_.silu_mul(gate, up);
-  const LinearJob narrow{&w.down, &w.down_bias, x, true};
+  backend_.gate_mul(model_.spec.activation, gate, up);
+  const LinearJob narrow{&w.down, &w.down_bias, out, add};
   backend_.linear(gate, {&narrow, 1});
+}
+
+// Expert by expert, so that each one's weights are read once a tile.
+void LayerRunner::mixture(int64_t layer, Rows h, Rows out) {
+  const LayerWeights& w = model_.layers[layer];
+  const MixtureSpec& spec = model_.spec.mixture;
+  const Rows routed = routed_.slice(0, h.rows);
+  const LinearJob job{&w.router, nullptr, routed};
+  backend_.linear(h, {&job, 1});
+  std::vector<float> logits(static_cast<size_t>(h.rows * spec.experts));
+  backend_.download(routed, logits.data());
+  for (const float z : logits)
+    if (!std::isfinite(z)) not_finite(layer);
+
+  const size_t half = gathered_.row_bytes / 2;
+  const auto rows = [&](int64_t count, int64_t from) {
+    return Rows{gathered_.data + static_cast<size_t>(from) * half, count, h.width, half};
+  };
+  const std::vector<ExpertRows> plan = route(logits, spec);
+  for (size_t e = 0; e < plan.size(); ++e) {
+    const auto count = static_cast<int64_t>(plan[e].rows.size());
+    if (count == 0) continue;
+    const Rows in = rows(count, 0), answer = rows(count, gathered_.rows);
+    backend_.gather(h, plan[e].rows, in);
+    gated(w.experts[e], in, answer, false);
+    backend_.scatter_add(answer, plan[e].rows, plan[e].weights, out);
+  }
+  if (spec.shared_intermediate == 0) return;
+
+  const Rows answer = rows(h.rows, gathered_.rows);
+  gated(w.shared, h, answer, false);
+  const Rows share{routed.data, h.rows, 1, routed.row_bytes / static_cast<size_t>(routed.width)};
+  const LinearJob weigh{&w.shared_router, nullptr, share};
+  backend_.linear(h, {&weigh, 1});
+  ExpertRows every{std::vector<int32_t>(static_cast<size_t>(h.rows)), std::vector<float>(static_cast<size_t>(h.rows))};
+  backend_.download(share, every.weights.data());
+  for (size_t i = 0; i < every.rows.size(); ++i) {
+    every.rows[i] = static_cast<int32_t>(i);
+    every.weights[i] = 1 / (1 + std::exp(-every.weights[i]));
+  }
+  backend_.scatter_add(answer, every.rows, every.weights, out);
 }
 
 std::vector<float> LayerRunner::logits(Rows rows) {
   const Rows h = normed_.slice(0, rows.rows);
-  backend_.rms_norm(rows, model_.final_norm, model_.spec.norm_eps, h);
+  norm(rows, model_.final_norm, h);
   if (logits_.rows < rows.rows) logits_ = backend_.rows(rows.rows, model_.spec.vocab);
   const Rows out = logits_.slice(0, rows.rows);
   const LinearJob job{&model_.lm_head, nullptr, out};
   backend_.linear(h, {&job, 1});
   std::vector<float> host(static_cast<size_t>(rows.rows * model_.spec.vocab));
   backend_.download(out, host.data());
+  if (const float cap = model_.spec.logit_cap; cap > 0)
+    for (float& z : host) z = cap * std::tanh(z / cap);
   return host;
 }
 
-double linear_work(const ModelSpec& s) {
-  return static_cast<double>(s.hidden) * (2 * s.heads * s.head_dim + 2 * s.kv_heads * s.head_dim + 3 * s.intermediate);
+double linear_work(const ModelSpec& s, int64_t layer) {
+  const MixtureSpec& m = s.mixture;
+  const int64_t inner = s.layer[layer].mixture ? m.per_token * m.intermediate + m.shared_intermediate : s.intermediate;
+  return static_cast<double>(s.hidden) * static_cast<double>(2 * s.heads * s.head_dim + 2 * s.kv_heads * s.head_dim + 3 * inner);
 }
 
 double attention_work(const ModelSpec& s) { return 2.0 * static_cast<double>(s.heads * s.head_dim); }

@@ -26,8 +26,8 @@ enum class Need {
 
 class LayerRunner {
  public:
-  // Work buffers for tiles of up to `rows` rows.
-  LayerRunner(Backend& backend, const Model& model, int64_t rows);
+  // Work buffers for tiles of up to `rows` rows. `ropes` stand in for the model's own.
+  LayerRunner(Backend& backend, const Model& model, std::vector<RopeRef> ropes, int64_t rows);
   // x (rows, hidden) becomes the layer's output with Need::kHidden.
   void run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need);
   // Waits for the layer's work; throws Error when a value in it was not finite.
@@ -36,16 +36,25 @@ class LayerRunner {
   std::vector<float> logits(Rows rows);
 
  private:
-  void feed_forward(const LayerWeights& w, Rows x);
+  void feed_forward(int64_t layer, Rows x);
+  // out (+)= down(activation(gate(h)) * up(h))
+  void gated(const GatedWeights& w, Rows h, Rows out, bool add);
+  void mixture(int64_t layer, Rows h, Rows out);
+  void norm(Rows x, const Weight& weight, Rows out, bool add = false);
+  // Normalises every head of rows that lie without gaps.
+  void norm_heads(Rows x, const Weight& weight);
 
   Backend& backend_;
   const Model& model_;
+  std::vector<RopeRef> ropes_;
   OwnedRows normed_, q_, k_, v_, attended_, gate_, up_;
+  OwnedRows added_;              // what a part adds to the stream, where it is normalised first
+  OwnedRows routed_, gathered_;  // mixtures: router logits; rows of one expert, then its answers
   OwnedRows logits_;  // as many rows as were asked for at most
 };
 
 // Multiply-adds of a layer's linear parts for one row, and of attention for one query and key.
-double linear_work(const ModelSpec& spec);
+double linear_work(const ModelSpec& spec, int64_t layer);
 double attention_work(const ModelSpec& spec);
 
 }  // namespace headzip

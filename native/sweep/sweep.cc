@@ -21,7 +21,8 @@ class SweepRun {
   SweepRun(Backend& backend, const Model& model, const SweepJob& job, Job& state)
       : backend_(backend), model_(model), spec_(model.spec), job_(job), state_(state),
         sink_(static_cast<int64_t>(job.sink.size())), prefill_(sink_ + static_cast<int64_t>(job.context.size())),
-        tile_(backend.tile_rows(model.spec)) {
+        tile_(backend.tile_rows(model.spec)), last_scored_(model.spec.scored_layers().back()),
+        end_(job.want_cache ? model.spec.layers : last_scored_ + 1) {
     if (job.tile_rows > 0) tile_ = std::min(tile_, job.tile_rows);
   }
 
@@ -38,7 +39,10 @@ class SweepRun {
   void evict(int64_t layer, KvLayer& kv, std::span<const float> scores) const;
   // End of the tile that starts at `row` of the context: tiles stop where what they see changes.
   int64_t context_tile_end(int64_t row, bool last) const;
-  double tile_work(int64_t rows, double keys, Need need) const;
+  double tile_work(int64_t layer, int64_t rows, double keys, Need need) const;
+  // Nothing after this layer reads the repeat stream, or the context's but for its last row.
+  bool last_of_repeat(int64_t layer) const { return layer == last_scored_; }
+  bool last_of_context(int64_t layer) const { return layer + 1 == end_; }
   bool scoring() const { return !job_.chunks.empty(); }
 
   Backend& backend_;
@@ -47,15 +51,17 @@ class SweepRun {
   const SweepJob& job_;
   Job& state_;
   int64_t sink_, prefill_, tile_;
+  int64_t last_scored_, end_;  // layers [0, end_) are run
   OwnedRows context_rows_, repeat_rows_;
   std::vector<Group> groups_;
   std::vector<std::unique_ptr<KvLayer>> own_;  // KV of the inputs of a group
   std::unique_ptr<LayerRunner> runner_;
 };
 
-double SweepRun::tile_work(int64_t rows, double keys, Need need) const {
-  const double linear = need == Need::kHidden ? linear_work(spec_) : linear_work(spec_) / 8;
+double SweepRun::tile_work(int64_t layer, int64_t rows, double keys, Need need) const {
+  const double linear = linear_work(spec_, layer) / (need == Need::kHidden ? 1 : 8);
   const double attention = need == Need::kHidden ? attention_work(spec_) : need == Need::kScores ? attention_work(spec_) / 2 : 0;
+  if (const int64_t window = spec_.layer[layer].window; window > 0) keys = std::min(keys, static_cast<double>(window));
   return static_cast<double>(rows) * (linear + attention * keys);
 }
 
@@ -67,9 +73,11 @@ void SweepRun::announce() {
     longest = std::max(longest, static_cast<int64_t>(c.ids.size()));
   }
   const int64_t kv = spec_.kv_heads * spec_.head_dim, q = spec_.heads * spec_.head_dim;
-  const int64_t values = (prefill_ + repeat) * spec_.hidden +
-                         2 * kv * (prefill_ * (job_.want_cache ? spec_.layers : 1) + std::max(longest, tile_)) +
-                         tile_ * (2 * spec_.intermediate + 2 * q + 2 * kv + spec_.hidden);
+  int64_t entries = prefill_;
+  if (job_.want_cache)
+    for (int64_t l = 0; l < spec_.layers; ++l) entries += spec_.visible(l, prefill_);
+  const int64_t values = (prefill_ + repeat) * spec_.hidden + 2 * kv * (entries + std::max(longest, tile_)) +
+                         tile_ * (2 * spec_.widest() + 2 * q + 2 * kv + 4 * spec_.hidden + spec_.mixture.experts);
   backend_.begin(model_, static_cast<size_t>(values) * backend_.element_bytes());
 }
 
@@ -77,12 +85,12 @@ void SweepRun::embed() {
   std::vector<int32_t> ids = job_.sink;
   ids.insert(ids.end(), job_.context.begin(), job_.context.end());
   context_rows_ = backend_.rows(prefill_, spec_.hidden);
-  backend_.embed(model_.embed, ids, context_rows_);
+  backend_.embed(model_.embed, ids, spec_.embed_scale, context_rows_);
   ids.clear();
   for (const Chunk& c : job_.chunks) ids.insert(ids.end(), c.ids.begin(), c.ids.end());
   if (ids.empty()) return;
   repeat_rows_ = backend_.rows(static_cast<int64_t>(ids.size()), spec_.hidden);
-  backend_.embed(model_.embed, ids, repeat_rows_);
+  backend_.embed(model_.embed, ids, spec_.embed_scale, repeat_rows_);
 }
 
 void SweepRun::plan() {
@@ -98,16 +106,18 @@ void SweepRun::plan() {
     row += rows;
   }
   for (size_t i = 0; i < most; ++i) own_.push_back(backend_.kv(spec_.kv_heads, spec_.head_dim, longest));
-  runner_ = std::make_unique<LayerRunner>(backend_, model_, std::min(tile_, std::max(prefill_, row)));
+  const std::vector<RopeRef>& ropes = job_.ropes.empty() ? spec_.ropes : job_.ropes;
+  runner_ = std::make_unique<LayerRunner>(backend_, model_, ropes, std::min(tile_, std::max(prefill_, row)));
 
   double total = 0;
   const auto context = static_cast<double>(prefill_), chunk = static_cast<double>(longest);
   const bool narrow = job_.kind != SweepKind::kFull;
   const double context_keys = job_.kind == SweepKind::kBlock ? std::min(context, chunk) / 2 : context / 2;
-  for (int64_t l = 0; l < spec_.layers; ++l) {
-    const bool last = l + 1 == spec_.layers;
-    total += tile_work(prefill_, context_keys, last ? Need::kKeys : Need::kHidden);
-    total += tile_work(row, narrow || last ? 1.5 * chunk : context + chunk / 2, last ? Need::kScores : Need::kHidden);
+  for (int64_t l = 0; l < end_; ++l) {
+    total += tile_work(l, prefill_, context_keys, last_of_context(l) ? Need::kKeys : Need::kHidden);
+    if (l > last_scored_) continue;
+    const bool last = last_of_repeat(l);
+    total += tile_work(l, row, narrow || last ? 1.5 * chunk : context + chunk / 2, last ? Need::kScores : Need::kHidden);
   }
   state_.total = total;
 }
@@ -124,7 +134,7 @@ int64_t SweepRun::context_tile_end(int64_t row, bool last) const {
 }
 
 void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
-  const bool last = layer + 1 == spec_.layers;
+  const bool last = last_of_context(layer);
   const bool blocks = job_.kind == SweepKind::kBlock && scoring();
   size_t chunk = 0;
   for (int64_t row = 0; row < prefill_;) {
@@ -142,7 +152,7 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
     runner_->run(layer, context_rows_.slice(row, end - row), {&piece, 1}, need);
     const double keys = blocks ? static_cast<double>(sink_ + end - piece.spans.back().begin) : static_cast<double>(row + end) / 2;
     backend_.pace();
-    state_.advance(tile_work(end - row, keys, need));
+    state_.advance(tile_work(layer, end - row, keys, need));
     row = end;
   }
 }
@@ -150,7 +160,7 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
 // `own` holds the input's own KV; the piece is its rows [offset, offset + rows).
 Piece SweepRun::repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const {
   const int64_t start = sink_ + c.start, end = sink_ + c.end;
-  Piece piece{0, rows, prefill_ + offset, &own, {}, scores + c.start, prefill_ - sink_};
+  Piece piece{0, rows, prefill_ + offset, &own, {}, scores == nullptr ? nullptr : scores + c.start, prefill_ - sink_};
   const auto add = [&](KvLayer& from, int64_t begin, int64_t count, int64_t position, bool in_score, bool scored) {
     if (count != 0) piece.spans.push_back({&from, begin, count, position, false, in_score, scored});
   };
@@ -164,7 +174,7 @@ Piece SweepRun::repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t 
 }
 
 void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores) {
-  const Need need = layer + 1 == spec_.layers ? Need::kScores : Need::kHidden;
+  const Need need = last_of_repeat(layer) ? Need::kScores : Need::kHidden;
   for (size_t i = 0; i < group.chunks; ++i)
     for (int64_t h = 0; h < spec_.kv_heads; ++h) own_[i]->truncate(h, 0);
   for (int64_t from = 0; from < group.rows; from += tile_) {
@@ -181,7 +191,7 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
         pieces.back().first = low - from;
         const bool narrow = job_.kind != SweepKind::kFull || need == Need::kScores;
         const int64_t context = narrow ? sink_ + c.end - c.start : prefill_;
-        work += tile_work(high - low, static_cast<double>(context + (low + high) / 2 - input), need);
+        work += tile_work(layer, high - low, static_cast<double>(context + (low + high) / 2 - input), need);
       }
       input += rows;
     }
@@ -193,18 +203,23 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
 
 // `scores` (kv_heads, context) of this layer, where there are any.
 void SweepRun::evict(int64_t layer, KvLayer& kv, std::span<const float> scores) const {
-  const int64_t context = prefill_ - sink_;
+  const int64_t context = prefill_ - sink_, sliding = spec_.layer[layer].window;
+  const std::vector<int64_t> scored = spec_.scored_layers();
+  const auto at = std::find(scored.begin(), scored.end(), layer);
+  const int64_t row = at == scored.end() ? -1 : at - scored.begin();
   const Window window = streaming_window(job_.window, sink_);
   std::vector<uint8_t> keep(static_cast<size_t>(context));
   for (int64_t h = 0; h < spec_.kv_heads; ++h) {
+    if (sliding > 0) forget_before(kv, h, prefill_ - sliding + 1);
+    if (row < 0) continue;
     const Extent extent{sink_, context, kv.length(h)};
     if (!job_.keep_heads.empty()) {
-      if (job_.keep_heads[layer * spec_.kv_heads + h] != 0) continue;
+      if (job_.keep_heads[row * spec_.kv_heads + h] != 0) continue;
       if (job_.window.recent > 0) kv.set_window(h, window);
-      kv.retain(h, job_.window.recent > 0 ? streaming_entries(extent.entries, window) : kept_entries(extent, {}));
-    } else if (job_.uniform && (job_.keep_layers.empty() || job_.keep_layers[layer] == 0)) {
+      kv.retain(h, job_.window.recent > 0 ? streaming_entries(extent.entries, window) : kept_entries(kv, h, extent, {}));
+    } else if (job_.uniform) {
       best_entries(scores.subspan(static_cast<size_t>(h * context), static_cast<size_t>(context)), *job_.uniform, keep);
-      kv.retain(h, kept_entries(extent, keep));
+      kv.retain(h, kept_entries(kv, h, extent, keep));
     }
   }
 }
@@ -223,6 +238,10 @@ SweepResult SweepRun::run() {
     result.cache->context = context;
     result.cache->position = result.cache->turn_start = prefill_;
     result.cache->evicted = !job_.keep_heads.empty() || job_.uniform.has_value();
+    result.cache->scored = spec_.scored_layers();
+    for (const LayerSpec& layer : spec_.layer) result.cache->windows.push_back(layer.window);
+    result.cache->ropes = job_.ropes.empty() ? spec_.ropes : job_.ropes;
+    result.cache->max_positions = job_.max_positions == 0 ? spec_.max_positions : job_.max_positions;
   }
   ScoreBuffer scores;
   std::vector<float> host;  // (kv_heads, context) of one layer
@@ -231,18 +250,18 @@ SweepResult SweepRun::run() {
     host.resize(static_cast<size_t>(heads * context));
   }
   std::unique_ptr<KvLayer> kv;
-  for (int64_t layer = 0; layer < spec_.layers; ++layer) {
+  for (int64_t layer = 0; layer < end_; ++layer) {
+    const bool scored = scoring() && spec_.layer[layer].scored;
     backend_.enter_layer(model_, layer);
     if (!kv) kv = backend_.kv(heads, spec_.head_dim, prefill_);
     for (int64_t h = 0; h < heads; ++h) kv->truncate(h, 0);
     context_layer(layer, *kv);
-    if (scoring()) {
-      backend_.clear(scores);
-      for (const Group& group : groups_) repeat_group(layer, *kv, group, scores.data);
-      backend_.download(scores, host.data());
-    }
+    if (scored) backend_.clear(scores);
+    if (layer <= last_scored_)
+      for (const Group& group : groups_) repeat_group(layer, *kv, group, scored ? scores.data : nullptr);
+    if (scored) backend_.download(scores, host.data());
     runner_->settle(layer);
-    if (scoring()) {
+    if (scored) {
       summarise(host, heads, layer, result.max, result.mean, result.p99);
       if (job_.want_pairs) result.pairs.insert(result.pairs.end(), host.begin(), host.end());
     }

@@ -26,17 +26,18 @@ struct SweepJob {
   bool want_pairs = false;
   bool want_cache = false;          // keep every layer's KV (and compute the last token's logits)
   // With want_cache, evicted layer by layer, so that the peak is what is kept and one layer:
-  std::vector<uint8_t> keep_heads;  // (layers, kv_heads), or empty: the rest lose their context,
+  std::vector<uint8_t> keep_heads;  // (scored layers, kv_heads), or empty: the rest lose their context,
   Window window;                    // or become streaming heads
-  std::vector<uint8_t> keep_layers; // (layers) with `uniform`: 1 keeps the layer whole; empty: none
-  std::optional<UniformRule> uniform;  // every head keeps its best entries; with chunks
+  std::optional<UniformRule> uniform;  // every head of a scored layer keeps its best entries; with chunks
   int64_t tile_rows = 0;            // most rows of a pass; 0: the backend's choice
+  std::vector<RopeRef> ropes;       // in place of the model's own, for contexts longer than those are made for; or empty
+  int64_t max_positions = 0;        // that `ropes` are made for; 0: the model's
 };
 
 struct SweepResult {
-  // (layers, kv_heads) over context positions: maximum, mean and 99th percentile (nearest rank)
+  // (scored layers, kv_heads) over context positions: maximum, mean and 99th percentile (nearest rank)
   std::vector<float> max, mean, p99;
-  std::vector<float> pairs;  // (layers, kv_heads, context) when wanted
+  std::vector<float> pairs;  // (scored layers, kv_heads, context) when wanted
   std::unique_ptr<KvCache> cache;
   size_t peak_bytes = 0;  // of the engine's own memory: weights are mapped and not counted
 };

@@ -1,4 +1,4 @@
-#include <charconv>
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -9,6 +9,36 @@
 namespace headzip {
 
 float ModelSpec::score_scale() const { return 1.0f / std::sqrt(static_cast<float>(head_dim)); }
+
+std::vector<int64_t> ModelSpec::scored_layers() const {
+  std::vector<int64_t> scored;
+  for (int64_t l = 0; l < layers; ++l)
+    if (layer[l].scored) scored.push_back(l);
+  return scored;
+}
+
+int64_t ModelSpec::visible(int64_t l, int64_t tokens) const {
+  return layer[l].window == 0 ? tokens : std::min(tokens, layer[l].window - 1);
+}
+
+int64_t ModelSpec::widest() const {
+  bool dense = false, mixed = false;
+  for (const LayerSpec& l : layer) (l.mixture ? mixed : dense) = true;
+  return std::max(dense ? intermediate : 0, mixed ? std::max(mixture.intermediate, mixture.shared_intermediate) : 0);
+}
+
+void check_ropes(const std::vector<RopeRef>& ropes, const ModelSpec& s) {
+  if (ropes.empty() || ropes.size() != s.ropes.size())
+    throw Error("ropes must hold " + std::to_string(std::max<size_t>(1, s.ropes.size())) + " entries, got " + std::to_string(ropes.size()));
+  for (const RopeRef& rope : ropes) {
+    const auto pairs = static_cast<int64_t>(rope->inv_freq.size());
+    if (pairs < 1 || pairs > s.head_dim / 2)
+      throw Error("invFreq must hold 1 to head_dim / 2 values, got " + std::to_string(pairs));
+    for (const float f : rope->inv_freq)
+      if (!std::isfinite(f)) throw Error("invFreq must be finite");
+    if (!(rope->scale > 0) || !std::isfinite(rope->scale)) throw Error("the rope scale must be a positive number");
+  }
+}
 
 namespace {
 
@@ -28,11 +58,24 @@ void check_spec(const ModelSpec& s) {
   within("max_position_embeddings", s.max_positions, 1 << 30);
   if (s.heads % s.kv_heads != 0) throw Error("num_attention_heads must be a multiple of num_key_value_heads");
   if (s.head_dim % 2 != 0) throw Error("head_dim must be even, got " + std::to_string(s.head_dim));
-  if (static_cast<int64_t>(s.inv_freq.size()) != s.head_dim / 2) throw Error("inv_freq must hold head_dim / 2 values");
-  for (const float f : s.inv_freq)
-    if (!std::isfinite(f)) throw Error("inv_freq must be finite");
-  if (!(s.norm_eps > 0) || !(s.attention_scale > 0) || !(s.rope_scale > 0))
-    throw Error("rms_norm_eps, the attention scale and the rope scale must be positive numbers");
+  check_ropes(s.ropes, s);
+  if (!(s.norm_eps > 0) || !(s.attention_scale > 0) || !(s.embed_scale > 0) || !(s.logit_cap >= 0) || !std::isfinite(s.norm_offset))
+    throw Error("rms_norm_eps, the attention scale and the embedding scale must be positive numbers, the cap on logits at least 0");
+  if (static_cast<int64_t>(s.layer.size()) != s.layers) throw Error("the list of layers must have as many entries as the model has layers");
+  bool mixed = false, scored = false;
+  for (const LayerSpec& l : s.layer) {
+    if (l.window < 0) throw Error("a layer's window must not be negative");
+    if (l.rope >= s.ropes.size()) throw Error("a layer names a rope that is not in the list");
+    mixed |= l.mixture;
+    scored |= l.scored;
+  }
+  if (!scored) throw Error("at least one layer must be scored");
+  if (!mixed) return;
+  if (s.out_norms) throw Error("a mixture whose answer is normalised is not supported");
+  within("num_experts", s.mixture.experts, 4096);
+  within("num_experts_per_tok", s.mixture.per_token, s.mixture.experts);
+  within("moe_intermediate_size", s.mixture.intermediate, 1 << 20);
+  if (s.mixture.shared_intermediate != 0) within("shared_expert_intermediate_size", s.mixture.shared_intermediate, 1 << 20);
 }
 
 struct Want {
@@ -41,10 +84,21 @@ struct Want {
   bool optional = false;
 };
 
-std::map<std::string, Want> wanted(Model& m) {
+using Wanted = std::map<std::string, Want>;
+
+void want_gated(Wanted& want, const std::string& at, GatedWeights& w, int64_t hidden, int64_t inner) {
+  want.emplace(at + "gate", Want{&w.gate, inner, hidden});
+  want.emplace(at + "up", Want{&w.up, inner, hidden});
+  want.emplace(at + "down", Want{&w.down, hidden, inner});
+  want.emplace(at + "gate_bias", Want{&w.gate_bias, inner, 1, true});
+  want.emplace(at + "up_bias", Want{&w.up_bias, inner, 1, true});
+  want.emplace(at + "down_bias", Want{&w.down_bias, hidden, 1, true});
+}
+
+Wanted wanted(Model& m) {
   const ModelSpec& s = m.spec;
   const int64_t q = s.heads * s.head_dim, kv = s.kv_heads * s.head_dim;
-  std::map<std::string, Want> want{
+  Wanted want{
       {"embed", {&m.embed, s.vocab, s.hidden}},
       {"final_norm", {&m.final_norm, s.hidden, 1}},
       {"lm_head", {&m.lm_head, s.vocab, s.hidden}},
@@ -63,12 +117,25 @@ std::map<std::string, Want> wanted(Model& m) {
     want.emplace(at + "v_bias", Want{&w.v_bias, kv, 1, true});
     want.emplace(at + "o_bias", Want{&w.o_bias, s.hidden, 1, true});
     want.emplace(at + "mlp_norm", Want{&w.mlp_norm, s.hidden, 1});
-    want.emplace(at + "gate", Want{&w.gate, s.intermediate, s.hidden});
-    want.emplace(at + "up", Want{&w.up, s.intermediate, s.hidden});
-    want.emplace(at + "down", Want{&w.down, s.hidden, s.intermediate});
-    want.emplace(at + "gate_bias", Want{&w.gate_bias, s.intermediate, 1, true});
-    want.emplace(at + "up_bias", Want{&w.up_bias, s.intermediate, 1, true});
-    want.emplace(at + "down_bias", Want{&w.down_bias, s.hidden, 1, true});
+    if (s.head_norms) {
+      want.emplace(at + "q_norm", Want{&w.q_norm, s.head_dim, 1});
+      want.emplace(at + "k_norm", Want{&w.k_norm, s.head_dim, 1});
+    }
+    if (s.out_norms) {
+      want.emplace(at + "attn_out_norm", Want{&w.attn_out_norm, s.hidden, 1});
+      want.emplace(at + "mlp_out_norm", Want{&w.mlp_out_norm, s.hidden, 1});
+    }
+    if (!s.layer[l].mixture) {
+      want_gated(want, at, w.mlp, s.hidden, s.intermediate);
+      continue;
+    }
+    want.emplace(at + "router", Want{&w.router, s.mixture.experts, s.hidden});
+    w.experts.resize(s.mixture.experts);
+    for (int64_t e = 0; e < s.mixture.experts; ++e)
+      want_gated(want, at + "experts." + std::to_string(e) + ".", w.experts[e], s.hidden, s.mixture.intermediate);
+    if (s.mixture.shared_intermediate == 0) continue;
+    want.emplace(at + "shared_router", Want{&w.shared_router, 1, s.hidden});
+    want_gated(want, at + "shared.", w.shared, s.hidden, s.mixture.shared_intermediate);
   }
   return want;
 }
@@ -81,7 +148,7 @@ std::shared_ptr<const Model> open_model(ModelSpec spec, const std::vector<std::s
   auto model = std::make_shared<Model>();
   model->spec = std::move(spec);
   for (const std::string& path : paths) model->files.push_back(MappedFile::open(path));
-  std::map<std::string, Want> want = wanted(*model);
+  Wanted want = wanted(*model);
 
   for (const WeightRef& ref : refs) {
     const auto at = want.find(ref.role);

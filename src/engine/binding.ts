@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { InputError } from '../errors.js'
 import type { Sweep } from '../scores/head-scores.js'
-import type { EngineSpec, WeightRef } from './spec.js'
+import type { EngineSpec, Rope, WeightRef } from './spec.js'
 
 /** A running native job. */
 export interface NativeJob<T> {
@@ -23,14 +23,17 @@ export interface NativeSweepJob {
   sweep: Sweep
   pairs: boolean
   cache: boolean
-  /** (layers * kv_heads); heads at 0 lose their context KV layer by layer, or become streaming heads */
+  /** (scored layers * kv_heads); heads at 0 lose their context KV layer by layer, or become streaming heads */
   keepHeads: Uint8Array | null
   /** What streaming heads keep; null: evicted heads keep nothing of the context */
   window: NativeWindow | null
-  /** Every head keeps its best entries, layer by layer; needs chunks */
+  /** Every head of a scored layer keeps its best entries, layer by layer; needs chunks */
   uniform: NativeUniformRule | null
   /** Most rows of a pass; 0: the engine's choice */
   tileRows: number
+  /** In place of the model's, with the positions they are made for; null: the model's own. */
+  ropes: Rope[] | null
+  maxPositions: number
 }
 
 /** A streaming head sees its first `sink` entries and the `recent` latest. */
@@ -44,16 +47,14 @@ export interface NativeUniformRule {
   count: number
   /** Only those above the count-th best */
   above: boolean
-  /** (layers) 1 keeps a layer whole; empty: none */
-  keepLayers: Uint8Array
 }
 
 export interface NativeSweepResult {
-  /** (layers, kv_heads) each; empty without chunks */
+  /** (scored layers, kv_heads) each; empty without chunks */
   max: Float32Array
   mean: Float32Array
   p99: Float32Array
-  /** (layers, kv_heads, context) */
+  /** (scored layers, kv_heads, context) */
   pairs: Float32Array | null
   peakBytes: number
   cache: NativeCache | null
@@ -63,11 +64,14 @@ export interface NativeCacheInfo {
   allocatedBytes: number
   usedBytes: number
   layers: number
+  scoredLayers: number
   kvHeads: number
   sink: number
   context: number
   position: number
   evicted: boolean
+  /** A sliding layer lost entries between others: such a cache cannot be saved. */
+  gapped: boolean
 }
 
 /**
@@ -83,9 +87,9 @@ export interface NativeCache {
   /** (layers * kv_heads * 2) sink and recent of streaming heads, 0 0 of the others */
   windows(): Int32Array
   clone(): NativeCache
-  /** Evicts in place, once. @param mask (layers * kv_heads) */
+  /** Evicts in place, once. @param mask (scored layers * kv_heads) */
   retainHeads(mask: Uint8Array, window: NativeWindow | null): void
-  /** Evicts in place, once. @param mask (layers * kv_heads * context) */
+  /** Evicts in place, once. @param mask (scored layers * kv_heads * context) */
   retainPairs(mask: Uint8Array): void
   /** The same into a cache of its own, from the prefill on; this one stays as it is. */
   selectHeads(mask: Uint8Array, window: NativeWindow | null): NativeCache
@@ -109,6 +113,9 @@ export interface NativeCacheShape {
   lastLogits: Float32Array
   lengths: Int32Array
   windows: Int32Array
+  /** As in the sweep job that made the cache */
+  ropes: Rope[] | null
+  maxPositions: number
 }
 
 export interface NativeGenerateJob {

@@ -4,7 +4,11 @@ export type StoredType = 'F32' | 'F16' | 'BF16'
 
 /** One stored tensor. `offset` counts bytes from the start of the file. */
 export interface WeightRef {
-  /** What the tensor is to the engine: `embed`, `final_norm`, `lm_head`, `layers.<n>.<LayerRole>`. */
+  /**
+   * What the tensor is to the engine: `embed`, `final_norm`, `lm_head`, and `layers.<n>.` before attn_norm, q, k, v, o,
+   * q_bias, k_bias, v_bias, o_bias, q_norm, k_norm, attn_out_norm, mlp_norm, mlp_out_norm, gate, up, down, gate_bias,
+   * up_bias, down_bias; in a mixture router, shared_router, `experts.<n>.` or `shared.` before gate, up, down.
+   */
   role: string
   /** Its name in the file, for messages. */
   name: string
@@ -16,31 +20,32 @@ export interface WeightRef {
   bytes: number
 }
 
-export const layerRoles = [
-  'attn_norm',
-  'q',
-  'k',
-  'v',
-  'o',
-  'q_bias',
-  'k_bias',
-  'v_bias',
-  'o_bias',
-  'mlp_norm',
-  'gate',
-  'up',
-  'down',
-  'gate_bias',
-  'up_bias',
-  'down_bias',
-] as const
-export type LayerRole = (typeof layerRoles)[number]
-
 export interface Rope {
-  /** (head_dim / 2) inverse frequencies, rounded to fp32 the way transformers rounds them. */
+  /** Inverse frequencies, at most head_dim / 2, rounded to fp32 the way transformers rounds them. */
   invFreq: Float32Array
   /** Factor on cos and sin (yarn's attention factor); 1 otherwise. */
   scale: number
+}
+
+export interface LayerKind {
+  /** A query sees its own position and `window` - 1 before it; 0: all. */
+  window: number
+  /** Index into `ropes`. */
+  rope: number
+  /** Hybrid models score and evict their global layers only. */
+  scored: boolean
+  /** Experts instead of one feed-forward part. */
+  mixture: boolean
+}
+
+export interface Mixture {
+  experts: number
+  perToken: number
+  intermediateSize: number
+  /** Of an expert that every token passes through; 0: there is none. */
+  sharedIntermediateSize: number
+  /** The chosen experts' weights are made to sum to 1. */
+  normalise: boolean
 }
 
 export interface EngineSpec {
@@ -49,12 +54,32 @@ export interface EngineSpec {
   heads: number
   kvHeads: number
   headDim: number
+  /** Of layers that are no mixtures. */
   intermediateSize: number
   vocabSize: number
-  /** Positions the model was made for; the engine refuses more. */
+  /** Positions that `ropes` are made for; the engine refuses more. */
   maxPositions: number
   normEps: number
+  /** Added to the weight of every norm. */
+  normOffset: number
   /** Factor on attention logits, usually 1/sqrt(head_dim). */
   attentionScale: number
-  rope: Rope
+  /** Factor on embeddings. */
+  embedScale: number
+  /** Logits become cap * tanh(logits / cap); 0: they stay. */
+  logitCap: number
+  activation: 'silu' | 'gelu_tanh'
+  /** Queries and keys are normalised head by head. */
+  headNorms: boolean
+  /** What attention and the feed-forward part add to the stream is normalised first. */
+  outNorms: boolean
+  ropes: Rope[]
+  /** (layers) */
+  layerKinds: LayerKind[]
+  mixture: Mixture | null
+}
+
+/** Indices of the layers that are scored and evicted: a row of scores each. */
+export function scoredLayers({ layerKinds }: EngineSpec): Int32Array {
+  return Int32Array.from(layerKinds.flatMap(({ scored }, layer) => (scored ? [layer] : [])))
 }

@@ -23,7 +23,7 @@ export interface DuoOptions extends WriteOptions {
    * `keep`: values as they are; readers decide ties by noise.
    */
   ties?: Ties
-  /** layers of the model, when more than the last scored one; rows of unscored layers are 1 */
+  /** layers of the model (default: as the scores say, else up to the last scored one); rows of unscored layers are 1 */
   modelLayers?: number
 }
 
@@ -37,7 +37,8 @@ export async function exportDuo(
   options: DuoOptions = {},
 ): Promise<Exported> {
   const { sink = 128, recent = 256, ties = 'separate' } = options
-  const modelLayers = options.modelLayers ?? (scores.layerIds.at(-1) ?? -1) + 1
+  const modelLayers =
+    options.modelLayers ?? scores.provenance.modelLayers ?? (scores.layerIds.at(-1) ?? -1) + 1
   verifyScores(scores, 'scores')
   if (!isCount(sink, 1)) throw invalidParameter('sink', 'a whole number of tokens, at least 1', sink)
   if (!isCount(recent, 1))

@@ -17,6 +17,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { NativeCache, NativeEngine } from '../engine/binding.js'
 import { abortError, type JobOptions } from '../engine/job.js'
 import { InputError } from '../errors.js'
+import { type ModelDescription, ropesFor } from '../model/describe.js'
 import { writeFileAtomic } from '../scores/files.js'
 import { KvCache, type ModelIdentity, type PruneResult } from './kv-cache.js'
 
@@ -37,6 +38,8 @@ interface Header {
   context: number
   position: number
   evicted: boolean
+  /** Tokens that the model's ropes were chosen for. */
+  ropeTokens: number
   vocab: number
   /** (layers * kv_heads) */
   lengths: number[]
@@ -50,18 +53,23 @@ interface Header {
 export interface CacheNotes {
   model: ModelIdentity
   fullBytes: number
+  ropeTokens: number
   pruned: PruneResult | undefined
 }
 
 export async function saveCache(
   path: string,
   cache: NativeCache,
-  { model, fullBytes, pruned }: CacheNotes,
+  { model, fullBytes, ropeTokens, pruned }: CacheNotes,
   options: SaveOptions,
 ): Promise<void> {
   const release = cache.hold()
   try {
-    const { sink, context, position, evicted } = cache.info()
+    const { sink, context, position, evicted, gapped } = cache.info()
+    if (gapped)
+      throw new InputError(
+        'a cache whose sliding layers were evicted cannot be saved: where their entries stood is not in the file',
+      )
     const logits = cache.lastLogits()
     const header: Header = {
       model,
@@ -69,6 +77,7 @@ export async function saveCache(
       context,
       position,
       evicted,
+      ropeTokens,
       vocab: logits.length,
       lengths: Array.from(cache.lengths()),
       windows: Array.from(cache.windows()),
@@ -136,6 +145,7 @@ function payloadBytes({ model, lengths, vocab }: Header): number {
 export async function restoreCache(
   path: string,
   engine: NativeEngine,
+  description: ModelDescription,
   model: ModelIdentity,
   options: JobOptions,
 ): Promise<KvCache> {
@@ -146,7 +156,7 @@ export async function restoreCache(
     throw new InputError(`${path} cannot be read: ${(error as Error).message}`, { cause: error })
   }
   try {
-    return await readCache(path, file, engine, model, options)
+    return await readCache(path, file, engine, description, model, options)
   } finally {
     await file.close()
   }
@@ -156,6 +166,7 @@ async function readCache(
   path: string,
   file: FileHandle,
   engine: NativeEngine,
+  description: ModelDescription,
   model: ModelIdentity,
   { signal, onProgress }: JobOptions,
 ): Promise<KvCache> {
@@ -189,7 +200,8 @@ async function readCache(
   if (size > expected) throw damaged(path)
 
   const logits = new Float32Array(new Uint8Array(await take(4 * header.vocab)).buffer)
-  const { sink, context, position, evicted, fullBytes, pruned } = header
+  const { sink, context, position, evicted, fullBytes, ropeTokens, pruned } = header
+  const { ropes, maxPositions } = ropesFor(description, ropeTokens)
   const cache = engine.restore({
     sink,
     context,
@@ -198,6 +210,8 @@ async function readCache(
     lastLogits: logits,
     lengths: Int32Array.from(header.lengths),
     windows: Int32Array.from(header.windows),
+    ropes,
+    maxPositions,
   })
   try {
     for (const { layer, head, from, count, bytes } of parts(header)) {
@@ -218,6 +232,7 @@ async function readCache(
     pairScores: undefined,
     fullBytes,
     peakBytes: cache.info().allocatedBytes,
+    ropeTokens,
     pruned: pruned ?? undefined,
   })
 }
@@ -233,9 +248,15 @@ function checkModel(path: string, header: Header, model: ModelIdentity): void {
       `${path} holds a cache made in ${of.arithmetic}, but this engine computes in ${model.arithmetic}`,
     )
   }
-  const heads = model.layers * model.kvHeads
-  const { layers, kvHeads, headDim } = of
-  if (layers !== model.layers || kvHeads !== model.kvHeads || headDim !== model.headDim) throw damaged(path)
+  const heads = model.allLayers * model.kvHeads
+  const { layers, allLayers, kvHeads, headDim } = of
+  if (
+    layers !== model.layers ||
+    allLayers !== model.allLayers ||
+    kvHeads !== model.kvHeads ||
+    headDim !== model.headDim
+  )
+    throw damaged(path)
   if (header.lengths.length !== heads || header.windows.length !== 2 * heads) throw damaged(path)
 }
 
@@ -251,7 +272,14 @@ function parseHeader(path: string, text: string): Header {
   const model = record(header?.model)
   const pruned = header?.pruned === null ? {} : record(header?.pruned)
   const counts = [header?.sink, header?.context, header?.position, header?.vocab, model?.elementBytes]
-  const sizes = [model?.layers, model?.kvHeads, model?.headDim, header?.fullBytes]
+  const sizes = [
+    model?.layers,
+    model?.allLayers,
+    model?.kvHeads,
+    model?.headDim,
+    header?.fullBytes,
+    header?.ropeTokens,
+  ]
   const names = [model?.id, model?.hash, model?.arithmetic]
   if (
     !pruned ||

@@ -21,8 +21,11 @@ import { checkScoresFit } from './scores-fit.js'
 export interface ModelIdentity {
   id: string
   hash: string
+  /** Scored layers: hybrid models evict their global layers only. */
   layers: number
   kvHeads: number
+  /** All of them, sliding ones included: what a cache holds. */
+  allLayers: number
   headDim: number
   /** `cpu/fp32` */
   arithmetic: string
@@ -66,6 +69,8 @@ export interface CacheParts {
   pairScores: PairScores | undefined
   fullBytes: number
   peakBytes: number
+  /** Tokens that the model's ropes were chosen for: a restored cache needs the same. */
+  ropeTokens: number
   /** What prefill evicted already. */
   pruned: PruneResult | undefined
 }
@@ -79,6 +84,7 @@ export class KvCache {
   readonly fullBytes: number
   /** Most bytes that the engine held while it read the context: KV, activations and work buffers, without weights. */
   readonly peakBytes: number
+  private readonly ropeTokens: number
   private readonly scores: HeadScores | undefined
   private active: NativeCache
   /** Kind `retain`: the cache as it was prefilled. */
@@ -95,6 +101,7 @@ export class KvCache {
     this.pairScores = parts.pairScores
     this.fullBytes = parts.fullBytes
     this.peakBytes = parts.peakBytes
+    this.ropeTokens = parts.ropeTokens
     this.last = parts.pruned
   }
 
@@ -144,7 +151,7 @@ export class KvCache {
     return this.apply(eviction, options)
   }
 
-  /** @param keep (layers * kv_heads), 1 for heads whose context stays */
+  /** @param keep (scored layers * kv_heads), 1 for heads whose context stays */
   pruneHeads(keep: Uint8Array): PruneResult {
     const kept = keep.reduce((sum, bit) => sum + (bit ? 1 : 0), 0)
     const eviction: Eviction = {
@@ -158,7 +165,7 @@ export class KvCache {
     return this.apply(eviction, { level: 'head', ratio: kept / keep.length })
   }
 
-  /** @param keep (layers * kv_heads * context), 1 for pairs that stay */
+  /** @param keep (scored layers * kv_heads * context), 1 for pairs that stay */
   prunePairs(keep: Uint8Array): PruneResult {
     const kept = keep.reduce((sum, bit) => sum + (bit ? 1 : 0), 0)
     const eviction: Eviction = { of: 'pairs', keep, kept, total: keep.length, threshold: Number.NaN }
@@ -167,7 +174,7 @@ export class KvCache {
 
   /** A cache of kind `evict` with memory of its own that answers as this one does now. */
   clone(): KvCache {
-    const { model, scores, pairScores, fullBytes, peakBytes, last } = this
+    const { model, scores, pairScores, fullBytes, peakBytes, ropeTokens, last } = this
     const native = this.active.clone()
     return new KvCache({
       native,
@@ -177,6 +184,7 @@ export class KvCache {
       pairScores,
       fullBytes,
       peakBytes,
+      ropeTokens,
       pruned: last,
     })
   }
@@ -187,8 +195,8 @@ export class KvCache {
    * @throws InputError when the file exists (unless `force`) or cannot be written; nothing half-written stays
    */
   save(path: string, options: SaveOptions = {}): Promise<void> {
-    const { model, fullBytes, last } = this
-    return saveCache(path, this.active, { model, fullBytes, pruned: last }, options)
+    const { model, fullBytes, ropeTokens, last } = this
+    return saveCache(path, this.active, { model, fullBytes, ropeTokens, pruned: last }, options)
   }
 
   /** Gives the memory back at once instead of when it is collected. */
@@ -201,12 +209,12 @@ export class KvCache {
     const { level } = options
     if (isPairLevel(level)) {
       if (!this.pairScores) throw missingPairScores(level)
-      return evictPairs(this.pairScores, options, this.model)
+      return evictPairs(this.pairScores, options)
     }
     const scores = options.scores ?? this.scores
     if (!scores) throw missingHeadScores(level)
     checkScoresFit(scores, this.model)
-    return evictHeads(scores, options, this.model)
+    return evictHeads(scores, options)
   }
 
   private apply(eviction: Eviction, { level, ratio }: Pick<LevelOptions, 'level' | 'ratio'>): PruneResult {

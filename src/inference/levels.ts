@@ -40,12 +40,7 @@ export interface PairScores {
   values: Float32Array
 }
 
-export interface ModelShape {
-  layers: number
-  kvHeads: number
-}
-
-/** A mask over the whole model: layers without scores are never evicted. */
+/** A mask over the scored layers: the others are never evicted. */
 export type Eviction = {
   keep: Uint8Array
   /** 1 an evictable head or pair, over the scored layers. */
@@ -75,38 +70,21 @@ export function windowOf({
   return level === 'streaming' ? { sink, recent } : null
 }
 
-export function evictHeads(scores: HeadScores, options: LevelOptions, shape: ModelShape): Eviction {
+export function evictHeads(scores: HeadScores, options: LevelOptions): Eviction {
   const { keep, kept, threshold } = selectHeads(scores, selection(options))
-  const whole = spread(keep, scores.layerIds, scores.kvHeads, shape)
-  return { of: 'heads', keep: whole, kept, total: keep.length, threshold, window: windowOf(options) }
+  return { of: 'heads', keep, kept, total: keep.length, threshold, window: windowOf(options) }
 }
 
-export function evictPairs(scores: PairScores, options: LevelOptions, shape: ModelShape): Eviction {
+export function evictPairs(scores: PairScores, options: LevelOptions): Eviction {
   const { keep, kept, threshold } = selectPairs(scores.values, scores, {
     ...selection(options),
     uniform: options.level === 'pair-uniform',
   })
-  const whole = spread(keep, scores.layerIds, scores.kvHeads * scores.positions, shape, scores.positions)
-  return { of: 'pairs', keep: whole, kept, total: keep.length, threshold }
+  return { of: 'pairs', keep, kept, total: keep.length, threshold }
 }
 
 function selection({ ratio, rule }: LevelOptions): { ratio: number; rule?: SelectionRule } {
   return { ratio, ...(rule && { rule }) }
-}
-
-/** Rows of the scored layers to rows of all layers; what was not scored is kept. */
-function spread(
-  keep: Uint8Array,
-  layerIds: Int32Array,
-  width: number,
-  shape: ModelShape,
-  positions = 1,
-): Uint8Array {
-  if (layerIds.length === shape.layers) return keep
-  const whole = new Uint8Array(shape.layers * shape.kvHeads * positions).fill(1)
-  for (const [row, layer] of layerIds.entries())
-    whole.set(keep.subarray(row * width, (row + 1) * width), layer * width)
-  return whole
 }
 
 /**

@@ -3,8 +3,9 @@
 import type { NativeEngine } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { type EngineOptions, openEngine } from '../engine/open.js'
+import { scoredLayers } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
-import { describeModel, type ModelDescription } from '../model/describe.js'
+import { describeModel, type ModelDescription, ropesFor } from '../model/describe.js'
 import { type Prompts, promptsFor } from '../model/prompts.js'
 import { Tokenizer } from '../model/tokenizer.js'
 import { readScores } from '../scores/arrow.js'
@@ -43,14 +44,16 @@ export interface ScorePairsJob extends JobOptions {
 }
 
 export interface ScoredPairs {
-  /** (layers) index of each row's layer in the model */
+  /** (scored layers) index of each row's layer in the model */
   layerIds: Int32Array
-  /** (layers, kv_heads) over context positions */
+  /** (scored layers, kv_heads) over context positions */
   max: Float32Array
   mean: Float32Array
   p99: Float32Array
-  /** (layers, kv_heads, context), or null unless asked for */
+  /** (scored layers, kv_heads, context), or null unless asked for */
   pairs: Float32Array | null
+  /** How rotary angles were changed for the context's length; empty when they were not. */
+  rope: string
   /** Most memory the engine itself held; weights are mapped and not counted. */
   peakBytes: number
   seconds: number
@@ -76,9 +79,18 @@ export class Model {
 
   get identity(): ModelIdentity {
     const { id, hash, spec } = this.description
-    const { layers, kvHeads, headDim } = spec
+    const { kvHeads, headDim } = spec
     const elementBytes = this.device === 'cpu' ? 4 : 2
-    return { id, hash, layers, kvHeads, headDim, arithmetic: this.arithmetic, elementBytes }
+    return {
+      id,
+      hash,
+      layers: scoredLayers(spec).length,
+      kvHeads,
+      allLayers: spec.layers,
+      headDim,
+      arithmetic: this.arithmetic,
+      elementBytes,
+    }
   }
 
   get tokenizer(): Tokenizer {
@@ -187,14 +199,16 @@ export class Model {
    * @throws InputError when the file is no such cache, damaged, or of another model; nothing is left of it then
    */
   async restore(path: string, options: JobOptions = {}): Promise<KvCache> {
-    return restoreCache(path, this.engine, this.identity, options)
+    return restoreCache(path, this.engine, this.description, this.identity, options)
   }
 
-  /** Scores every (layer, KV head) of a context in one sweep: see design of KVzip, arXiv 2505.23416. */
+  /** Scores every (scored layer, KV head) of a context in one sweep: see design of KVzip, arXiv 2505.23416. */
   async scorePairs(job: ScorePairsJob): Promise<ScoredPairs> {
     if (job.chunks.length === 0)
       throw invalidParameter('chunks', 'a list of reconstruction inputs', job.chunks)
     const started = performance.now()
+    const longest = Math.max(...job.chunks.map(({ ids }) => ids.length))
+    const rope = ropesFor(this.description, job.sinkIds.length + job.contextIds.length + longest)
     const result = await watch(
       () =>
         this.engine.sweep({
@@ -208,12 +222,21 @@ export class Model {
           window: null,
           uniform: null,
           tileRows: 0,
+          ...rope,
         }),
       job,
     )
     const { max, mean, p99, pairs, peakBytes } = result
-    const layerIds = Int32Array.from({ length: this.description.spec.layers }, (_, layer) => layer)
-    return { layerIds, max, mean, p99, pairs, peakBytes, seconds: (performance.now() - started) / 1000 }
+    return {
+      layerIds: scoredLayers(this.description.spec),
+      max,
+      mean,
+      p99,
+      pairs,
+      rope: rope.note,
+      peakBytes,
+      seconds: (performance.now() - started) / 1000,
+    }
   }
 
   /** Gives the weights' mapping and work memory back once running jobs and open caches have ended. */

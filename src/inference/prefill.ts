@@ -2,8 +2,9 @@
 
 import type { NativeEngine, NativeSweepJob } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
+import { type EngineSpec, scoredLayers } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
-import type { ModelDescription } from '../model/describe.js'
+import { type ModelDescription, ropesFor } from '../model/describe.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
 import type { ReconstructionInput } from '../scoring/reconstruction.js'
 import { type CacheKind, checkKind, KvCache, type ModelIdentity, pruneResult } from './kv-cache.js'
@@ -50,7 +51,7 @@ export interface PrefillInputs {
 }
 
 export async function prefillCache(inputs: PrefillInputs, options: PrefillOptions): Promise<KvCache> {
-  const { engine, identity, sinkIds, contextIds, scores } = inputs
+  const { engine, description, identity, sinkIds, contextIds, scores } = inputs
   const { level = 'head', ratio, sweep = 'full', prefillChunk } = options
   const kind = checkKind(options.kind)
   const pairs = isPairLevel(level)
@@ -67,34 +68,34 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
       : missingHeadScores(level)
 
   const early = ratio !== undefined && kind === 'evict'
-  const evictedHeads = early && !pairs && scores ? evictHeads(scores, plan, identity) : undefined
+  const evictedHeads = early && !pairs && scores ? evictHeads(scores, plan) : undefined
   const uniform = early && level === 'pair-uniform' ? uniformRule(plan, contextIds.length) : null
+  const chunks = pairs ? inputs.chunks() : []
+  const tokens = sinkIds.length + contextIds.length
+  const ropeTokens = tokens + Math.max(0, ...chunks.map(({ ids }) => ids.length))
+  const { ropes, maxPositions } = ropesFor(description, ropeTokens)
   const job: NativeSweepJob = {
     sink: sinkIds,
     context: contextIds,
-    chunks: pairs ? inputs.chunks() : [],
+    chunks,
     sweep,
     pairs,
     cache: true,
     keepHeads: evictedHeads?.keep ?? null,
     window: evictedHeads ? windowOf(plan) : null,
-    uniform: uniform && { ...uniform, keepLayers: new Uint8Array(0) },
+    uniform,
     tileRows: prefillChunk ?? 0,
+    ropes,
+    maxPositions,
   }
   const result = await watch(() => engine.sweep(job), options)
   if (!result.cache) throw new Error('the engine returned no cache')
   const pairScores = result.pairs && pairScoresOf(result.pairs, inputs)
   const native = result.cache
-  const fullBytes =
-    identity.layers *
-    identity.kvHeads *
-    identity.headDim *
-    2 *
-    identity.elementBytes *
-    (sinkIds.length + contextIds.length)
+  const fullBytes = fullCacheBytes(description.spec, tokens, identity.elementBytes)
   // What the engine evicted on its own account, layer by layer.
   const done: Eviction | undefined =
-    evictedHeads ?? (uniform && pairScores ? evictPairs(pairScores, plan, identity) : undefined)
+    evictedHeads ?? (uniform && pairScores ? evictPairs(pairScores, plan) : undefined)
   const pruned = done && pruneResult(done, plan, identity, fullBytes, native.info().usedBytes)
   const kv = new KvCache({
     native,
@@ -104,6 +105,7 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
     pairScores: pairScores ?? undefined,
     fullBytes,
     peakBytes: result.peakBytes,
+    ropeTokens,
     pruned,
   })
   if (ratio !== undefined && !pruned) kv.prune(plan)
@@ -111,7 +113,17 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
 }
 
 function pairScoresOf(values: Float32Array, { description, contextIds }: PrefillInputs): PairScores {
-  const { layers, kvHeads } = description.spec
-  const layerIds = Int32Array.from({ length: layers }, (_, layer) => layer)
-  return { layers, kvHeads, positions: contextIds.length, layerIds, values }
+  const layerIds = scoredLayers(description.spec)
+  const { kvHeads } = description.spec
+  return { layers: layerIds.length, kvHeads, positions: contextIds.length, layerIds, values }
+}
+
+/** Bytes that a cache of so many tokens needs with nothing evicted: sliding layers hold no more than their window. */
+function fullCacheBytes(spec: EngineSpec, tokens: number, elementBytes: number): number {
+  const { layerKinds, kvHeads, headDim } = spec
+  const entries = layerKinds.reduce(
+    (sum, { window }) => sum + (window === 0 ? tokens : Math.min(tokens, window - 1)),
+    0,
+  )
+  return entries * kvHeads * headDim * 2 * elementBytes
 }

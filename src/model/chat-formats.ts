@@ -3,7 +3,7 @@
  * chat format. The system prefix is never evicted.
  */
 export interface ChatFormat {
-  /** A special token that only this format uses. */
+  /** A special token of this format. */
   marker: string
   /** Opens the conversation, up to where the user's text starts. */
   system: string
@@ -26,6 +26,13 @@ export const chatFormats = {
     marker: '<|im_start|>',
     system: '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n',
     postfix: '<|im_end|>\n<|im_start|>assistant\n',
+    nextTurn: '<|im_end|>\n<|im_start|>user\n',
+  },
+  /** ChatML whose answers start with an empty thought. Taken where a family prefers it only: its marker is ChatML's. */
+  qwen3: {
+    marker: '<|im_start|>',
+    system: '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n',
+    postfix: '<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n',
     nextTurn: '<|im_end|>\n<|im_start|>user\n',
   },
   gemma: {

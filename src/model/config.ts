@@ -32,6 +32,42 @@ export class Config {
     throw this.mustBe(name, 'a positive number')
   }
 
+  /** A field that may be left out or null, which counts as the fallback. @throws InputError unless a number of at least 0 */
+  nonNegativeNumber(name: string, fallback: number): number {
+    const value = this.fields[name] ?? fallback
+    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
+    throw this.mustBe(name, 'a number of at least 0')
+  }
+
+  /** @throws InputError unless a list of `length` positive numbers */
+  positiveNumbers(name: string, length: number): number[] {
+    const value: unknown = this.fields[name]
+    if (Array.isArray(value) && value.length === length && value.every((x) => typeof x === 'number' && x > 0))
+      return value as number[]
+    throw this.mustBe(name, `a list of ${length} positive numbers`)
+  }
+
+  /** @returns one of `allowed` each; undefined when absent. @throws InputError unless a list of `length` of them */
+  listOf<T extends string>(name: string, allowed: readonly T[], length: number): T[] | undefined {
+    const value: unknown = this.fields[name] ?? undefined
+    if (value === undefined) return undefined
+    const known: readonly unknown[] = allowed
+    if (Array.isArray(value) && value.length === length && value.every((x) => known.includes(x)))
+      return value as T[]
+    throw this.mustBe(name, `a list of ${length}, each ${allowed.join(' or ')}`)
+  }
+
+  /** Indices below `end`; empty when absent. */
+  indices(name: string, end: number): number[] {
+    const value: unknown = this.fields[name] ?? []
+    if (
+      Array.isArray(value) &&
+      value.every((x) => Number.isInteger(x) && (x as number) >= 0 && (x as number) < end)
+    )
+      return value as number[]
+    throw this.mustBe(name, `a list of integers from 0 to ${end - 1}`)
+  }
+
   flag(name: string, fallback: boolean): boolean {
     const value = this.fields[name] ?? fallback
     if (typeof value === 'boolean') return value
@@ -52,6 +88,16 @@ export class Config {
     if (value === undefined) return undefined
     if (typeof value !== 'object' || Array.isArray(value)) throw this.mustBe(name, 'an object')
     return new Config(this.file, value as Record<string, unknown>, `${this.path}${name}.`)
+  }
+
+  /** The same place with other fields, for what an architecture spells in a way of its own. */
+  with(change: (fields: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>): Config {
+    return new Config(this.file, change(this.fields), this.path)
+  }
+
+  /** There at all, be it as null: some defaults hold only for a field that is left out. */
+  mentions(name: string): boolean {
+    return name in this.fields
   }
 
   has(name: string): boolean {

@@ -4,13 +4,14 @@ import { createHash } from 'node:crypto'
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { EngineSpec, StoredType, WeightRef } from '../engine/spec.js'
+import type { EngineSpec, Rope, StoredType, WeightRef } from '../engine/spec.js'
 import { InputError } from '../errors.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { Config, readConfig } from './config.js'
 import type { Family, WeightName } from './families/family.js'
 import { familyOf } from './families/index.js'
 import { readJson } from './json-file.js'
+import type { LongContext } from './rope.js'
 
 export interface ModelDescription {
   /** Name for files and messages: `nano`, or the folder's name. */
@@ -21,6 +22,8 @@ export interface ModelDescription {
   family: Family
   config: Config
   spec: EngineSpec
+  /** What is different for contexts past some length. */
+  longContext: LongContext | undefined
   weights: WeightRef[]
   /** Ids that end an answer. */
   eosIds: number[]
@@ -34,9 +37,11 @@ export function describeModel(pathOrName: string): ModelDescription {
   const { folder, id } = findModel(pathOrName)
   const { config, bytes } = readConfig(folder)
   const family = familyOf(config)
-  const spec = family.spec(config)
+  const { spec, longContext } = family.plan(config)
   const checkpoint = readCheckpoint(folder)
-  const weights = family.weights(config, spec).map((weight) => findWeight(weight, checkpoint, folder))
+  const weights = family
+    .weights(config, spec, (tensor) => checkpoint.tensors.has(tensor))
+    .map((weight) => findWeight(weight, checkpoint, folder))
   const hash = createHash('sha256').update(bytes).update(checkpoint.layout)
   for (const sample of sampleWeights(weights)) hash.update(sample)
   return {
@@ -46,6 +51,7 @@ export function describeModel(pathOrName: string): ModelDescription {
     family,
     config,
     spec,
+    longContext,
     weights,
     eosIds: readEosIds(folder, config),
   }
@@ -65,7 +71,34 @@ export function findModel(pathOrName: string): { folder: string; id: string } {
   return { folder: pathOrName, id: basename(resolve(pathOrName)) }
 }
 
-function findWeight({ role, name, shape }: WeightName, { tensors }: Checkpoint, folder: string): WeightRef {
+/** Ropes for a context of some length. */
+export interface RopeChoice {
+  /** null: the model's own. */
+  ropes: Rope[] | null
+  maxPositions: number
+  /** What was changed; empty when nothing was. */
+  note: string
+}
+
+/** @param positions that the context needs, its repetition included */
+export function ropesFor({ spec, longContext }: ModelDescription, positions: number): RopeChoice {
+  if (!longContext || positions <= longContext.above)
+    return { ropes: null, maxPositions: spec.maxPositions, note: '' }
+  const { maxPositions, note } = longContext
+  // Past the end the engine refuses with the figures.
+  return { ropes: longContext.ropes(Math.min(positions, maxPositions)), maxPositions, note }
+}
+
+/** Positions that the model reaches in all. */
+export function reachOf({ spec, longContext }: ModelDescription): number {
+  return Math.max(spec.maxPositions, longContext?.maxPositions ?? 0)
+}
+
+function findWeight(
+  { role, name, shape, rows }: WeightName,
+  { tensors }: Checkpoint,
+  folder: string,
+): WeightRef {
   const tensor = tensors.get(name)
   if (!tensor) throw new InputError(`${folder} holds no tensor ${name}, which its config.json calls for`)
   const { file, dtype, offset, bytes } = tensor
@@ -79,7 +112,18 @@ function findWeight({ role, name, shape }: WeightName, { tensors }: Checkpoint, 
       `${file}: tensor ${name} is stored as ${dtype}; supported: ${storedTypes.join(', ')}`,
     )
   }
-  return { role, name, file, dtype, shape, offset, bytes }
+  if (!rows) return { role, name, file, dtype, shape, offset, bytes }
+  const [first, count] = rows
+  const each = bytes / shape[0]!
+  return {
+    role,
+    name,
+    file,
+    dtype,
+    shape: [count, ...shape.slice(1)],
+    offset: offset + first * each,
+    bytes: count * each,
+  }
 }
 
 function isStoredType(dtype: string): dtype is StoredType {

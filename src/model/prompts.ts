@@ -1,18 +1,13 @@
 /** A model's fixed texts as token ids. Each piece is tokenised alone; they are joined as ids, never as text. */
 
 import { InputError } from '../errors.js'
-import {
-  type ChatFormat,
-  type ChatFormatName,
-  chatFormats,
-  instruction,
-  repeatPart,
-  repeatWhole,
-} from './chat-formats.js'
+import { type ChatFormatName, chatFormats, instruction, repeatPart, repeatWhole } from './chat-formats.js'
+import { type Turns, turnsOf } from './chat-template.js'
 import type { Tokenizer } from './tokenizer.js'
 
 export interface Prompts {
-  format: ChatFormatName
+  /** `template`: the tokenizer's own. */
+  format: ChatFormatName | 'template'
   /** System prefix: the sink, never evicted. */
   sinkIds: Int32Array
   /** Between a question and its answer. */
@@ -30,12 +25,11 @@ export interface Prompts {
   nextQueryIds(query: string, ended: boolean): Int32Array
 }
 
-/** @param preferred the family's own format, taken when the tokenizer knows its marker */
-export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName): Prompts {
-  const name = chatFormatOf(tokenizer, preferred)
-  const format: ChatFormat = chatFormats[name]
+/** @param preferred the family's own format, taken when the tokenizer knows its marker; undefined: it has none */
+export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName | undefined): Prompts {
+  const { name, system, postfix, nextTurn } = chatFormatOf(tokenizer, preferred)
   const ids = (text: string): Int32Array => Int32Array.from(tokenizer.encode(text))
-  const postfixIds = ids(format.postfix)
+  const postfixIds = ids(postfix)
   const ask = (lead: string, query: string): Int32Array => {
     const text = query.trim()
     if (text === '') throw new InputError('The query is empty; ask something.')
@@ -43,24 +37,33 @@ export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName): Pro
   }
   return {
     format: name,
-    sinkIds: ids(format.system + instruction),
+    sinkIds: ids(system + instruction),
     postfixIds,
     repeatWholeIds: ids(repeatWhole),
     repeatPartIds: ids(repeatPart),
     queryIds: (query) => ask('\n\n', query),
-    // The closing token is the first of them.
-    nextQueryIds: (query, ended) => ask(format.nextTurn, query).subarray(ended ? 1 : 0),
+    nextQueryIds(query, ended) {
+      const all = ask(nextTurn, query)
+      // The closing token is the first; only special tokens have no text.
+      return ended && tokenizer.decode(all.subarray(0, 1)) === '' ? all.subarray(1) : all
+    },
   }
 }
 
-function chatFormatOf(tokenizer: Tokenizer, preferred: ChatFormatName): ChatFormatName {
+/** The family's format, else one that the tokenizer has the tokens of; a template before those if the family has none. */
+function chatFormatOf(
+  tokenizer: Tokenizer,
+  preferred: ChatFormatName | undefined,
+): Turns & { name: Prompts['format'] } {
   const known = Object.keys(chatFormats) as ChatFormatName[]
-  const found = [preferred, ...known].find(
-    (name) => tokenizer.specialId(chatFormats[name].marker) !== undefined,
-  )
-  if (found) return found
-  const markers = known.map((name) => chatFormats[name].marker).join(', ')
+  const fits = (name: ChatFormatName): boolean => tokenizer.specialId(chatFormats[name].marker) !== undefined
+  const format = [...(preferred ? [preferred] : []), ...known].find(fits)
+  const { chatTemplate } = tokenizer
+  if (chatTemplate && (!preferred || !format))
+    return { name: 'template', ...turnsOf(chatTemplate, tokenizer.file) }
+  if (format) return { name: format, ...chatFormats[format] }
+  const markers = [...new Set(known.map((name) => chatFormats[name].marker))].join(', ')
   throw new InputError(
-    `${tokenizer.file} knows none of the chat formats headzip can write: it has none of ${markers}`,
+    `${tokenizer.file} knows none of the chat formats headzip can write: it has none of ${markers}, and no chat template`,
   )
 }

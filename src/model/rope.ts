@@ -1,58 +1,89 @@
-/**
- * Rotary inverse frequencies, rounded to fp32 after each operation in the order of transformers 4.57
- * (modeling_rope_utils.py), since a wrong rounding is multiplied by the position. The powers are correctly rounded;
- * PyTorch's vectorised pow misses that by one unit in the last place for about one value in a hundred.
- */
+/** Which rotary angles a config asks for: at its ordinary length, and for contexts longer than that. */
 
 import type { Rope } from '../engine/spec.js'
 import type { Config } from './config.js'
+import {
+  dynamicFrequencies,
+  inverseFrequencies,
+  type Llama3Scaling,
+  longRopeFrequencies,
+  scaleLinear,
+  scaleLlama3,
+  type YarnScaling,
+  yarnRope,
+  yarnScale,
+} from './rope-scaling.js'
 
-const f32 = Math.fround
-
-/** @returns (head_dim / 2) theta^(-2i / head_dim) */
-export function inverseFrequencies(theta: number, headDim: number): Float32Array {
-  return Float32Array.from({ length: headDim / 2 }, (_, i) =>
-    f32(1 / f32(f32(theta) ** f32((2 * i) / headDim))),
-  )
+/** Contexts that need more than `above` positions turn by other angles. */
+export interface LongContext {
+  above: number
+  /** Most positions that `ropes` reach. */
+  maxPositions: number
+  /** `yarn 4 over 32768`: recorded with the scores. */
+  note: string
+  /** In place of the spec's ropes. @param positions that the context needs, its repetition included */
+  ropes(positions: number): Rope[]
 }
 
-/** The numbers of `rope_type: llama3`. Wavelengths are in positions. */
-export interface Llama3Scaling {
-  factor: number
-  lowFreqFactor: number
-  highFreqFactor: number
-  originalMaxPositions: number
+export interface RopePlan {
+  rope: Rope
+  /** Positions that `rope` is made for. */
+  maxPositions: number
+  /** As in LongContext, of this rope alone. */
+  long?: (Omit<LongContext, 'ropes'> & { rope(positions: number): Rope }) | undefined
 }
+
+export interface RopeDefaults {
+  /** What the architecture uses when the config says nothing. */
+  ropeTheta: number
+  maxPositions: number
+}
+
+/** Kinds of rope, by the names that config.json gives them. */
+export const ropeTypes = ['default', 'linear', 'dynamic', 'llama3', 'yarn', 'longrope'] as const
 
 /**
- * Long wavelengths are divided by the factor, short ones stay, those between are blended.
- * @param invFreq (head_dim / 2)
+ * `rope_theta` and `rope_scaling` (also spelt `type` for `rope_type`, and `rope_parameters` for both together, as
+ * transformers 5 writes it).
+ * @param fallback theta where the config says nothing
  */
-export function scaleLlama3(invFreq: Float32Array, scaling: Llama3Scaling): Float32Array {
-  const { factor, lowFreqFactor: low, highFreqFactor: high, originalMaxPositions: original } = scaling
-  const longest = f32(original / low)
-  const shortest = f32(original / high)
-  return invFreq.map((freq) => {
-    const wavelength = f32(f32(1 / freq) * f32(2 * Math.PI))
-    if (wavelength < shortest) return freq
-    if (wavelength > longest) return f32(freq / f32(factor))
-    const smooth = f32(f32(f32(f32(1 / wavelength) * f32(original)) - f32(low)) / f32(high - low))
-    return f32(f32(f32(f32(1 - smooth) * freq) / f32(factor)) + f32(smooth * freq))
-  })
-}
-
-/**
- * Rope of a config with `rope_theta` and `rope_scaling` (also spelt `type` for `rope_type`, and `rope_parameters` for
- * both together, as transformers 5 writes it).
- * @param defaultTheta what the architecture uses when the config says nothing
- */
-export function readRope(config: Config, headDim: number, defaultTheta: number): Rope {
+export function ropeFields(
+  config: Config,
+  fallback: number,
+): { scaling: Config | undefined; theta: number; type: (typeof ropeTypes)[number] } {
   const scaling = config.section('rope_parameters') ?? config.section('rope_scaling')
-  const theta = (scaling?.has('rope_theta') ? scaling : config).positiveNumber('rope_theta', defaultTheta)
-  const invFreq = inverseFrequencies(theta, headDim)
-  if (!scaling) return { invFreq, scale: 1 }
-  const type = scaling.oneOf(scaling.has('rope_type') ? 'rope_type' : 'type', ['default', 'llama3'])
-  return { invFreq: type === 'llama3' ? scaleLlama3(invFreq, readLlama3(scaling)) : invFreq, scale: 1 }
+  return {
+    scaling,
+    theta: (scaling?.has('rope_theta') ? scaling : config).positiveNumber('rope_theta', fallback),
+    type: scaling?.oneOf(scaling.has('rope_type') ? 'rope_type' : 'type', ropeTypes) ?? 'default',
+  }
+}
+
+/**
+ * The rope that a config asks for.
+ * @throws InputError for an unknown type, or numbers that are missing or make no sense
+ */
+export function readRope(config: Config, headDim: number, defaults: RopeDefaults): RopePlan {
+  const { scaling, theta, type } = ropeFields(config, defaults.ropeTheta)
+  const partial = (scaling?.has('partial_rotary_factor') ? scaling : config).positiveNumber(
+    'partial_rotary_factor',
+    1,
+  )
+  const dim = Math.trunc(headDim * partial)
+  if (partial > 1 || dim < 2 || dim % 2 !== 0)
+    throw config.mustBe('partial_rotary_factor', `a share of head_dim ${headDim} that is an even number`)
+  const maxPositions = config.positiveInteger('max_position_embeddings', defaults.maxPositions)
+  const plain = inverseFrequencies(theta, dim)
+  if (!scaling || type === 'default') return { rope: { invFreq: plain, scale: 1 }, maxPositions }
+  if (type === 'linear')
+    return { rope: { invFreq: scaleLinear(plain, scaling.positiveNumber('factor')), scale: 1 }, maxPositions }
+  if (type === 'llama3')
+    return { rope: { invFreq: scaleLlama3(plain, readLlama3(scaling)), scale: 1 }, maxPositions }
+  if (type === 'dynamic') return dynamic(scaling.positiveNumber('factor'), theta, dim, maxPositions)
+  if (type === 'longrope') return longRope(config, scaling, theta, dim, maxPositions)
+  const yarn = readYarn(scaling, maxPositions)
+  const reach = Math.max(maxPositions, Math.floor(yarn.factor * yarn.originalMaxPositions))
+  return { rope: yarnRope(theta, dim, yarn), maxPositions: reach }
 }
 
 function readLlama3(scaling: Config): Llama3Scaling {
@@ -65,5 +96,66 @@ function readLlama3(scaling: Config): Llama3Scaling {
     lowFreqFactor,
     highFreqFactor,
     originalMaxPositions: scaling.positiveInteger('original_max_position_embeddings'),
+  }
+}
+
+function readYarn(scaling: Config, maxPositions: number): YarnScaling {
+  const factor = scaling.positiveNumber('factor')
+  const [mscale, all] = [
+    scaling.nonNegativeNumber('mscale', 0),
+    scaling.nonNegativeNumber('mscale_all_dim', 0),
+  ]
+  const inferred =
+    mscale > 0 && all > 0 ? yarnScale(factor, mscale) / yarnScale(factor, all) : yarnScale(factor)
+  return {
+    factor,
+    originalMaxPositions: scaling.positiveInteger('original_max_position_embeddings', maxPositions),
+    betaFast: scaling.positiveNumber('beta_fast', 32),
+    betaSlow: scaling.positiveNumber('beta_slow', 1),
+    truncate: scaling.flag('truncate', true),
+    attentionFactor: scaling.positiveNumber('attention_factor', inferred),
+  }
+}
+
+/** transformers lets theta follow the sequence; ours is that of the context, so that all its keys turn alike. */
+function dynamic(factor: number, theta: number, dim: number, maxPositions: number): RopePlan {
+  return {
+    rope: { invFreq: inverseFrequencies(theta, dim), scale: 1 },
+    maxPositions,
+    long: {
+      above: maxPositions,
+      maxPositions: Math.floor(factor * maxPositions),
+      note: `dynamic ${factor} over ${maxPositions}`,
+      rope: (positions) => ({
+        invFreq: dynamicFrequencies(theta, dim, { factor, maxPositions, positions }),
+        scale: 1,
+      }),
+    },
+  }
+}
+
+function longRope(
+  config: Config,
+  scaling: Config,
+  theta: number,
+  dim: number,
+  maxPositions: number,
+): RopePlan {
+  const stated = config.has('original_max_position_embeddings') ? config : scaling
+  const original = stated.positiveInteger('original_max_position_embeddings', maxPositions)
+  const factor =
+    stated === config ? maxPositions / original : scaling.positiveNumber('factor', maxPositions / original)
+  const inferred = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original))
+  const scale = scaling.positiveNumber('attention_factor', inferred)
+  const [short, long] = ['short_factor', 'long_factor'].map((name) => ({
+    invFreq: longRopeFrequencies(theta, dim, scaling.positiveNumbers(name, dim / 2)),
+    scale,
+  }))
+  if (original >= maxPositions) return { rope: short!, maxPositions }
+  const note = `longrope over ${original}`
+  return {
+    rope: short!,
+    maxPositions: original,
+    long: { above: original, maxPositions, note, rope: () => long! },
   }
 }

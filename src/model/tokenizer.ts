@@ -1,6 +1,8 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers'
 import { InputError } from '../errors.js'
+import type { ChatTemplate } from './chat-template.js'
 import { readJson } from './json-file.js'
 
 /** Text to ids and back, synchronous. */
@@ -10,6 +12,8 @@ export class Tokenizer {
   private constructor(
     readonly file: string,
     private readonly tokenizer: HubTokenizer,
+    /** The model's own way to write conversations. */
+    readonly chatTemplate?: ChatTemplate | undefined,
   ) {
     for (const [id, { content }] of tokenizer.get_added_tokens_decoder()) this.specialIds.set(content, id)
   }
@@ -19,8 +23,11 @@ export class Tokenizer {
     const file = join(folder, 'tokenizer.json')
     const { fields } = readJson(file)
     const { fields: config } = readJson(join(folder, 'tokenizer_config.json'))
+    // Newer models keep their chat template in a file of its own.
+    const template = join(folder, 'chat_template.jinja')
+    if (existsSync(template)) config.chat_template = readFileSync(template, 'utf8')
     try {
-      return new Tokenizer(file, new HubTokenizer(fields, config))
+      return new Tokenizer(file, new HubTokenizer(fields, config), chatTemplateIn(config))
     } catch (error) {
       throw new InputError(`${file} is not a tokenizer that headzip can use: ${(error as Error).message}`, {
         cause: error,
@@ -47,4 +54,18 @@ export class Tokenizer {
   specialId(token: string): number | undefined {
     return this.specialIds.get(token)
   }
+}
+
+/** The template in a tokenizer_config.json: a text, or the one named default of several. */
+function chatTemplateIn(config: Record<string, unknown>): ChatTemplate | undefined {
+  const source: unknown = Array.isArray(config.chat_template)
+    ? config.chat_template.find((each: { name?: unknown } | null) => each?.name === 'default')?.template
+    : config.chat_template
+  if (typeof source !== 'string') return undefined
+  const tokens = Object.entries(config).flatMap(([name, value]): [string, string][] => {
+    // An added token is written as an object with its text in `content`.
+    const text: unknown = typeof value === 'object' ? (value as { content?: unknown } | null)?.content : value
+    return name.endsWith('_token') && typeof text === 'string' ? [[name, text]] : []
+  })
+  return { source, tokens: Object.fromEntries(tokens) }
 }

@@ -19,6 +19,10 @@ export interface Provenance {
   engineVersion: string
   /** ISO 8601 */
   created: string
+  /** How rotary angles were changed for the context's length, `yarn 4 over 32768`; absent when they were not. */
+  rope?: string
+  /** Layers of the model, where only some are scored. */
+  modelLayers?: number
 }
 
 export interface Source {

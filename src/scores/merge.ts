@@ -16,6 +16,7 @@ export function mergeScores(list: readonly HeadScores[]): HeadScores {
   for (const other of others) refuseDifferent(first, other)
   refuseRepeated(list)
   const positions = list.reduce((sum, scores) => sum + scores.positions, 0)
+  const ropes = new Set(list.flatMap(({ provenance }) => provenance.rope ?? []))
   return {
     layers: first.layers,
     kvHeads: first.kvHeads,
@@ -34,6 +35,7 @@ export function mergeScores(list: readonly HeadScores[]): HeadScores {
         .map((scores) => scores.provenance.created)
         .sort()
         .at(-1)!,
+      ...(ropes.size > 0 && { rope: [...ropes].join(' + ') }),
     },
   }
 }

@@ -63,6 +63,8 @@ export function parseProvenance(text: string, where: string): Provenance {
     arithmetic: stringOf(fields, 'arithmetic', where),
     engineVersion: stringOf(fields, 'engineVersion', where),
     created: stringOf(fields, 'created', where),
+    ...(fields.rope !== undefined && { rope: stringOf(fields, 'rope', where) }),
+    ...(fields.modelLayers !== undefined && { modelLayers: countOf(fields, 'modelLayers', where) }),
   }
 }
 

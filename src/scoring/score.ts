@@ -5,6 +5,7 @@ import type { JobOptions } from '../engine/job.js'
 import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Model } from '../inference/model.js'
+import { reachOf } from '../model/describe.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
 import { defaultChunkSize, reconstructionInputs } from './reconstruction.js'
 
@@ -35,10 +36,11 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
   checkPositions(model, contextIds.length, chunks, sample)
   const { sinkIds } = model.prompts
   const scored = await model.scorePairs({ ...options, sinkIds, contextIds, chunks, sweep })
-  const { spec, id, hash } = model.description
+  const { id, hash, layers, kvHeads } = model.identity
+  const { layers: modelLayers } = model.description.spec
   return {
-    layers: spec.layers,
-    kvHeads: spec.kvHeads,
+    layers,
+    kvHeads,
     layerIds: scored.layerIds,
     max: scored.max,
     mean: scored.mean,
@@ -55,6 +57,8 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
       arithmetic: model.arithmetic,
       engineVersion: version,
       created: new Date().toISOString(),
+      ...(scored.rope !== '' && { rope: scored.rope }),
+      ...(layers < modelLayers && { modelLayers }),
     },
     peakBytes: scored.peakBytes,
     seconds: scored.seconds,
@@ -79,7 +83,7 @@ function checkPositions(
   chunks: { ids: Int32Array }[],
   sample: { data: string; index: number },
 ): void {
-  const { maxPositions } = model.description.spec
+  const maxPositions = reachOf(model.description)
   const prefill = model.prompts.sinkIds.length + tokens
   const needed = prefill + Math.max(...chunks.map((chunk) => chunk.ids.length))
   if (needed <= maxPositions) return

@@ -1,6 +1,7 @@
 /** Holds a model's numbers against expected ones: logits, scores of all sweeps, kept sets, tokens of evicted caches. */
 
 import type { JobOptions } from '../engine/job.js'
+import { scoredLayers } from '../engine/spec.js'
 import { invalidParameter } from '../errors.js'
 import type { KvCache } from '../inference/kv-cache.js'
 import type { Model } from '../inference/model.js'
@@ -95,13 +96,20 @@ class Judge {
     private readonly expected: Expected,
     private readonly tolerances: { scores: number; logits: number },
   ) {
-    const { layers, kvHeads } = model.description.spec
+    const { layers, kvHeads } = model.identity
     this.shape = { layers, kvHeads, positions: test.contextIds.length }
     this.heads = layers * kvHeads
     this.pairs = this.heads * test.contextIds.length
   }
 
   async scores(signal: AbortSignal | undefined): Promise<void> {
+    const ids = scoredLayers(this.model.description.spec)
+    const expected = this.expected.integers(`${this.test.name}/layer_ids`, ids.length)
+    this.add(
+      'layer_ids',
+      countWhere(ids.length, (i) => ids[i] !== expected[i]),
+      0,
+    )
     for (const sweep of ['full', 'chunk', 'block'] as const) {
       const { max, pairs } = await this.sweep(sweep, signal)
       const name = sweep === 'full' ? 'pair_scores' : `pair_scores_${sweep}`

@@ -89,9 +89,11 @@ describe('the engine refuses with one sentence', () => {
     expect(() => open({})).not.toThrow()
     expect(() => open({ spec: { ...spec, kvHeads: 2 } })).toThrow(/multiple of num_key_value_heads/)
     expect(() => open({ spec: { ...spec, layers: 1e9 } })).toThrow(/layers must be an integer from 1 to 4096/)
-    expect(() => open({ spec: { ...spec, rope: { ...spec.rope, invFreq: new Float32Array(2) } } })).toThrow(
-      /inv_freq/,
+    const rope = (invFreq: Float32Array) => ({ spec: { ...spec, ropes: [{ invFreq, scale: 1 }] } })
+    expect(() => open(rope(new Float32Array(6)))).toThrow(
+      /invFreq must hold 1 to head_dim \/ 2 values, got 6/,
     )
+    expect(() => open(rope(Float32Array.of(Number.NaN)))).toThrow(/invFreq must be finite/)
     expect(() => open({ files: [] })).toThrow(/file that is not in the list/)
     expect(() => open({ files: ['/nowhere/model.safetensors'] })).toThrow(/cannot open/)
     expect(() => open({ weights: good.slice(1) })).toThrow(/no weight for/)

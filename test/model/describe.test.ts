@@ -39,7 +39,7 @@ describe('describing a model folder', () => {
   it('reads the sizes, the weights and where they lie', () => {
     const { id, spec, weights, eosIds, hash } = describeModel(join(fixtures, 'llama3'))
     expect(id).toBe('llama3')
-    expect({ ...spec, rope: undefined }).toEqual({
+    expect({ ...spec, ropes: spec.ropes.length }).toEqual({
       layers: 3,
       hiddenSize: 64,
       heads: 4,
@@ -49,8 +49,16 @@ describe('describing a model folder', () => {
       vocabSize: 512,
       maxPositions: 8192,
       normEps: 1e-5,
+      normOffset: 0,
       attentionScale: 0.25,
-      rope: undefined,
+      embedScale: 1,
+      logitCap: 0,
+      activation: 'silu',
+      headNorms: false,
+      outNorms: false,
+      ropes: 1,
+      layerKinds: Array.from({ length: 3 }, () => ({ window: 0, rope: 0, scored: true, mixture: false })),
+      mixture: null,
     })
     expect(weights).toHaveLength(3 + 3 * 9)
     expect(weights.find(({ role }) => role === 'layers.1.k')).toMatchObject({
@@ -214,7 +222,7 @@ describe('describing a model folder', () => {
       'an unknown rope',
       'llama3',
       set({ rope_scaling: { type: 'su' } }),
-      'tiny/config.json: rope_scaling.type must be one of default, llama3, got "su"',
+      'tiny/config.json: rope_scaling.type must be one of default, linear, dynamic, llama3, yarn, longrope, got "su"',
     ],
     [
       'a rope without its factor',

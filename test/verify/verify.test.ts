@@ -31,6 +31,7 @@ describe('verifying a model', () => {
     expect(report.passed).toBe(true)
     expect(report.cases).toHaveLength(9)
     expect(report.cases[0]?.quantities.map((quantity) => quantity.name)).toEqual([
+      'layer_ids',
       'pair_scores',
       'head_scores',
       'keep_head',
@@ -80,7 +81,7 @@ describe('verifying a model', () => {
     cpSync(join(fixtures, 'llama3/cases.json'), join(folder, 'cases.json'))
     cpSync(join(fixtures, 'llama3/model.safetensors'), join(folder, 'expected.safetensors'))
     await expect(verify()).rejects.toThrow(
-      `${folder}/expected.safetensors holds no tensor ctx40_chunk64/pair_scores`,
+      `${folder}/expected.safetensors holds no tensor ctx40_chunk64/layer_ids`,
     )
   })
 })

@@ -129,16 +129,31 @@ float absorb(const AttentionTask& t, float* row, int64_t width, bool in_score, R
   return factor;
 }
 
-// Hides the columns of a tile of logits that are outside [low, high) or, row by row, after the row's own position.
+// First entry of a span that stands after `position`.
+HZ_INLINE int64_t entry_after(const SpanView& span, int64_t position) {
+  if (span.places == nullptr) return greater(span.begin, lesser(span.end, span.begin + position + 1 - span.position));
+  int64_t low = 0, high = span.placed;
+  while (low < high) {
+    const int64_t middle = (low + high) / 2;
+    if (span.places[middle] <= position) low = middle + 1;
+    else high = middle;
+  }
+  if (low == span.placed) low = greater(low, position + 1 - span.shift);
+  return greater(span.begin, lesser(span.end, low));
+}
+
+// Hides the columns of a tile of logits that are outside [low, high) or, row by row, outside what the row may see.
 void mask(const AttentionTask& t, const Tile& tile, const SpanView& span, int64_t base, int64_t low, int64_t high,
           int64_t width) {
-  const bool causal = span.position + (high - 1 - span.begin) > t.position;
-  if (!causal && low == base && high == base + width) return;
+  const bool causal = entry_after(span, t.position) < high;
+  const bool windowed = t.window > 0 && entry_after(span, t.position + t.queries - 1 - t.window) > low;
+  if (!causal && !windowed && low == base && high == base + width) return;
   for (int64_t r = 0; r < tile.rows; ++r) {
     float* row = tile.logits + r * kLds;
-    const int64_t last = t.position + r / t.group - span.position + span.begin;  // last key this row may see
-    for (int64_t j = 0; j < low - base; ++j) row[j] = kNone;
-    for (int64_t j = greater(0, lesser(high, last + 1) - base); j < width; ++j) row[j] = kNone;
+    const int64_t position = t.position + r / t.group;
+    const int64_t first = windowed ? greater(low, entry_after(span, position - t.window)) : low;
+    for (int64_t j = 0; j < lesser(width, first - base); ++j) row[j] = kNone;
+    for (int64_t j = greater(0, lesser(high, entry_after(span, position)) - base); j < width; ++j) row[j] = kNone;
   }
 }
 
@@ -201,11 +216,12 @@ void attention(const AttentionTask& t, void* scratch) {
   for (int64_t s = 0; s < t.span_count; ++s) {
     const SpanView& span = t.spans[s];
     if (t.out == nullptr && !span.in_score) continue;
-    const int64_t end = lesser(span.end, span.begin + last_position - span.position + 1);
-    const int64_t first = span.begin / kPanel * kPanel;
+    const int64_t begin = t.window > 0 ? entry_after(span, t.position - t.window) : span.begin;
+    const int64_t end = entry_after(span, last_position);
+    const int64_t first = begin / kPanel * kPanel;
     for (int64_t base = first; base < end; base += kKeyBlock)
-      attend_block(t, tile, span, base, greater(base, span.begin), lesser(base + kKeyBlock, end), base - first);
-    if (!span.scored || end <= span.begin) continue;
+      attend_block(t, tile, span, base, greater(base, begin), lesser(base + kKeyBlock, end), base - first);
+    if (!span.scored || end <= begin) continue;
     filled = round_up(end - first, kPanel);
     skip = span.begin - first;
     keys = span.end - span.begin;

@@ -29,21 +29,29 @@ void rms_norm(const float* x, const float* weight, int64_t width, float eps, flo
   for (int64_t i = 0; i < width; ++i) out[i] = x[i] * factor * weight[i];
 }
 
-// gate = gate / (1 + exp(-gate)) * up
-void silu_mul(float* gate, const float* up, int64_t count) {
+HZ_INLINE vf silu(vf x) { return x / (splat(1.0f) + exp2(x * splat(-kLog2e))); }
+
+// x / 2 * (1 + tanh(u)) is x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3)
+HZ_INLINE vf gelu_tanh(vf x) {
+  constexpr float kScale = -2.0f * 0.797884560802865f * kLog2e;
+  const vf u = x + splat(0.044715f) * x * x * x;
+  return x / (splat(1.0f) + exp2(u * splat(kScale)));
+}
+
+// gate = f(gate) * up
+template <vf F(vf)>
+void gate_mul(float* gate, const float* up, int64_t count) {
   int64_t i = 0;
-  for (; i + W <= count; i += W) {
-    const vf g = load(gate + i);
-    store(gate + i, g / (splat(1.0f) + exp2(g * splat(-kLog2e))) * load(up + i));
-  }
+  for (; i + W <= count; i += W) store(gate + i, F(load(gate + i)) * load(up + i));
   if (i == count) return;
   float tail_gate[W] = {}, tail_up[W] = {};
   memcpy(tail_gate, gate + i, (count - i) * sizeof(float));
   memcpy(tail_up, up + i, (count - i) * sizeof(float));
-  const vf g = load(tail_gate);
-  store(tail_gate, g / (splat(1.0f) + exp2(g * splat(-kLog2e))) * load(tail_up));
+  store(tail_gate, F(load(tail_gate)) * load(tail_up));
   memcpy(gate + i, tail_gate, (count - i) * sizeof(float));
 }
+void silu_mul(float* gate, const float* up, int64_t count) { gate_mul<silu>(gate, up, count); }
+void gelu_tanh_mul(float* gate, const float* up, int64_t count) { gate_mul<gelu_tanh>(gate, up, count); }
 
 bool finite(const float* x, int64_t count) {
   vf bad = vf{};

@@ -20,6 +20,7 @@ constexpr Kernels kTable{
     .widen = widen,
     .rms_norm = rms_norm,
     .silu_mul = silu_mul,
+    .gelu_tanh_mul = gelu_tanh_mul,
     .finite = finite,
     .fma_peak = fma_peak,
 };

@@ -51,6 +51,7 @@ export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
 
 /** Columns of the table; those of several quantities show them all, in this order. */
 const columns: [header: string, ...quantities: string[]][] = [
+  ['layers', 'layer_ids'],
   ['prefill', 'prefill_logits'],
   ['pairs', 'pair_scores'],
   ['chunk', 'pair_scores_chunk'],

@@ -1,84 +1,110 @@
 /** What decoder-only models in the manner of Llama share; families differ from it by a few lines. */
 
-import type { EngineSpec, LayerRole } from '../../engine/spec.js'
+import type { LayerKind } from '../../engine/spec.js'
 import type { Config } from '../config.js'
-import { readRope } from '../rope.js'
-import type { WeightName } from './family.js'
+import { type LongContext, type RopeDefaults, type RopePlan, readRope } from '../rope.js'
+import type { ModelPlan } from './family.js'
 
 /** Values that transformers takes for fields a config leaves out. */
-export interface DecoderDefaults {
-  maxPositions: number
+export interface DecoderDefaults extends RopeDefaults {
   normEps: number
-  ropeTheta: number
+  /** Left out: hidden_size / num_attention_heads. */
+  headDim?: number
+  kvHeads?: number
 }
 
-export function decoderSpec(config: Config, defaults: DecoderDefaults): EngineSpec {
+/** A plan in the manner of Llama: every layer attends to everything and has one feed-forward part. */
+export function decoderPlan(config: Config, defaults: DecoderDefaults): ModelPlan {
+  const layers = config.positiveInteger('num_hidden_layers')
   const hiddenSize = config.positiveInteger('hidden_size')
   const heads = config.positiveInteger('num_attention_heads')
-  const kvHeads = config.positiveInteger('num_key_value_heads', heads)
+  const kvHeads = config.positiveInteger('num_key_value_heads', defaults.kvHeads ?? heads)
   if (heads % kvHeads !== 0)
     throw config.mustBe('num_key_value_heads', `a divisor of num_attention_heads ${heads}`)
-  if (!config.has('head_dim') && hiddenSize % heads !== 0) {
+  const headDim = readHeadDim(config, hiddenSize, heads, defaults.headDim)
+  const { rope, maxPositions, long } = readRope(config, headDim, defaults)
+  return {
+    spec: {
+      layers,
+      hiddenSize,
+      heads,
+      kvHeads,
+      headDim,
+      intermediateSize: config.positiveInteger('intermediate_size'),
+      vocabSize: config.positiveInteger('vocab_size'),
+      maxPositions,
+      normEps: config.positiveNumber('rms_norm_eps', defaults.normEps),
+      normOffset: 0,
+      attentionScale: 1 / Math.sqrt(headDim),
+      embedScale: 1,
+      logitCap: 0,
+      activation: 'silu',
+      headNorms: false,
+      outNorms: false,
+      ropes: [rope],
+      layerKinds: layerKinds(layers, () => 0),
+      mixture: null,
+    },
+    longContext: long && alone(long),
+  }
+}
+
+function readHeadDim(config: Config, hiddenSize: number, heads: number, fallback?: number): number {
+  if (!config.has('head_dim') && fallback === undefined && hiddenSize % heads !== 0) {
     throw config.mustBe(
       'hidden_size',
       `a multiple of num_attention_heads ${heads} where head_dim is not given`,
     )
   }
-  const headDim = config.positiveInteger('head_dim', Math.floor(hiddenSize / heads))
+  const headDim = config.positiveInteger('head_dim', fallback ?? Math.floor(hiddenSize / heads))
   if (headDim % 2 !== 0) throw config.mustBe('head_dim', 'even, as rope turns pairs')
+  return headDim
+}
+
+/** Of a model with one rope. */
+function alone({ rope, ...long }: NonNullable<RopePlan['long']>): LongContext {
+  return { ...long, ropes: (positions) => [rope(positions)] }
+}
+
+/** The only activation of most families. */
+export function checkSilu(config: Config): void {
   config.oneOf('hidden_act', ['silu'])
-  config.oneOf('partial_rotary_factor', [1])
+}
+
+/**
+ * @param windowOf a layer's window, 0: none
+ * @returns hybrid models score their global layers; a model whose layers all slide has no others
+ */
+export function layerKinds(layers: number, windowOf: (layer: number) => number): LayerKind[] {
+  const windows = Array.from({ length: layers }, (_, layer) => windowOf(layer))
+  const hybrid = windows.some((window) => window === 0)
+  return windows.map((window) => ({
+    window,
+    rope: 0,
+    scored: window === 0 || !hybrid,
+    mixture: false,
+  }))
+}
+
+/** Sets one window in all layers. One that no context outgrows is none. */
+export function slide(plan: ModelPlan, window: number): ModelPlan {
+  const { spec, longContext } = plan
+  const reach = longContext?.maxPositions ?? spec.maxPositions
   return {
-    layers: config.positiveInteger('num_hidden_layers'),
-    hiddenSize,
-    heads,
-    kvHeads,
-    headDim,
-    intermediateSize: config.positiveInteger('intermediate_size'),
-    vocabSize: config.positiveInteger('vocab_size'),
-    maxPositions: config.positiveInteger('max_position_embeddings', defaults.maxPositions),
-    normEps: config.positiveNumber('rms_norm_eps', defaults.normEps),
-    attentionScale: 1 / Math.sqrt(headDim),
-    rope: readRope(config, headDim, defaults.ropeTheta),
+    ...plan,
+    spec: { ...spec, layerKinds: layerKinds(spec.layers, () => (window < reach ? window : 0)) },
   }
 }
 
-/** Linear layers that carry a bias. */
-export type Biased = Partial<Record<'q' | 'k' | 'v' | 'o' | 'gate' | 'up' | 'down', boolean>>
+/** `sliding_window` of families that apply it to all layers. @param absent its value where the config does not name it */
+export function uniformWindow(config: Config, absent: number): number {
+  if (!config.mentions('sliding_window')) return absent
+  return config.has('sliding_window') ? config.positiveInteger('sliding_window') : 0
+}
 
-/** @param tied the output head is the embedding, whatever else the checkpoint holds */
-export function decoderWeights(spec: EngineSpec, tied: boolean, biased: Biased): WeightName[] {
-  const { hiddenSize: hidden, intermediateSize: inner, vocabSize: vocab } = spec
-  const q = spec.heads * spec.headDim
-  const kv = spec.kvHeads * spec.headDim
-  const linear: [keyof Biased, string, number, number][] = [
-    ['q', 'self_attn.q_proj', q, hidden],
-    ['k', 'self_attn.k_proj', kv, hidden],
-    ['v', 'self_attn.v_proj', kv, hidden],
-    ['o', 'self_attn.o_proj', hidden, q],
-    ['gate', 'mlp.gate_proj', inner, hidden],
-    ['up', 'mlp.up_proj', inner, hidden],
-    ['down', 'mlp.down_proj', hidden, inner],
-  ]
-  const ofLayer: { role: LayerRole; name: string; shape: number[] }[] = [
-    { role: 'attn_norm', name: 'input_layernorm.weight', shape: [hidden] },
-    { role: 'mlp_norm', name: 'post_attention_layernorm.weight', shape: [hidden] },
-    ...linear.map(([role, name, out, into]) => ({ role, name: `${name}.weight`, shape: [out, into] })),
-    ...linear
-      .filter(([role]) => biased[role])
-      .map(([role, name, out]) => ({ role: `${role}_bias` as const, name: `${name}.bias`, shape: [out] })),
-  ]
-  const embedding = 'model.embed_tokens.weight'
-  return [
-    { role: 'embed', name: embedding, shape: [vocab, hidden] },
-    { role: 'final_norm', name: 'model.norm.weight', shape: [hidden] },
-    { role: 'lm_head', name: tied ? embedding : 'lm_head.weight', shape: [vocab, hidden] },
-    ...Array.from({ length: spec.layers }, (_, layer) =>
-      ofLayer.map(({ role, name, shape }) => ({
-        role: `layers.${layer}.${role}`,
-        name: `model.layers.${layer}.${name}`,
-        shape,
-      })),
-    ).flat(),
-  ]
+/** Which layers slide, as newer configs spell it out. */
+export function slidingLayers(config: Config, layers: number): boolean[] | undefined {
+  return config
+    .listOf('layer_types', ['full_attention', 'sliding_attention'], layers)
+    ?.map((type) => type === 'sliding_attention')
 }

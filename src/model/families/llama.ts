@@ -1,22 +1,27 @@
-import { decoderSpec, decoderWeights } from './decoder.js'
+import { checkSilu, decoderPlan } from './decoder.js'
 import type { Family } from './family.js'
+import { attentionWeights, gatedWeights, modelWeights, normWeights } from './tensors.js'
 
-/** Llama 2, 3, 3.1, 3.2 and the many models published in its layout. Defaults: transformers' LlamaConfig. */
+/** Defaults: transformers' LlamaConfig. */
 export const llama: Family = {
+  name: 'Llama',
+  models: 'Llama 2, 3, 3.1, 3.2, SmolLM2 and the many models in this layout',
+  traits: '',
   architectures: ['LlamaForCausalLM'],
   chat: 'llama3',
-  spec: (config) => decoderSpec(config, { maxPositions: 2048, normEps: 1e-6, ropeTheta: 10000 }),
+  plan(config) {
+    checkSilu(config)
+    return decoderPlan(config, { maxPositions: 2048, normEps: 1e-6, ropeTheta: 10000 })
+  },
   weights(config, spec) {
     const attention = config.flag('attention_bias', false)
     const mlp = config.flag('mlp_bias', false)
-    return decoderWeights(spec, config.flag('tie_word_embeddings', false), {
-      q: attention,
-      k: attention,
-      v: attention,
-      o: attention,
-      gate: mlp,
-      up: mlp,
-      down: mlp,
-    })
+    const biased = { q: attention, k: attention, v: attention, o: attention, gate: mlp, up: mlp, down: mlp }
+    const layer = [
+      ...normWeights(spec),
+      ...attentionWeights(spec, biased),
+      ...gatedWeights(spec, spec.intermediateSize, { biased }),
+    ]
+    return modelWeights(spec, () => layer, { tied: config.flag('tie_word_embeddings', false) })
   },
 }

@@ -1,0 +1,33 @@
+import { checkSilu, decoderPlan, slide, uniformWindow } from './decoder.js'
+import type { Family } from './family.js'
+import { mix } from './mixture.js'
+import { attentionWeights, mixtureWeights, modelWeights, normWeights } from './tensors.js'
+
+/** Defaults: transformers' MixtralConfig. */
+export const mixtral: Family = {
+  name: 'Mixtral',
+  models: 'Mixtral 8x7B, 8x22B',
+  traits: 'mixture of experts',
+  architectures: ['MixtralForCausalLM'],
+  chat: undefined,
+  plan(config) {
+    checkSilu(config)
+    const plan = decoderPlan(config, { maxPositions: 131072, normEps: 1e-5, ropeTheta: 1e6, kvHeads: 8 })
+    const mixture = {
+      experts: config.positiveInteger('num_local_experts', 8),
+      perToken: config.positiveInteger('num_experts_per_tok', 2),
+      intermediateSize: plan.spec.intermediateSize,
+      sharedIntermediateSize: 0,
+      normalise: true,
+    }
+    return mix(config, slide(plan, uniformWindow(config, 0)), mixture, () => true)
+  },
+  weights(config, spec) {
+    const layer = [
+      ...normWeights(spec),
+      ...attentionWeights(spec),
+      ...mixtureWeights(spec, { at: 'block_sparse_moe.', names: ['w1', 'w3', 'w2'] }),
+    ]
+    return modelWeights(spec, () => layer, { tied: config.flag('tie_word_embeddings', false) })
+  },
+}

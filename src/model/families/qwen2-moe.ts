@@ -1,0 +1,44 @@
+import { checkSilu, decoderPlan } from './decoder.js'
+import type { Family } from './family.js'
+import { mix, qwenMixedLayers } from './mixture.js'
+import { attentionWeights, gatedWeights, mixtureWeights, modelWeights, normWeights } from './tensors.js'
+
+/** Defaults: transformers' Qwen2MoeConfig. */
+export const qwen2Moe: Family = {
+  name: 'Qwen2 MoE',
+  models: 'Qwen1.5-MoE, Qwen2-57B-A14B',
+  traits: 'mixture of experts, one of them for every token',
+  architectures: ['Qwen2MoeForCausalLM'],
+  chat: 'chatml',
+  plan(config) {
+    checkSilu(config)
+    // transformers' own implementations of this family disagree about which layers slide.
+    if (config.flag('use_sliding_window', false)) throw config.mustBe('use_sliding_window', 'false')
+    const plan = decoderPlan(config, { maxPositions: 32768, normEps: 1e-6, ropeTheta: 10000, kvHeads: 16 })
+    const mixture = {
+      experts: config.positiveInteger('num_experts', 60),
+      perToken: config.positiveInteger('num_experts_per_tok', 4),
+      intermediateSize: config.positiveInteger('moe_intermediate_size', 1408),
+      sharedIntermediateSize: config.positiveInteger('shared_expert_intermediate_size', 5632),
+      normalise: config.flag('norm_topk_prob', false),
+    }
+    return mix(config, plan, mixture, qwenMixedLayers(config, plan.spec.layers))
+  },
+  weights(config, spec) {
+    const biased = config.flag('qkv_bias', true)
+    const attention = [...normWeights(spec), ...attentionWeights(spec, { q: biased, k: biased, v: biased })]
+    const dense = [...attention, ...gatedWeights(spec, spec.intermediateSize)]
+    const mixed = [
+      ...attention,
+      ...mixtureWeights(spec),
+      { role: 'shared_router', name: 'mlp.shared_expert_gate.weight', shape: [1, spec.hiddenSize] },
+      ...gatedWeights(spec, spec.mixture?.sharedIntermediateSize ?? 0, {
+        role: 'shared.',
+        at: 'mlp.shared_expert.',
+      }),
+    ]
+    return modelWeights(spec, (layer) => (spec.layerKinds[layer]?.mixture ? mixed : dense), {
+      tied: config.flag('tie_word_embeddings', false),
+    })
+  },
+}
