@@ -11,6 +11,7 @@ export { type EngineSpec, type LayerKind, scoredLayers } from './engine/spec.js'
 export { version } from './engine/version.js'
 export { type ErrorCode, InputError, isUserError } from './errors.js'
 export { detectFormat, importScores, readAnyScores, type ScoreFormat } from './formats/detect.js'
+export { type Profile, type ProfileOptions, profileSample } from './eval/profile.js'
 export { exportDuo, importDuo } from './formats/duo.js'
 export type { Exported, ImportOptions } from './formats/foreign.js'
 export { type ExportOptions, exportScores, type FormatName, formatNames } from './formats/formats.js'
@@ -23,6 +24,7 @@ export { type HubSettings, hubSettings } from './hub/settings.js'
 export { resolveShortName, type ShortName, shortNames } from './hub/short-names.js'
 export { shortNameTable } from './hub/tables.js'
 export type { DownloadProgress } from './hub/transfers.js'
+export { Conversation } from './inference/conversation.js'
 export type {
   BatchOptions,
   BatchQuery,
@@ -75,4 +77,6 @@ export {
 export { reconstructionInputs } from './scoring/reconstruction.js'
 export { type ScoredHeads, type ScoreOptions, scoreHeads } from './scoring/score.js'
 export { type StoppedScores, scoreUntilStable, type UntilStable } from './scoring/until-stable.js'
+export type { ServeOptions } from './serve/options.js'
+export { type RunningServer, serve } from './serve/server.js'
 export { type VerifyReport, verifyModel } from './verify/verify.js'

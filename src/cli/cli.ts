@@ -11,8 +11,10 @@ import { exportCommand } from './commands/export.js'
 import { importCommand } from './commands/import.js'
 import { merge } from './commands/merge.js'
 import { models } from './commands/models.js'
+import { profile } from './commands/profile.js'
 import { report } from './commands/report.js'
 import { score } from './commands/score.js'
+import { serve } from './commands/serve.js'
 import { stability } from './commands/stability.js'
 import { verify } from './commands/verify.js'
 import type { GlobalOptions } from './options.js'
@@ -30,6 +32,8 @@ const commands = [
   convert,
   report,
   ask,
+  profile,
+  serve,
   verify,
   demo,
   models,
@@ -39,7 +43,7 @@ const commands = [
 ]
 
 /** Options that may be given several times; any other given twice is a mistake. */
-const lists = ['query', 'files']
+const lists = ['query', 'files', 'stop', 'tokens', 'sweeps']
 
 export function buildCli(): Argv<GlobalOptions> {
   const cli = yargs()

@@ -92,12 +92,12 @@ export async function generateIds(
 export async function generateText(
   engine: NativeEngine,
   model: Model,
-  query: string,
+  query: string | Int32Array,
   options: GenerateOptions,
 ): Promise<Generation> {
   const { kv, updateCache = false, onText } = options
   const answer = new AnswerText(model.tokenizer, checkStops(options.stop))
-  const queryIds = model.prompts.queryIds(query)
+  const queryIds = typeof query === 'string' ? model.prompts.queryIds(query) : query
   const start = kv.info.position
   const asked: Asked = { ...options, signal: undefined, queryIds, watcher: watcherOf(answer, options) }
   const [made] = await run(engine, model.description, kv, [asked], {

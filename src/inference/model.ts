@@ -140,10 +140,11 @@ export class Model {
   /**
    * Answers one query from a cache. Without `updateCache` the cache is only read: the same query gives the same answer
    * bit for bit, asked in any order and by any number of callers at once.
+   * @param query its text, or ids as `prompts.queryIds` makes them
    * @throws RangeError for an option out of range, Error (HEADZIP_ENGINE) past the model's positions, an Error with
    * code HEADZIP_ABORTED when aborted; the cache is then as before
    */
-  generate(query: string, options: GenerateOptions): Promise<Generation> {
+  generate(query: string | Int32Array, options: GenerateOptions): Promise<Generation> {
     return generateText(this.engine, this, query, options)
   }
 

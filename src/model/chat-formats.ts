@@ -9,6 +9,8 @@ export interface ChatFormat {
   system: string
   /** Closes the user's turn and opens the model's. */
   postfix: string
+  /** Closes the model's turn, with the token that ends its answers, and opens the user's next one. */
+  nextTurn: string
 }
 
 export const chatFormats = {
@@ -18,22 +20,26 @@ export const chatFormats = {
       '<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nYou are a helpful assistant<|eot_id|>' +
       '<|start_header_id|>user<|end_header_id|>\n\n',
     postfix: '\n\n<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n',
+    nextTurn: '<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n',
   },
   chatml: {
     marker: '<|im_start|>',
     system: '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n',
     postfix: '<|im_end|>\n<|im_start|>assistant\n',
+    nextTurn: '<|im_end|>\n<|im_start|>user\n',
   },
   /** ChatML whose answers start with an empty thought. Taken where a family prefers it only: its marker is ChatML's. */
   qwen3: {
     marker: '<|im_start|>',
     system: '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n',
     postfix: '<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n',
+    nextTurn: '<|im_end|>\n<|im_start|>user\n',
   },
   gemma: {
     marker: '<start_of_turn>',
     system: '<bos><start_of_turn>user\nYou are a helpful assistant.\n\n',
     postfix: '<end_of_turn>\n<start_of_turn>model\n',
+    nextTurn: '<end_of_turn>\n<start_of_turn>user\n',
   },
 } as const satisfies Record<string, ChatFormat>
 

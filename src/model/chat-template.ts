@@ -10,10 +10,11 @@ export interface ChatTemplate {
   tokens: Readonly<Record<string, string>>
 }
 
-/** What stands before a user's text, and between it and the model's answer. */
+/** What stands before a user's text, between it and the model's answer, and between that and the user's next text. */
 export interface Turns {
   system: string
   postfix: string
+  nextTurn: string
 }
 
 /** KVzip's system message. */
@@ -21,6 +22,9 @@ const greeting = 'You are a helpful assistant.'
 
 /** Stands for the user's text: letters only, which no template strips or escapes. */
 const userText = 'HEADZIPUSERTEXT'
+/** Stand for an answer and for what the user says next. */
+const answerText = 'HEADZIPANSWERTEXT'
+const laterText = 'HEADZIPLATERTEXT'
 
 /**
  * Renders one user turn and cuts it where the user's text stood. Where a template knows no system role, the system
@@ -40,7 +44,12 @@ export function turnsOf(template: ChatTemplate, where: string): Turns {
   const parts = text.split(userText)
   if (parts.length !== 2)
     throw new InputError(`${where} has a chat template that writes the user's text ${parts.length - 1} times`)
-  return { system: parts[0]!, postfix: parts[1]! }
+  const turns = quietly(() =>
+    render([user(userText), { role: 'assistant', content: answerText }, user(laterText)]),
+  )
+  // A template for one turn only: a blank line parts what follows, as KVzip does it.
+  const nextTurn = turns?.split(answerText)[1]?.split(laterText)[0] ?? '\n\n'
+  return { system: parts[0]!, postfix: parts[1]!, nextTurn }
 }
 
 function attempt<T>(where: string, make: () => T): T {

@@ -18,23 +18,34 @@ export interface Prompts {
   repeatPartIds: Int32Array
   /** `"\n\n" + query`, then the postfix. @throws InputError for a query of blanks only */
   queryIds(query: string): Int32Array
+  /**
+   * A later query of a conversation: the user's turn is opened anew, then query and postfix.
+   * @param ended the answer before it ends with the model's own closing token
+   */
+  nextQueryIds(query: string, ended: boolean): Int32Array
 }
 
 /** @param preferred the family's own format, taken when the tokenizer knows its marker; undefined: it has none */
 export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName | undefined): Prompts {
-  const { name, system, postfix } = chatFormatOf(tokenizer, preferred)
+  const { name, system, postfix, nextTurn } = chatFormatOf(tokenizer, preferred)
   const ids = (text: string): Int32Array => Int32Array.from(tokenizer.encode(text))
   const postfixIds = ids(postfix)
+  const ask = (lead: string, query: string): Int32Array => {
+    const text = query.trim()
+    if (text === '') throw new InputError('The query is empty; ask something.')
+    return Int32Array.from([...tokenizer.encode(lead + text), ...postfixIds])
+  }
   return {
     format: name,
     sinkIds: ids(system + instruction),
     postfixIds,
     repeatWholeIds: ids(repeatWhole),
     repeatPartIds: ids(repeatPart),
-    queryIds(query) {
-      const text = query.trim()
-      if (text === '') throw new InputError('The query is empty; ask something.')
-      return Int32Array.from([...tokenizer.encode(`\n\n${text}`), ...postfixIds])
+    queryIds: (query) => ask('\n\n', query),
+    nextQueryIds(query, ended) {
+      const all = ask(nextTurn, query)
+      // The closing token is the first; only special tokens have no text.
+      return ended && tokenizer.decode(all.subarray(0, 1)) === '' ? all.subarray(1) : all
     },
   }
 }

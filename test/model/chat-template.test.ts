@@ -21,10 +21,11 @@ const mistral =
   "{{ '[INST] ' + m['content'] | trim + ' [/INST]' }}{% endfor %}"
 
 describe("a tokenizer's chat template", () => {
-  it('gives what stands before the user and between user and answer', () => {
+  it('gives what stands before the user, between user and answer, and before the next turn', () => {
     expect(turnsOf({ source: phi, tokens }, 'x')).toEqual({
       system: '<|system|>\nYou are a helpful assistant.<|end|>\n<|user|>\n',
       postfix: '<|end|>\n<|assistant|>\n',
+      nextTurn: '<|end|>\n<|user|>\n',
     })
   })
 
@@ -33,6 +34,8 @@ describe("a tokenizer's chat template", () => {
     expect(turnsOf({ source: mistral, tokens }, 'x')).toEqual({
       system: '<s>[INST] You are a helpful assistant.\n\n',
       postfix: ' [/INST]',
+      // It refuses the assistant's turns, too.
+      nextTurn: '\n\n',
     })
     const dropped = silent.replace('in messages %}', "in messages if m['role'] != 'system' %}")
     expect(turnsOf({ source: dropped, tokens }, 'x').system).toBe(

@@ -70,6 +70,14 @@ describe('the prompts of nano', () => {
     expect(() => prompts.queryIds(' \n')).toThrow('The query is empty')
   })
 
+  it('open the turn of a later query anew, and close the one before unless the model did', () => {
+    const open = prompts.nextQueryIds('Where?\n', false)
+    expect(text(open)).toBe('<|im_end|>\n<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n')
+    expect([...prompts.nextQueryIds('Where?', true)]).toEqual([...open.slice(1)])
+    expect(text(open.slice(1))).toBe('\n<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n')
+    expect(() => prompts.nextQueryIds('', true)).toThrow('The query is empty')
+  })
+
   it('are refused for a tokenizer without any chat format', () => {
     const folder = scratchFolder()
     const json = readFileSync(join(nano, 'tokenizer.json'), 'utf8').replaceAll('<|im_start|>', '<|other|>')

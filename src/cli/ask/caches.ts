@@ -1,0 +1,31 @@
+import type { JobOptions } from '../../engine/job.js'
+import type { KvCache } from '../../inference/kv-cache.js'
+import type { Model } from '../../inference/model.js'
+import { type ChosenEviction, evictionName } from '../eviction.js'
+
+/** A cache to answer from: `full`, `head 0.6`. */
+export interface NamedCache {
+  name: string
+  kv: KvCache
+}
+
+/** Without a comparison the context is evicted while it is read, which keeps the peak low. */
+export async function readContext(
+  model: Model,
+  context: string,
+  eviction: ChosenEviction | undefined,
+  compare: boolean,
+  job: JobOptions,
+): Promise<NamedCache[]> {
+  const name = evictionName(eviction)
+  if (!eviction || !compare) return [{ name, kv: await model.prefill(context, { ...eviction, ...job }) }]
+  // Scored, where the level asks for it, and not yet evicted.
+  const { ratio, ...scoring } = eviction
+  const full = await model.prefill(context, { ...scoring, ...job })
+  const kv = full.clone()
+  kv.prune({ ...scoring, ratio })
+  return [
+    { name: 'full', kv: full },
+    { name, kv },
+  ]
+}

@@ -1,0 +1,102 @@
+import type { Argv } from 'yargs'
+import { InputError } from '../../errors.js'
+import type { RunningServer } from '../../serve/server.js'
+import { evictionName, evictionOptions, readEviction } from '../eviction.js'
+import { interruptSignal } from '../interrupt.js'
+import { bytesIn, engineOptions, type GlobalOptions, withModel } from '../options.js'
+import { formatBytes, printJson, printLine } from '../output.js'
+
+export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
+  return cli.command(
+    'serve <model>',
+    'Answer over HTTP as OpenAI does; a context seen before is not read again',
+    (args) =>
+      args
+        .positional('model', { type: 'string', demandOption: true, describe: 'Model folder, or nano' })
+        .options({
+          ...evictionOptions,
+          host: { type: 'string', default: '127.0.0.1', describe: 'Address to listen on' },
+          port: { type: 'number', default: 8080, describe: 'Port; 0 takes one that is free' },
+          'api-key': {
+            type: 'string',
+            describe: 'Key that requests must carry (or set HEADZIP_API_KEY, which no process list shows)',
+          },
+          'cache-bytes': {
+            type: 'string',
+            describe:
+              'Compressed contexts kept for later requests (default: 8GiB, at most a quarter of the memory)',
+          },
+          'max-new-tokens': { type: 'number', default: 2048, describe: 'Longest answer' },
+          'max-waiting': { type: 'number', default: 64, describe: 'Requests that may wait for their turn' },
+          'max-request-bytes': {
+            type: 'string',
+            describe: 'Largest request (default: 1 MiB and 16 bytes a position of the model)',
+          },
+          'drain-seconds': {
+            type: 'number',
+            default: 30,
+            describe: 'Time that running answers get when the server is told to end',
+          },
+          log: { type: 'boolean', default: false, describe: 'A line a request on stderr, without its text' },
+          ...engineOptions,
+        })
+        .example('$0 serve nano --scores head_scores/nano/merged.arrow --ratio 0.6', 'On this machine only')
+        .example(
+          'HEADZIP_API_KEY=... $0 serve ./Llama --level pair --ratio 0.3 --host 0.0.0.0',
+          'On the network, with a key',
+        ),
+    async (args) => {
+      const nothing = args.level === 'head' && args.scores === undefined && args.ratio === undefined
+      const eviction = nothing ? undefined : await readEviction(args)
+      const apiKey = keyOf(args.apiKey)
+      const { host, port, maxNewTokens, maxWaiting, drainSeconds, log, maxRequestBytes } = args
+      // The other commands need not wait for an HTTP server to load.
+      const { serve: startServer } = await import('../../serve/server.js')
+      await withModel(args.model, args, async (model) => {
+        const server = await startServer(model, {
+          ...{ host, port, eviction, maxNewTokens, maxWaiting, drainSeconds, log },
+          apiKey,
+          cacheBytes: args.cacheBytes === undefined ? undefined : bytesIn(args.cacheBytes, '--cache-bytes'),
+          maxRequestBytes:
+            maxRequestBytes === undefined ? undefined : bytesIn(maxRequestBytes, '--max-request-bytes'),
+        })
+        const { url, cacheBytes } = server
+        const name = model.description.id
+        if (args.json)
+          printJson({
+            url: `${url}/v1`,
+            model: name,
+            evicting: eviction ? evictionName(eviction) : null,
+            cacheBytes,
+          })
+        else {
+          const evicting = eviction ? `evicting by ${evictionName(eviction)}` : 'evicting nothing'
+          printLine(`${name} answers at ${url}/v1, ${evicting}; keeps ${formatBytes(cacheBytes)} of contexts`)
+        }
+        if (apiKey === undefined && !isLoopback(host))
+          process.stderr.write(`Whoever reaches ${host} can ask: --api-key or HEADZIP_API_KEY sets a key.\n`)
+        await untilInterrupted(server, args.json)
+      })
+    },
+  )
+}
+
+function keyOf(option: string | undefined): string | undefined {
+  const key = option ?? process.env.HEADZIP_API_KEY
+  if (key !== undefined && key.trim() === '') throw new InputError('the API key is empty')
+  return key
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
+
+/** Ctrl-C or SIGTERM lets running answers end; again ends at once. */
+async function untilInterrupted(server: RunningServer, silent: boolean): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (interruptSignal.aborted) resolve()
+    else interruptSignal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  if (!silent) process.stderr.write('Ending: running answers are finished first.\n')
+  await server.close()
+}

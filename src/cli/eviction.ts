@@ -1,0 +1,73 @@
+/** What is evicted of a context: options that several commands share. */
+
+import type { Options } from 'yargs'
+import { checkRatio, InputError } from '../errors.js'
+import { readAnyScores } from '../formats/detect.js'
+import { defaultRecent, defaultSink, isPairLevel, type Level, levels } from '../inference/levels.js'
+import type { HeadScores, Sweep } from '../scores/head-scores.js'
+import type { SelectionRule } from '../scores/select.js'
+
+export const evictionOptions = {
+  level: {
+    choices: levels,
+    default: 'head' as Level,
+    describe:
+      'What is evicted: whole KV heads, all of them but a window, or single pairs (no --scores needed)',
+  },
+  scores: { type: 'string', describe: 'Head scores, for the levels head and streaming' },
+  ratio: { type: 'number', describe: 'Share of KV heads or pairs whose context is kept (default: 0.6)' },
+  selection: {
+    choices: ['exact', 'published'] as const satisfies readonly SelectionRule[],
+    default: 'exact' as SelectionRule,
+    describe: "Keep exactly that share, or follow the published rule's threshold",
+  },
+  sink: { type: 'number', describe: `Level streaming: first tokens kept (default: ${defaultSink})` },
+  recent: { type: 'number', describe: `Level streaming: latest tokens seen (default: ${defaultRecent})` },
+  sweep: {
+    choices: ['full', 'chunk', 'block'] as const satisfies readonly Sweep[],
+    default: 'full' as Sweep,
+    describe: 'Pair levels: how a context is scored; chunk and block are cheaper approximations',
+  },
+} as const satisfies Record<string, Options>
+
+export interface EvictionArgs {
+  level: Level
+  scores: string | undefined
+  ratio: number | undefined
+  selection: SelectionRule
+  sink: number | undefined
+  recent: number | undefined
+  sweep: Sweep
+}
+
+export interface ChosenEviction {
+  level: Level
+  ratio: number
+  rule: SelectionRule
+  /** Of the levels head and streaming. */
+  scores: HeadScores | undefined
+  sink: number | undefined
+  recent: number | undefined
+  sweep: Sweep
+}
+
+/** Checks the options and reads the scores. @throws InputError or RangeError for what does not go together */
+export async function readEviction(args: EvictionArgs): Promise<ChosenEviction> {
+  const { level, selection: rule, sink, recent, sweep } = args
+  const ratio = checkRatio(args.ratio ?? 0.6, '--ratio')
+  const pairs = isPairLevel(level)
+  if (pairs && args.scores !== undefined)
+    throw new InputError(`--level ${level} scores the pairs of each context itself: leave out --scores`)
+  if (!pairs && args.scores === undefined)
+    throw new InputError(`--level ${level} needs head scores: name a file with --scores`)
+  if (level !== 'streaming' && (sink ?? recent) !== undefined)
+    throw new InputError('--sink and --recent belong to --level streaming')
+  if (!pairs && sweep !== 'full') throw new InputError('--sweep belongs to the levels pair and pair-uniform')
+  const scores = args.scores === undefined ? undefined : await readAnyScores(args.scores)
+  return { level, ratio, rule, scores, sink, recent, sweep }
+}
+
+/** `head 0.6`; `full` when nothing is evicted */
+export function evictionName(eviction: ChosenEviction | undefined): string {
+  return eviction ? `${eviction.level} ${eviction.ratio}` : 'full'
+}

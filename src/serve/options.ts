@@ -1,0 +1,75 @@
+/** What a server can be told, and what is wrong with it before it listens. */
+
+import { totalmem } from 'node:os'
+import { checkRatio, InputError, invalidParameter } from '../errors.js'
+import { checkLevel, isPairLevel, missingHeadScores } from '../inference/levels.js'
+import type { Model } from '../inference/model.js'
+import { checkScoresFit } from '../inference/scores-fit.js'
+import { readScores } from '../scores/arrow.js'
+import type { Eviction } from './contexts.js'
+
+export interface ServeOptions {
+  /** Only this machine can reach the default, 127.0.0.1. */
+  host?: string | undefined
+  /** 0 takes one that is free. */
+  port?: number | undefined
+  /** What is evicted of every context; nothing when left out. */
+  eviction?: Eviction | undefined
+  /** Asked of every request but /health. */
+  apiKey?: string | undefined
+  /** Bytes of KV kept for contexts that may come again; 8 GiB, but at most a quarter of the machine's memory. */
+  cacheBytes?: number | undefined
+  /** Longest answer, and the length of one that names no limit; 2048. */
+  maxNewTokens?: number | undefined
+  /** Requests that may wait for their turn; 64. */
+  maxWaiting?: number | undefined
+  /** Largest request, in bytes; by default 1 MiB and 16 bytes for every position of the model. */
+  maxRequestBytes?: number | undefined
+  /** How long `close` waits for answers before it stops them; 30. */
+  drainSeconds?: number | undefined
+  /** One line a request on stderr, without headers and texts. */
+  log?: boolean | undefined
+}
+
+/** Everything filled in; only a key and an eviction may be absent. */
+export type CheckedOptions = {
+  [K in keyof ServeOptions]-?: K extends 'eviction' | 'apiKey'
+    ? ServeOptions[K]
+    : NonNullable<ServeOptions[K]>
+}
+
+/** @throws RangeError for an option out of range, InputError for an empty key, or scores of another model */
+export async function checkOptions(model: Model, options: ServeOptions): Promise<CheckedOptions> {
+  const {
+    host = '127.0.0.1',
+    port = 8080,
+    apiKey,
+    cacheBytes = Math.min(2 ** 33, Math.floor(totalmem() / 4)),
+    maxNewTokens = 2048,
+    maxWaiting = 64,
+    maxRequestBytes = 2 ** 20 + 16 * model.description.spec.maxPositions,
+    drainSeconds = 30,
+    log = false,
+  } = options
+  if (!Number.isInteger(port) || port < 0 || port > 65535)
+    throw invalidParameter('port', 'an integer from 0 to 65535', port)
+  if (!(drainSeconds >= 0)) throw invalidParameter('drainSeconds', 'a number of seconds', drainSeconds)
+  for (const [name, value] of Object.entries({ cacheBytes, maxNewTokens, maxWaiting, maxRequestBytes }))
+    if (!Number.isSafeInteger(value) || value < 1) throw invalidParameter(name, 'a positive integer', value)
+  if (apiKey !== undefined && apiKey.trim() === '') throw new InputError('the API key is empty')
+  const eviction = options.eviction && (await checkEviction(model, options.eviction))
+  return {
+    ...{ host, port, apiKey, eviction, cacheBytes, maxNewTokens, maxWaiting, maxRequestBytes, drainSeconds },
+    log,
+  }
+}
+
+/** Once and now, not with every context. */
+async function checkEviction(model: Model, eviction: Eviction): Promise<Eviction> {
+  const { level = 'head', ratio } = eviction
+  checkLevel({ ...eviction, level, ratio: checkRatio(ratio) })
+  const scores = typeof eviction.scores === 'string' ? await readScores(eviction.scores) : eviction.scores
+  if (scores) checkScoresFit(scores, model.identity)
+  else if (!isPairLevel(level)) throw missingHeadScores(level)
+  return { ...eviction, scores }
+}

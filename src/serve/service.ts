@@ -1,0 +1,160 @@
+/** Answers chat requests from one model: no HTTP here. */
+
+import { abortError } from '../engine/job.js'
+import type { Generation } from '../inference/generate.js'
+import type { Model } from '../inference/model.js'
+import type { ModelDescription } from '../model/describe.js'
+import { Contexts, type ContextText, type Eviction, type FoundContext } from './contexts.js'
+import { ApiError } from './errors.js'
+import { promptOf } from './prompt.js'
+import type { ChatRequest } from './schema.js'
+import { Turns } from './turns.js'
+
+export interface ServiceOptions {
+  /** What is evicted of every context; nothing when left out. */
+  eviction?: Eviction | undefined
+  /** Bytes of KV kept for contexts that may come again. */
+  cacheBytes: number
+  /** Longest answer, and the length of one that names no limit. */
+  maxNewTokens: number
+  /** Requests that may wait for their turn. */
+  maxWaiting: number
+}
+
+/** A request that has been read and found good. */
+export interface ChatJob {
+  request: ChatRequest
+  context: string
+  looked: ContextText
+  queryIds: Int32Array
+  promptTokens: number
+  /** Most new tokens: what was asked for, or what the model's positions leave. */
+  most: number
+}
+
+export interface ChatAnswer {
+  text: string
+  finishReason: 'stop' | 'length'
+  promptTokens: number
+  completionTokens: number
+  context: FoundContext
+}
+
+export class ChatService {
+  readonly contexts: Contexts
+  private readonly turns: Turns
+  private readonly running = new Set<AbortController>()
+
+  constructor(
+    readonly model: Model,
+    private readonly options: ServiceOptions,
+  ) {
+    this.contexts = new Contexts(model, options.eviction ?? {}, options.cacheBytes)
+    this.turns = new Turns(options.maxWaiting)
+  }
+
+  get waiting(): number {
+    return this.turns.waiting
+  }
+
+  /** @throws ApiError for another model, messages without a question, more tokens than the model has positions, or no room in the queue */
+  prepare(request: ChatRequest): ChatJob {
+    this.checkModel(request.model)
+    // Before the work of tokenising is done for nothing.
+    this.turns.checkRoom()
+    const { description } = this.model
+    const { context, queryIds } = promptOf(request, this.model)
+    const looked = this.contexts.look(context)
+    const promptTokens = looked.tokens + queryIds.length
+    const { maxPositions } = description.spec
+    if (promptTokens >= maxPositions) throw tooLong('the messages have', promptTokens, description)
+    if (looked.positions > maxPositions)
+      throw tooLong('the context and its repetition have', looked.positions, description)
+    const asked = request.max_completion_tokens ?? request.max_tokens ?? this.options.maxNewTokens
+    return {
+      request,
+      context,
+      looked,
+      queryIds,
+      promptTokens,
+      most: Math.min(asked, maxPositions - promptTokens),
+    }
+  }
+
+  checkModel(name: string): void {
+    const { id } = this.model.description
+    if (name === id) return
+    throw new ApiError(404, `there is no model ${JSON.stringify(name.slice(0, 80))} here, only ${id}`, {
+      code: 'model_not_found',
+      param: 'model',
+    })
+  }
+
+  /** Waits for its turn, reads the context unless it is known, answers. @param controller stops it */
+  async answer(
+    job: ChatJob,
+    controller: AbortController,
+    onText?: (text: string) => void,
+  ): Promise<ChatAnswer> {
+    const { signal } = controller
+    this.running.add(controller)
+    try {
+      return await this.turns.run(signal, () =>
+        this.contexts.use(job.context, job.looked, signal, async (context) => {
+          const made = await this.generate(job, context, signal, onText)
+          return toAnswer(job, made, context)
+        }),
+      )
+    } finally {
+      this.running.delete(controller)
+    }
+  }
+
+  /** Stops every job, running or waiting. */
+  stop(): void {
+    for (const controller of this.running) controller.abort(abortError())
+  }
+
+  /** A job whose client has gone may still be on its way out. */
+  async close(): Promise<void> {
+    this.stop()
+    await this.turns.idle()
+    this.contexts.close()
+  }
+
+  private generate(
+    { request, queryIds, most }: ChatJob,
+    { kv }: FoundContext,
+    signal: AbortSignal,
+    onText: ((text: string) => void) | undefined,
+  ): Promise<Generation> {
+    const { temperature, top_p, top_k, seed, stop } = request
+    return this.model.generate(queryIds, {
+      kv,
+      maxNewTokens: most,
+      temperature: temperature ?? undefined,
+      topP: top_p ?? undefined,
+      topK: top_k ?? undefined,
+      seed: seed ?? undefined,
+      stop: stop ?? undefined,
+      signal,
+      onText,
+    })
+  }
+}
+
+function toAnswer({ promptTokens }: ChatJob, made: Generation, context: FoundContext): ChatAnswer {
+  const { text, ids, finishReason } = made
+  return {
+    text,
+    finishReason: finishReason === 'length' ? 'length' : 'stop',
+    promptTokens,
+    completionTokens: ids.length,
+    context,
+  }
+}
+
+function tooLong(what: string, tokens: number, { id, spec }: ModelDescription): ApiError {
+  const message = `${what} ${tokens} tokens, but ${id} has ${spec.maxPositions} positions`
+  return new ApiError(400, message, { code: 'context_length_exceeded', param: 'messages' })
+}

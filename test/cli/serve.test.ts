@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { headzip, packageRoot } from './headzip.js'
+
+const scores = join(packageRoot, 'head_scores/nano/merged.arrow')
+
+/** Runs `headzip serve nano` until it listens. */
+async function start(
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<{ child: ChildProcess; told: { url: string; evicting: string | null }; err: () => string }> {
+  const main = join(packageRoot, 'dist/cli/main.js')
+  const child = spawn(process.execPath, [main, 'serve', 'nano', '--port', '0', '--json', ...args], {
+    env: { ...process.env, ...env },
+  })
+  let out = ''
+  let err = ''
+  child.stderr.on('data', (text: Buffer) => {
+    err += text
+  })
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on('data', (text: Buffer) => {
+      out += text
+      if (out.endsWith('}\n')) resolve()
+    })
+    child.on('close', () => reject(new Error(`the server ended: ${err}`)))
+  })
+  return { child, told: JSON.parse(out) as { url: string; evicting: string | null }, err: () => err }
+}
+
+function ask(url: string, key: string): Promise<Response> {
+  return fetch(`${url}/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+    body: JSON.stringify({
+      model: 'nano',
+      messages: [{ role: 'user', content: 'My name is Kim.\n\nWhat is my name?' }],
+    }),
+  })
+}
+
+describe('headzip serve', () => {
+  it('listens on loopback, logs without keys and texts, and ends on SIGTERM with exit code 0', async () => {
+    const key = 'sk-very-secret'
+    const { child, told, err } = await start(['--scores', scores, '--log'], { HEADZIP_API_KEY: key })
+    expect(told).toMatchObject({
+      url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/v1$/),
+      evicting: 'head 0.6',
+    })
+    expect((await ask(told.url, 'sk-guessed')).status).toBe(401)
+    const answer = (await (await ask(told.url, key)).json()) as {
+      choices: { message: { content: string } }[]
+      usage: { kv_bytes_saved: number }
+    }
+    expect(answer.choices[0]?.message.content).toBe('Kim')
+    expect(answer.usage.kv_bytes_saved).toBeGreaterThan(0)
+    child.kill('SIGTERM')
+    expect(await once(child, 'close')).toEqual([0, null])
+    expect(err()).toContain('"url":"/v1/chat/completions"')
+    expect(err()).not.toMatch(/sk-|Kim/)
+  })
+
+  it('evicts nothing unless told to', async () => {
+    const { child, told } = await start([])
+    expect(told.evicting).toBeNull()
+    child.kill('SIGINT')
+    expect(await once(child, 'close')).toEqual([0, null])
+  })
+
+  it.each<[string, string[], RegExp]>([
+    [
+      'a ratio of 1.5',
+      ['--scores', scores, '--ratio', '1.5'],
+      /^--ratio must be a number in \(0, 1\], got 1\.5$/,
+    ],
+    [
+      'a ratio without scores',
+      ['--ratio', '0.5'],
+      /^--level head needs head scores: name a file with --scores$/,
+    ],
+    [
+      'scores for pairs',
+      ['--level', 'pair', '--scores', scores],
+      /^--level pair scores the pairs of each context itself: leave out --scores$/,
+    ],
+    [
+      'a window for heads',
+      ['--scores', scores, '--sink', '4'],
+      /^--sink and --recent belong to --level streaming$/,
+    ],
+    [
+      'an address of another machine',
+      ['--port', '0', '--host', '192.0.2.1'],
+      /^cannot listen on 192\.0\.2\.1, port 0: .*EADDRNOTAVAIL/,
+    ],
+  ])('refuses %s', async (_, args, sentence) => {
+    const { code, out, err } = await headzip(['serve', 'nano', ...args])
+    expect(err.trimEnd().split('\n')).toEqual([expect.stringMatching(sentence) as string])
+    expect([code, out]).toEqual([2, ''])
+  })
+})
