@@ -9,6 +9,7 @@
 #include "args.h"
 #include "bench.h"
 #include "engine.h"
+#include "file_lock.h"
 
 namespace headzip::addon {
 namespace {
@@ -50,6 +51,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Cache", cache);
   exports.Set("devices", Napi::Function::New(env, devices));
   exports.Set("bench", Napi::Function::New(env, bench));
+  exports.Set("tryLock", Napi::Function::New(env, try_lock));
   return exports;
 }
 

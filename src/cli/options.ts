@@ -2,6 +2,8 @@ import type { Options } from 'yargs'
 import type { Device } from '../engine/open.js'
 import { InputError } from '../errors.js'
 import { loadModel, type Model } from '../inference/model.js'
+import { interruptSignal } from './interrupt.js'
+import { withDownload } from './progress.js'
 
 export interface GlobalOptions {
   json: boolean
@@ -15,6 +17,7 @@ export const engineOptions = {
     default: 'auto' as Device,
     describe: 'Where to compute',
   },
+  revision: { type: 'string', describe: 'Branch, tag or commit of a model on the hub (default: main)' },
   threads: { type: 'number', describe: 'CPU threads (default: all cores)' },
   'gpu-memory': {
     type: 'string',
@@ -29,15 +32,20 @@ export const forceOption = {
 /** Loads a model for the time of one use. */
 export async function withModel<T>(
   pathOrName: string,
-  options: { device: Device; threads: number | undefined; gpuMemory: string | undefined },
+  options: {
+    device: Device
+    revision: string | undefined
+    threads: number | undefined
+    gpuMemory: string | undefined
+    json: boolean
+  },
   use: (model: Model) => Promise<T>,
 ): Promise<T> {
-  const { device, threads, gpuMemory } = options
-  const model = await loadModel(pathOrName, {
-    device,
-    threads,
-    gpuMemory: gpuMemory === undefined ? undefined : bytesIn(gpuMemory, '--gpu-memory'),
-  })
+  const { device, revision, threads, json } = options
+  const gpuMemory = options.gpuMemory === undefined ? undefined : bytesIn(options.gpuMemory, '--gpu-memory')
+  const model = await withDownload(pathOrName, json, (onProgress) =>
+    loadModel(pathOrName, { device, revision, threads, gpuMemory, onProgress, signal: interruptSignal }),
+  )
   try {
     return await use(model)
   } finally {

@@ -188,6 +188,8 @@ export interface Addon {
   Engine: new (options: NativeEngineOptions) => NativeEngine
   devices(): NativeDevices
   bench(): Promise<{ name: string; seconds: number; flops: number }[]>
+  /** Takes the exclusive flock(2) of an open file without waiting; closing it gives the lock back. */
+  tryLock(fd: number): boolean
 }
 
 /** Where the addon is looked for: HEADZIP_ADDON, then the package's build folder. */

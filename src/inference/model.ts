@@ -4,6 +4,7 @@ import type { NativeEngine } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { type EngineOptions, openEngine } from '../engine/open.js'
 import { InputError, invalidParameter } from '../errors.js'
+import { type LocateOptions, locateModel } from '../hub/locate.js'
 import { describeModel, type ModelDescription } from '../model/describe.js'
 import { type Prompts, promptsFor } from '../model/prompts.js'
 import { Tokenizer } from '../model/tokenizer.js'
@@ -221,10 +222,14 @@ export class Model {
   }
 }
 
+export interface LoadOptions extends EngineOptions, LocateOptions {}
+
 /**
- * Opens a Hugging Face folder, or an embedded model by name.
+ * Opens a Hugging Face folder, a .gguf file, an embedded model, or a model on the hub by id or short name; what the
+ * Hugging Face cache lacks of that is downloaded first.
  * @throws InputError with one sentence on what is missing or wrong, and where
  */
-export async function loadModel(pathOrName: string, options: EngineOptions = {}): Promise<Model> {
-  return new Model(describeModel(pathOrName), options)
+export async function loadModel(pathOrName: string, options: LoadOptions = {}): Promise<Model> {
+  const { path, id } = await locateModel(pathOrName, options)
+  return new Model(describeModel(path, id), options)
 }

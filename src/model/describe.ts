@@ -3,11 +3,11 @@
 import { createHash } from 'node:crypto'
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { EngineSpec, StoredType, WeightRef } from '../engine/spec.js'
 import { InputError } from '../errors.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { Config, readConfig } from './config.js'
+import { embeddedFolder, embeddedModels } from './embedded.js'
 import type { Family, WeightName } from './families/family.js'
 import { familyOf } from './families/index.js'
 import { readJson } from './json-file.js'
@@ -26,11 +26,13 @@ export interface ModelDescription {
   eosIds: number[]
 }
 
-const embedded = ['nano']
 const storedTypes: readonly string[] = ['F32', 'F16', 'BF16'] satisfies StoredType[]
 
-/** @throws InputError with one sentence on what is missing or wrong, and where */
-export function describeModel(pathOrName: string): ModelDescription {
+/**
+ * @param name the model's name where the path does not tell it, as in the Hugging Face cache
+ * @throws InputError with one sentence on what is missing or wrong, and where
+ */
+export function describeModel(pathOrName: string, name?: string): ModelDescription {
   const { folder, id } = findModel(pathOrName)
   const { config, bytes } = readConfig(folder)
   const family = familyOf(config)
@@ -40,7 +42,7 @@ export function describeModel(pathOrName: string): ModelDescription {
   const hash = createHash('sha256').update(bytes).update(checkpoint.layout)
   for (const sample of sampleWeights(weights)) hash.update(sample)
   return {
-    id,
+    id: name ?? id,
     folder,
     hash: hash.digest('hex'),
     family,
@@ -53,13 +55,10 @@ export function describeModel(pathOrName: string): ModelDescription {
 
 /** The folder of a model; the package's own for the name of an embedded one. */
 export function findModel(pathOrName: string): { folder: string; id: string } {
-  if (embedded.includes(pathOrName)) {
-    // two levels up from src/model as from dist/model
-    return { folder: fileURLToPath(new URL(`../../models/${pathOrName}`, import.meta.url)), id: pathOrName }
-  }
+  if (embeddedModels.includes(pathOrName)) return { folder: embeddedFolder(pathOrName), id: pathOrName }
   if (!existsSync(pathOrName) || !statSync(pathOrName).isDirectory()) {
     throw new InputError(
-      `${pathOrName} is not a model: give a folder with a config.json, or ${embedded.join(', ')}`,
+      `${pathOrName} is not a model: give a folder with a config.json, or ${embeddedModels.join(', ')}`,
     )
   }
   return { folder: pathOrName, id: basename(resolve(pathOrName)) }
