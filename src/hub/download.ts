@@ -59,21 +59,23 @@ async function fetchBlob(file: HubFile, transfer: Transfer): Promise<void> {
 
 /** Takes up a broken transfer where it broke, until several tries in a row bring nothing. */
 async function fetchRest(partial: PartialFile, file: HubFile, transfer: Transfer): Promise<void> {
-  const { connection, cache } = transfer
+  const { connection } = transfer
   for (let failures = 0; !partial.complete; ) {
     const before = partial.bytes
     const broken = await transferOnce(partial, file, transfer)
     if (partial.complete) return
     if (connection.signal?.aborted) throw abortError()
     failures = partial.bytes > before ? 1 : failures + 1
-    if (failures >= tries) {
-      throw new HubUnreachable(
-        `the download of ${file.path} of ${describeRepo(cache.repo)} broke off after ${partial.bytes} of ${file.size} bytes ` +
-          `(${broken}); the same command goes on from there`,
-      )
-    }
+    if (failures >= tries) throw brokenOff(partial, file, transfer, broken)
     await pause(backoff(failures, connection.settings), connection)
   }
+}
+
+function brokenOff(partial: PartialFile, file: HubFile, { cache }: Transfer, why: string): HubUnreachable {
+  return new HubUnreachable(
+    `the download of ${file.path} of ${describeRepo(cache.repo)} broke off after ${partial.bytes} of ${file.size} bytes ` +
+      `(${why}); the same command goes on from there`,
+  )
 }
 
 /** @returns why it ended before the file did */
@@ -103,6 +105,9 @@ async function transferOnce(partial: PartialFile, file: HubFile, transfer: Trans
     }
     return 'the connection was closed'
   } catch (error) {
+    if (error instanceof HubUnreachable && partial.bytes > 0) {
+      throw brokenOff(partial, file, transfer, error.message)
+    }
     if (error instanceof InputError) throw error
     return stalled.signal.aborted ? `nothing came for ${settings.timeoutSeconds} s` : networkReason(error)
   } finally {

@@ -38,9 +38,13 @@ export async function request(
     const outcome = await once(url, connection, options)
     if (outcome instanceof Response && outcome.ok) return outcome
     if (connection.signal?.aborted) throw abortError()
+    // The caller ended it, and will know why.
+    if (options.signal?.aborted) throw outcome
     const last = attempt >= tries
     if (!(outcome instanceof Response)) {
-      if (last) throw unreachable(settings, networkReason(outcome), outcome)
+      const late = outcome instanceof Error && outcome.name === 'TimeoutError'
+      const why = late ? `nothing came for ${settings.timeoutSeconds} s` : networkReason(outcome)
+      if (last) throw unreachable(settings, why, outcome)
       await pause(backoff(attempt, settings), connection)
       continue
     }
