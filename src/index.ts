@@ -12,6 +12,14 @@ export { type ErrorCode, InputError, isUserError } from './errors.js'
 export { readAnyScores } from './formats/detect.js'
 export { exportDuo, importDuo } from './formats/duo.js'
 export { exportKvzip, importKvzip } from './formats/kvzip-pt.js'
+export { type DatasetFileOptions, fetchDatasetFile } from './hub/fetch-dataset.js'
+export type { HubOptions } from './hub/fetch-model.js'
+export { type LocatedModel, type LocateOptions, locateModel } from './hub/locate.js'
+export { type CachedModel, scanModels } from './hub/scan.js'
+export { type HubSettings, hubSettings } from './hub/settings.js'
+export { resolveShortName, type ShortName, shortNames } from './hub/short-names.js'
+export { modelTables } from './hub/tables.js'
+export type { DownloadProgress } from './hub/transfers.js'
 export type {
   BatchOptions,
   BatchQuery,
@@ -23,6 +31,7 @@ export { type CacheKind, KvCache, type PruneOptions, type PruneResult } from './
 export { type Level, type LevelOptions, levels, type PairScores } from './inference/levels.js'
 export {
   type AnswerLogProbs,
+  type LoadOptions,
   loadModel,
   type Model,
   type ScoredPairs,

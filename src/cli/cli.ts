@@ -6,6 +6,7 @@ import { demo } from './commands/demo.js'
 import { doctor } from './commands/doctor.js'
 import { exportScores } from './commands/export.js'
 import { merge } from './commands/merge.js'
+import { models } from './commands/models.js'
 import { report } from './commands/report.js'
 import { score } from './commands/score.js'
 import { verify } from './commands/verify.js'
@@ -14,7 +15,7 @@ import type { GlobalOptions } from './options.js'
 /** The command line itself was wrong. */
 export class UsageError extends Error {}
 
-const commands = [score, merge, exportScores, report, ask, verify, demo, bench, doctor]
+const commands = [score, merge, exportScores, report, ask, verify, demo, models, bench, doctor]
 
 /** Options that may be given several times; any other given twice is a mistake. */
 const lists = ['query', 'files']

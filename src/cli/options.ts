@@ -10,6 +10,10 @@ export interface GlobalOptions {
   verbose: boolean
 }
 
+/** Of the argument of every command that loads a model. */
+export const modelDescription =
+  'Folder, .gguf file, nano, a short name (see headzip models), or org/name[@revision][:file.gguf] on the hub'
+
 /** Options of every command that loads a model. */
 export const engineOptions = {
   device: {

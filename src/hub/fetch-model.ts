@@ -4,6 +4,8 @@ import { readdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { abortError } from '../engine/job.js'
 import { InputError } from '../errors.js'
+import { readConfig } from '../model/config.js'
+import { familyOf } from '../model/families/index.js'
 import { RepoCache } from './cache.js'
 import { commitOf, type HubFile, listRepo } from './listing.js'
 import { HubUnreachable } from './refusals.js'
@@ -72,11 +74,18 @@ async function fromHub(
   }
   const first = firstFiles(listed)
   await downloadAll(first, transfer, undefined)
+  checkConfig(snapshot)
   const weights = await weightFiles(listed, snapshot, what)
   await checkSpace(weights, cache, commit, connection.settings)
   await downloadAll([...first, ...weights], transfer, onProgress)
   await cache.remember(commit)
   return snapshot
+}
+
+/** Refuses a model that headzip cannot run before its gigabytes come for nothing. */
+function checkConfig(snapshot: string): void {
+  const { config } = readConfig(snapshot)
+  familyOf(config).spec(config)
 }
 
 /** What the cache alone has: the path, or what it lacks. */

@@ -139,6 +139,13 @@ describe('fetching a model', () => {
   })
 })
 
+it('refuses an architecture it does not know before the weights come', async () => {
+  expect(await refusal(fetchIt('tests/unknown'))).toContain(
+    'the architecture GPT2LMHeadModel is not supported',
+  )
+  expect(hub.asked.filter(({ host }) => host === 'files')).toEqual([])
+})
+
 describe('a download that breaks off', () => {
   it('goes on in the middle of a shard where the connection was cut', async () => {
     cutShard(1, 100_000)

@@ -59,7 +59,14 @@ export const gguf: RepoFiles = {
 
 export const pickled: RepoFiles = {
   name: 'tests/pickled',
-  branches: { main: { 'config.json': Buffer.from('{}'), 'pytorch_model.bin': Buffer.from('a pickle') } },
+  branches: {
+    main: { 'config.json': modelFiles['config.json']!, 'pytorch_model.bin': Buffer.from('a pickle') },
+  },
+}
+
+export const unknown: RepoFiles = {
+  name: 'tests/unknown',
+  branches: { main: { ...modelFiles, 'config.json': Buffer.from('{"architectures": ["GPT2LMHeadModel"]}') } },
 }
 
 export const secret: RepoFiles = { ...model, name: 'tests/secret', token: 'hf_right' }
@@ -72,7 +79,7 @@ export const dataset: RepoFiles = {
   },
 }
 
-export const everything = [model, gguf, pickled, secret, dataset]
+export const everything = [model, gguf, pickled, unknown, secret, dataset]
 
 /** Settings of an empty cache, and of no patience. */
 export function settingsFor(hub: FakeHub, changes: Partial<HubSettings> = {}): HubSettings {

@@ -9,7 +9,7 @@ import type { Model } from '../../inference/model.js'
 import type { HeadScores } from '../../scores/head-scores.js'
 import type { SelectionRule } from '../../scores/select.js'
 import { interruptSignal } from '../interrupt.js'
-import { engineOptions, type GlobalOptions, withModel } from '../options.js'
+import { engineOptions, type GlobalOptions, modelDescription, withModel } from '../options.js'
 import { formatBytes, formatSeconds, printJson, printLine, table } from '../output.js'
 import { withProgress } from '../progress.js'
 
@@ -19,7 +19,7 @@ export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     'Read a context once, evict what it does not need, and answer questions',
     (args) =>
       args
-        .positional('model', { type: 'string', demandOption: true, describe: 'Model folder, or nano' })
+        .positional('model', { type: 'string', demandOption: true, describe: modelDescription })
         .options({
           context: {
             type: 'string',

@@ -7,7 +7,15 @@ import type { Sweep } from '../../scores/head-scores.js'
 import { defaultChunkSize } from '../../scoring/reconstruction.js'
 import { type ScoredHeads, scoreHeads } from '../../scoring/score.js'
 import { interruptSignal } from '../interrupt.js'
-import { engineOptions, forceOption, type GlobalOptions, indicesIn, namesIn, withModel } from '../options.js'
+import {
+  engineOptions,
+  forceOption,
+  type GlobalOptions,
+  indicesIn,
+  modelDescription,
+  namesIn,
+  withModel,
+} from '../options.js'
 import { formatBytes, formatSeconds, printJson, printLine, table } from '../output.js'
 import { withProgress } from '../progress.js'
 
@@ -17,7 +25,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     'Score every KV head by how much a model looks at its context while repeating it',
     (args) =>
       args
-        .positional('model', { type: 'string', demandOption: true, describe: 'Model folder, or nano' })
+        .positional('model', { type: 'string', demandOption: true, describe: modelDescription })
         .options({
           data: {
             type: 'string',
@@ -50,15 +58,17 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           '$0 score ./llama --data own.jsonl --idx 0,1 --sweep block',
           'Own samples, with the cheapest sweep',
         ),
-    (args) =>
-      withModel(args.model, args, async (model) => {
-        const jobs = namesIn(args.data, '--data').flatMap((data) =>
-          indicesIn(args.idx, '--idx').map((index) => ({ data, index })),
-        )
-        // All that can be wrong with the inputs is said before the first job starts.
+    async (args) => {
+      // All that can be wrong with the inputs is said before a model is downloaded or the first job starts.
+      const jobs: { data: string; index: number; name: string }[] = []
+      for (const data of namesIn(args.data, '--data')) {
+        for (const index of indicesIn(args.idx, '--idx')) {
+          jobs.push({ data, index, name: (await readSample(data, index)).data })
+        }
+      }
+      await withModel(args.model, args, async (model) => {
         const planned = []
-        for (const { data, index } of jobs) {
-          const { data: name } = await readSample(data, index)
+        for (const { data, index, name } of jobs) {
           const file = join(args.out, model.description.id, `${name}-${index}.arrow`)
           await checkWritable(file, { force: args.force })
           planned.push({ data, index, file })
@@ -75,7 +85,8 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         await writeFilesAtomic(files, { force: args.force })
         if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores)))
         else printLine(describe(scored))
-      }),
+      })
+    },
   )
 }
 

@@ -7,7 +7,7 @@ import {
   verifyModel,
 } from '../../verify/verify.js'
 import { interruptSignal } from '../interrupt.js'
-import { engineOptions, type GlobalOptions, withModel } from '../options.js'
+import { engineOptions, type GlobalOptions, modelDescription, withModel } from '../options.js'
 import { formatSeconds, printJson, printLine, table } from '../output.js'
 
 export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -16,7 +16,7 @@ export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     'Check a model on this machine against expected logits, scores and tokens',
     (args) =>
       args
-        .positional('model', { type: 'string', demandOption: true, describe: 'Model folder' })
+        .positional('model', { type: 'string', demandOption: true, describe: modelDescription })
         .options({
           cases: {
             type: 'string',
