@@ -4,6 +4,7 @@ import { ask } from './commands/ask.js'
 import { bench } from './commands/bench.js'
 import { demo } from './commands/demo.js'
 import { doctor } from './commands/doctor.js'
+import { download } from './commands/download.js'
 import { exportScores } from './commands/export.js'
 import { merge } from './commands/merge.js'
 import { models } from './commands/models.js'
@@ -15,7 +16,7 @@ import type { GlobalOptions } from './options.js'
 /** The command line itself was wrong. */
 export class UsageError extends Error {}
 
-const commands = [score, merge, exportScores, report, ask, verify, demo, models, bench, doctor]
+const commands = [score, merge, exportScores, report, ask, verify, demo, models, download, bench, doctor]
 
 /** Options that may be given several times; any other given twice is a mistake. */
 const lists = ['query', 'files']

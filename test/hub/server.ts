@@ -48,6 +48,8 @@ export class FakeHub {
   interfere: Interference = () => false
   /** Bytes of a file that are sent at once. */
   chunk = 64 * 1024
+  /** Milliseconds between them. */
+  delay = 0
   private readonly servers: Server[] = []
   private readonly blobs = new Map<string, Buffer>()
   endpoint = ''
@@ -203,7 +205,9 @@ export class FakeHub {
       else if (at >= bytes.length) response.end()
       else {
         const end = Math.min(at + this.chunk, bytes.length, Math.max(cutAt, at))
-        response.write(bytes.subarray(at, end), () => next(end))
+        response.write(bytes.subarray(at, end), () =>
+          this.delay > 0 ? setTimeout(next, this.delay, end) : next(end),
+        )
       }
     }
     next(from)
