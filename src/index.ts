@@ -18,7 +18,7 @@ export { type LocatedModel, type LocateOptions, locateModel } from './hub/locate
 export { type CachedModel, scanModels } from './hub/scan.js'
 export { type HubSettings, hubSettings } from './hub/settings.js'
 export { resolveShortName, type ShortName, shortNames } from './hub/short-names.js'
-export { modelTables } from './hub/tables.js'
+export { shortNameTable } from './hub/tables.js'
 export type { DownloadProgress } from './hub/transfers.js'
 export type {
   BatchOptions,

@@ -74,18 +74,13 @@ async function fromHub(
   }
   const first = firstFiles(listed)
   await downloadAll(first, transfer, undefined)
-  checkConfig(snapshot)
+  // Refuses a model that headzip cannot run before its gigabytes come for nothing.
+  familyOf(readConfig(snapshot).config)
   const weights = await weightFiles(listed, snapshot, what)
   await checkSpace(weights, cache, commit, connection.settings)
   await downloadAll([...first, ...weights], transfer, onProgress)
   await cache.remember(commit)
   return snapshot
-}
-
-/** Refuses a model that headzip cannot run before its gigabytes come for nothing. */
-function checkConfig(snapshot: string): void {
-  const { config } = readConfig(snapshot)
-  familyOf(config).spec(config)
 }
 
 /** What the cache alone has: the path, or what it lacks. */

@@ -3,7 +3,7 @@ import { InputError } from '../../errors.js'
 import { type CachedModel, type CachedRevision, scanModels } from '../../hub/scan.js'
 import { hubSettings } from '../../hub/settings.js'
 import { shortNames } from '../../hub/short-names.js'
-import { modelTables } from '../../hub/tables.js'
+import { shortNameTable } from '../../hub/tables.js'
 import { embeddedModels } from '../../model/embedded.js'
 import { families } from '../../model/families/index.js'
 import type { GlobalOptions } from '../options.js'
@@ -19,14 +19,14 @@ export function models(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           markdown: {
             type: 'boolean',
             default: false,
-            describe: 'Print families and short names as Markdown',
+            describe: 'Print the table of short names as Markdown',
           },
         })
         .example('$0 models', 'What can be named where a command takes a model'),
     async ({ json, markdown }) => {
       if (markdown && json) throw new InputError('give --json or --markdown, not both')
       if (markdown) {
-        printLine(modelTables())
+        printLine(shortNameTable())
         return
       }
       const { cacheFolder } = hubSettings()
@@ -52,7 +52,10 @@ function asJson(cacheFolder: string, cached: CachedModel[]): object {
 
 function asText(cacheFolder: string, cached: CachedModel[]): string {
   const inCache = new Map(cached.map((model) => [model.name, model]))
-  const familyRows = families.map(({ architectures, chat }) => [architectures.join(', '), chat])
+  const familyRows = families.map(({ architectures, chat }) => [
+    architectures.join(', '),
+    chat ?? "the tokenizer's template",
+  ])
   const nameRows = [
     ...embeddedModels.map((name) => [name, '', 'with this package']),
     ...shortNames.map(({ name, repo, architecture }) => [
