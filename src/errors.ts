@@ -41,6 +41,12 @@ export function checkRatio(ratio: unknown, name = 'ratio'): number {
   return ratio
 }
 
+/** Text out of a file, as a one-line message may hold it: what files hold may be anything. */
+export function printable(text: string, most = 120): string {
+  const short = text.length > most ? `${text.slice(0, most - 3)}...` : text
+  return [...short].map((char) => (char < ' ' || (char >= '\x7f' && char < '\xa0') ? ' ' : char)).join('')
+}
+
 function show(value: unknown): string {
   if (typeof value === 'string') return value.length > 80 ? `'${value.slice(0, 77)}...'` : `'${value}'`
   if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined)

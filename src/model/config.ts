@@ -8,6 +8,20 @@ import { readJson } from './json-file.js'
 /** Far above any model, and small enough for products of three to stay exact. */
 const maxInteger = 2 ** 31 - 1
 
+/** Of sizes that tables are made from here, before native code checks anything; as native/weights/open_model.cc has them. */
+const largest: Readonly<Record<string, number>> = {
+  num_hidden_layers: 4096,
+  num_attention_heads: 4096,
+  num_key_value_heads: 4096,
+  head_dim: 1024,
+  hidden_size: 2 ** 20,
+  num_experts: 4096,
+  num_local_experts: 4096,
+}
+
+/** Of config.json: a real one has a few thousand. */
+const maxConfigBytes = 2 ** 20
+
 /** Fields of config.json, or of an object inside it. A field that is null counts as absent, as in transformers. */
 export class Config {
   constructor(
@@ -17,12 +31,13 @@ export class Config {
     private readonly path = '',
   ) {}
 
-  /** @throws InputError when absent without a fallback, or not an integer from 1 to 2^31 - 1 */
+  /** @throws InputError when absent without a fallback, or not an integer from 1 to 2^31 - 1 or the field's own limit */
   positiveInteger(name: string, fallback?: number): number {
     const value = this.fields[name] ?? fallback
-    if (Number.isInteger(value) && (value as number) > 0 && (value as number) <= maxInteger)
-      return value as number
-    throw this.mustBe(name, 'a positive integer')
+    const most = largest[name] ?? maxInteger
+    if (Number.isInteger(value) && (value as number) > 0 && (value as number) <= most) return value as number
+    const large = typeof value === 'number' && value > most
+    throw this.mustBe(name, large ? `an integer of at most ${most}` : 'a positive integer')
   }
 
   /** @throws InputError when absent without a fallback, or not a finite number above 0 */
@@ -77,6 +92,6 @@ export class Config {
 export function readConfig(folder: string): { config: Config; bytes: Buffer } {
   const file = join(folder, 'config.json')
   if (!existsSync(file)) throw new InputError(`${folder} is not a model folder: it has no config.json`)
-  const { fields, bytes } = readJson(file)
+  const { fields, bytes } = readJson(file, maxConfigBytes)
   return { config: new Config(file, fields), bytes }
 }

@@ -1,11 +1,18 @@
 /** Reads safetensors headers: what lies where, checked before anyone maps the file. */
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { InputError } from '../errors.js'
-import { duplicateKey } from './json-keys.js'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { InputError, printable } from '../errors.js'
+import { JsonError, jsonMembers, parseJson } from './json-members.js'
 
-/** A header beyond this is damage or an attack; the largest published ones are a few MiB. */
-const maxHeaderBytes = 32 * 2 ** 20
+/** A header beyond this is damage or an attack: it has room for 60,000 tensors, published files hold a few thousand. */
+const maxHeaderBytes = 8 * 2 ** 20
+
+/** Bytes of one tensor's entry; a real one has less than 200. */
+const maxEntryBytes = 4096
+
+/** Holds text about the file, of any length. Nothing here needs it, so a long one is not even parsed. */
+const metadataKey = '__metadata__'
+const maxMetadataBytes = 256 * 2 ** 10
 
 /** Bits of one element, by the format's type name (github.com/huggingface/safetensors, tensor.rs). */
 const elementBits = {
@@ -55,10 +62,7 @@ export function readSafetensorsHeader(file: string): SafetensorsHeader {
     const size = fstatSync(handle).size
     const json = readHeaderBytes(handle, file, size)
     const dataStart = 8 + json.length
-    const tensors = new Map<string, StoredTensor>()
-    for (const [name, entry] of Object.entries(parseHeader(json, file))) {
-      if (name !== '__metadata__') tensors.set(name, readEntry(name, entry, file, dataStart, size))
-    }
+    const tensors = readEntries(json, file, (name, entry) => readEntry(name, entry, file, dataStart, size))
     checkOverlaps(tensors, file)
     return { tensors, json }
   } finally {
@@ -81,11 +85,16 @@ export function readTensorBytes(tensor: StoredTensor): Buffer {
 }
 
 function openFile(file: string): number {
+  let handle: number
   try {
-    return openSync(file, 'r')
+    // Without O_NONBLOCK a named pipe would hold us here until somebody writes into it.
+    handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     throw new InputError(`${file} cannot be opened: ${(error as Error).message}`, { cause: error })
   }
+  if (fstatSync(handle).isFile()) return handle
+  closeSync(handle)
+  throw new InputError(`${file} is not a regular file`)
 }
 
 function readHeaderBytes(handle: number, file: string, size: number): Buffer {
@@ -112,22 +121,35 @@ function readHeaderBytes(handle: number, file: string, size: number): Buffer {
   return json
 }
 
-function parseHeader(json: Buffer, file: string): Record<string, unknown> {
-  let header: unknown
-  const text = json.toString('utf8')
-  try {
-    header = JSON.parse(text)
-  } catch (error) {
-    throw new InputError(`${file} has a header that is not JSON: ${(error as Error).message}`, {
-      cause: error,
-    })
-  }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) {
+function readEntries(
+  json: Buffer,
+  file: string,
+  read: (name: string, entry: unknown) => StoredTensor,
+): Map<string, StoredTensor> {
+  if (/^\s*[^\s{]/.test(json.toString('latin1', 0, 64))) {
     throw new InputError(`${file} has a header that is not a JSON object`)
   }
-  const twice = duplicateKey(text)
-  if (twice !== undefined) throw new InputError(`${file} names the tensor ${twice} twice`)
-  return header as Record<string, unknown>
+  const tensors = new Map<string, StoredTensor>()
+  let metadata = false
+  try {
+    for (const { key, value } of jsonMembers(json)) {
+      if (tensors.has(key) || (metadata && key === metadataKey)) {
+        throw new InputError(`${file} names the tensor ${printable(key)} twice`)
+      }
+      if (key === metadataKey) {
+        metadata = true
+        if (value.length <= maxMetadataBytes) parseJson(value)
+      } else if (value.length <= maxEntryBytes) tensors.set(key, read(key, parseJson(value)))
+      else
+        throw new InputError(
+          `${file}: tensor ${printable(key)} is described in ${value.length} bytes, more than ${maxEntryBytes}`,
+        )
+    }
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error
+    throw new InputError(`${file} has a header that is not JSON: ${error.message}`, { cause: error })
+  }
+  return tensors
 }
 
 function readEntry(
@@ -137,10 +159,10 @@ function readEntry(
   dataStart: number,
   size: number,
 ): StoredTensor {
-  const fail = (why: string): InputError => new InputError(`${file}: tensor ${name} ${why}`)
+  const fail = (why: string): InputError => new InputError(`${file}: tensor ${printable(name)} ${why}`)
   const { dtype, shape, data_offsets: span } = (entry ?? {}) as Record<string, unknown>
   if (typeof dtype !== 'string') throw fail('has no dtype')
-  if (!Object.hasOwn(elementBits, dtype)) throw fail(`has the unknown dtype ${dtype.slice(0, 40)}`)
+  if (!Object.hasOwn(elementBits, dtype)) throw fail(`has the unknown dtype ${printable(dtype.slice(0, 40))}`)
   if (!Array.isArray(shape) || !shape.every(isCount)) throw fail('has no shape of non-negative integers')
   if (!Array.isArray(span) || span.length !== 2 || !span.every(isCount))
     throw fail('has no pair of data_offsets')
@@ -149,12 +171,12 @@ function readEntry(
   const need = byteCount(shape, dtype as TensorDtype)
   if (need !== end - begin) {
     throw fail(
-      `of shape [${shape.join(', ')}] in ${dtype} needs ${need} bytes, its data_offsets span ${end - begin}`,
+      `of shape [${shape.slice(0, 8).join(', ')}] in ${dtype} needs ${need} bytes, its data_offsets span ${end - begin}`,
     )
   }
   if (end > size - dataStart) {
     throw new InputError(
-      `${file} is truncated: tensor ${name} ends ${end - (size - dataStart)} bytes past the end of the file`,
+      `${file} is truncated: tensor ${printable(name)} ends ${end - (size - dataStart)} bytes past the end of the file`,
     )
   }
   return { name, file, dtype: dtype as TensorDtype, shape, offset: dataStart + begin, bytes: end - begin }
@@ -180,7 +202,9 @@ function checkOverlaps(tensors: Map<string, StoredTensor>, file: string): void {
   for (const [i, tensor] of filled.entries()) {
     const previous = filled[i - 1]
     if (previous && previous.offset + previous.bytes > tensor.offset) {
-      throw new InputError(`${file}: tensors ${previous.name} and ${tensor.name} overlap`)
+      throw new InputError(
+        `${file}: tensors ${printable(previous.name)} and ${printable(tensor.name)} overlap`,
+      )
     }
   }
 }

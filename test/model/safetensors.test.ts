@@ -126,7 +126,7 @@ describe('a safetensors header', () => {
     [
       'a header of 1 TiB',
       Buffer.from([0, 0, 0, 0, 0, 1, 0, 0]),
-      'FILE announces a header of 1099511627776 bytes, more than the 33554432 that are allowed',
+      'FILE announces a header of 1099511627776 bytes, more than the 8388608 that are allowed',
     ],
     [
       'a header longer than the file',

@@ -1,0 +1,151 @@
+import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { openEngine } from '../../src/engine/open.js'
+import { InputError, isUserError } from '../../src/errors.js'
+import { describeModel } from '../../src/model/describe.js'
+import { readSafetensorsHeader } from '../../src/model/safetensors.js'
+import { writeTinyModel } from '../engine/tiny.js'
+import { scratchFolder } from '../scratch.js'
+import { damagedHeader, damagedJson, Random } from './damage.js'
+import { writeSafetensors } from './write-safetensors.js'
+
+const fixtures = fileURLToPath(new URL('../fixtures/models', import.meta.url))
+const mebibytes = 2 ** 20
+
+/** Most memory that the process has held, beyond what it held before. */
+function growthOf(act: () => void): number {
+  const peak = (): number => process.resourceUsage().maxRSS * 1024
+  const before = peak()
+  act()
+  return peak() - before
+}
+
+/** A sentence, or undefined for what was accepted. Anything else that is thrown is a fault of ours. */
+function sentenceOf(act: () => void): string | undefined {
+  try {
+    act()
+    return undefined
+  } catch (error) {
+    if (!isUserError(error)) throw error
+    expect(error.message).toMatch(/^[^\n]{10,}$/)
+    expect(error.message.length).toBeLessThan(1000)
+    return error.message
+  }
+}
+
+/** The weights of a tiny model, which is left in the folder. */
+function tinyWeights(folder: string): Buffer {
+  return readFileSync(join(writeTinyModel(folder), 'model.safetensors'))
+}
+
+describe('damaged safetensors headers', () => {
+  it('are refused with a sentence or read as JSON.parse reads them, 10,000 times', () => {
+    const good = tinyWeights(scratchFolder())
+    const file = join(scratchFolder(), 'damaged.safetensors')
+    const random = new Random(1)
+    const seen = { refused: 0, read: 0 }
+    const act = (): void => {
+      for (let i = 0; i < 10_000; i++) {
+        const bytes = damagedHeader(good, random)
+        writeFileSync(file, bytes)
+        const refused = sentenceOf(() => {
+          const { tensors, json } = readSafetensorsHeader(file)
+          const entries = Object.entries(JSON.parse(json.toString('utf8')) as object)
+          expect([...tensors.keys()].sort()).toEqual(
+            entries
+              .map(([name]) => name)
+              .filter((name) => name !== '__metadata__')
+              .sort(),
+          )
+          const ends = [...tensors.values()].map(({ offset, bytes: size }) => offset + size)
+          expect(Math.max(0, ...ends)).toBeLessThanOrEqual(bytes.length)
+        })
+        seen[refused === undefined ? 'read' : 'refused']++
+      }
+    }
+    const growth = growthOf(act)
+    expect(growth).toBeLessThan(64 * mebibytes)
+    // Both sides of the line were visited.
+    expect(seen.refused).toBeGreaterThan(5000)
+    expect(seen.read).toBeGreaterThan(100)
+  })
+
+  it('of a whole model end in a sentence or in an engine that opens, 300 times', () => {
+    const folder = scratchFolder()
+    const good = tinyWeights(folder)
+    const weights = join(folder, 'model.safetensors')
+    const random = new Random(2)
+    let opened = 0
+    for (let i = 0; i < 300; i++) {
+      writeFileSync(weights, damagedHeader(good, random))
+      const refused = sentenceOf(() => {
+        const { spec, weights: refs } = describeModel(folder)
+        openEngine(spec, refs, { threads: 1 }).engine.close()
+      })
+      if (refused === undefined) opened++
+    }
+    expect(opened).toBeGreaterThan(0)
+  })
+
+  it.each<[string, (size: number) => string]>([
+    ['brackets', (size) => `{"a":${'['.repeat(size)}`],
+    ['keys', (size) => `{${Array.from({ length: size / 12 }, (_, i) => `"${i.toString(36)}":0`).join(',')}}`],
+    [
+      'metadata',
+      (size) => `{"__metadata__":{${Array.from({ length: size / 12 }, (_, i) => `"${i}":""`).join(',')}}}`,
+    ],
+    ['one name', (size) => `{"${'x'.repeat(size)}":0}`],
+    ['one shape', (size) => `{"a":{"dtype":"F32","data_offsets":[0,4],"shape":[${'1,'.repeat(size / 2)}1]}}`],
+  ])('of almost 8 MiB of %s take less than 64 MiB', (_, make) => {
+    const file = writeSafetensors(join(scratchFolder(), 'large'), make(8 * mebibytes - 1000))
+    let outcome: string | undefined
+    const growth = growthOf(() => {
+      outcome = sentenceOf(() => readSafetensorsHeader(file))
+    })
+    expect(growth).toBeLessThan(64 * mebibytes)
+    expect(outcome === undefined).toBe(_ === 'metadata')
+  })
+})
+
+describe('damaged JSON beside the weights', () => {
+  it.each([
+    ['config.json', 'llama3', 3000],
+    ['generation_config.json', 'llama3', 300],
+    ['model.safetensors.index.json', 'llama-sharded', 1000],
+  ])('%s of %s is refused with a sentence or describes a model, %i times', (name, fixture, times) => {
+    const folder = join(scratchFolder(), 'model')
+    cpSync(join(fixtures, fixture), folder, { recursive: true })
+    const file = join(folder, name)
+    const good = name.startsWith('gen')
+      ? '{"eos_token_id": [2, 7], "bos_token_id": 1}'
+      : readFileSync(file, 'utf8')
+    const random = new Random(3)
+    const growth = growthOf(() => {
+      let described = 0
+      for (let i = 0; i < times; i++) {
+        writeFileSync(file, damagedJson(good, random))
+        if (sentenceOf(() => describeModel(folder)) === undefined) described++
+      }
+      expect(described).toBeGreaterThan(0)
+      expect(described).toBeLessThan(times)
+    })
+    expect(growth).toBeLessThan(64 * mebibytes)
+  })
+
+  it.each([
+    ['num_hidden_layers', 'an integer of at most 4096'],
+    ['head_dim', 'an integer of at most 1024'],
+    ['hidden_size', 'an integer of at most 1048576'],
+  ])('may not make tables of two billion entries with %s', (field, expected) => {
+    const folder = join(scratchFolder(), 'model')
+    mkdirSync(folder)
+    copyFileSync(join(fixtures, 'llama3/model.safetensors'), join(folder, 'model.safetensors'))
+    const config = JSON.parse(readFileSync(join(fixtures, 'llama3/config.json'), 'utf8')) as object
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, [field]: 2_000_000_000 }))
+    expect(() => describeModel(folder)).toThrow(
+      new InputError(`${join(folder, 'config.json')}: ${field} must be ${expected}, got 2000000000`),
+    )
+  })
+})
