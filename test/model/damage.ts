@@ -1,5 +1,7 @@
 /** Damage to files, the same for the same seed. */
 
+import { ftruncateSync, openSync, writeSync } from 'node:fs'
+
 /** Numbers, texts and structures that readers trip over. */
 const traps = [
   '0',
@@ -132,4 +134,14 @@ function withHeader(json: Buffer, data: Buffer, announced = BigInt(json.length))
   const prefix = Buffer.alloc(8)
   prefix.writeBigUInt64LE(announced)
   return Buffer.concat([prefix, json, data])
+}
+
+/** Writes a file anew many times, in place: making it empty first costs a journaling file system milliseconds each time. */
+export function overwriter(file: string): (bytes: Buffer | string) => void {
+  const handle = openSync(file, 'w+')
+  return (bytes) => {
+    const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
+    writeSync(handle, data, 0, data.length, 0)
+    ftruncateSync(handle, data.length)
+  }
 }
