@@ -10,8 +10,6 @@ const showAfterSeconds = 2
 export class StepBar {
   private bar: SingleBar | undefined
   private started = performance.now()
-  /** Done at the first update: what was there before says nothing about the pace. */
-  private doneBefore: number | undefined
   private readonly silent: boolean
 
   constructor(
@@ -21,9 +19,11 @@ export class StepBar {
     this.silent = silent || !process.stderr.isTTY
   }
 
-  /** @param note stands before the time left */
-  update({ done }: Progress, note = ''): void {
-    this.doneBefore ??= done < 1 ? done : undefined
+  /**
+   * @param note stands before the time left
+   * @param gained share that this step did itself, where some was done before it: the time left follows its pace
+   */
+  update({ done }: Progress, note = '', gained = done): void {
     const seconds = (performance.now() - this.started) / 1000
     if (this.silent || (!this.bar && (seconds < showAfterSeconds || done >= 1))) return
     if (!this.bar) {
@@ -37,7 +37,6 @@ export class StepBar {
       })
       this.bar.start(100, 0, { note: '', left: '' })
     }
-    const gained = done - (this.doneBefore ?? 0)
     const rest = Math.ceil((seconds / gained) * (1 - done))
     const left = gained > 0 ? `${rest < 60 ? `${rest} s` : formatSeconds(rest)} left` : ''
     this.bar.update(Math.floor(done * 100), { note: note && `${note}  `, left })
@@ -48,7 +47,6 @@ export class StepBar {
     this.bar?.stop()
     this.bar = undefined
     this.started = performance.now()
-    this.doneBefore = undefined
   }
 }
 
@@ -74,9 +72,10 @@ export async function withDownload<T>(
 ): Promise<T> {
   const bar = new StepBar(silent, `${name} `)
   try {
-    return await job((progress) =>
-      bar.update(progress, `${formatBytes(progress.bytes)} of ${formatBytes(progress.total)}`),
-    )
+    return await job((progress) => {
+      const { bytes, fetched, total } = progress
+      bar.update(progress, `${formatBytes(bytes)} of ${formatBytes(total)}`, fetched / total)
+    })
   } finally {
     bar.stop()
   }

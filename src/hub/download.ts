@@ -17,8 +17,8 @@ export interface Transfer {
   cache: RepoCache
   commit: string
   connection: Connection
-  /** Bytes of this file that are on disk now. */
-  onBytes: (bytes: number) => void
+  /** @param bytes of this file that are on disk now. @param came of them with this call */
+  onBytes: (bytes: number, came: number) => void
 }
 
 /**
@@ -35,7 +35,7 @@ export async function download(file: HubFile, transfer: Transfer): Promise<void>
       await cache.link(file, commit)
     })
   }
-  onBytes(file.size)
+  onBytes(file.size, 0)
 }
 
 async function fetchBlob(file: HubFile, transfer: Transfer): Promise<void> {
@@ -101,7 +101,7 @@ async function transferOnce(partial: PartialFile, file: HubFile, transfer: Trans
       timer.refresh()
       if (partial.bytes + chunk.length > file.size) return tooLong(partial, file)
       await partial.append(chunk)
-      onBytes(partial.bytes)
+      onBytes(partial.bytes, chunk.length)
     }
     return 'the connection was closed'
   } catch (error) {

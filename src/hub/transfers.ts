@@ -9,7 +9,10 @@ const parallel = 4
 export interface DownloadProgress {
   /** Share of the bytes, 0..1. */
   done: number
+  /** On disk. */
   bytes: number
+  /** Of them, those that this call brought. */
+  fetched: number
   total: number
 }
 
@@ -22,10 +25,12 @@ export async function downloadAll(
   const total = files.reduce((sum, { size }) => sum + size, 0)
   const got = new Map<HubFile, number>()
   let bytes = 0
-  const report = (file: HubFile, now: number): void => {
+  let fetched = 0
+  const report = (file: HubFile, now: number, came: number): void => {
     bytes += now - (got.get(file) ?? 0)
+    fetched += came
     got.set(file, now)
-    onProgress?.({ done: total === 0 ? 1 : bytes / total, bytes, total })
+    onProgress?.({ done: total === 0 ? 1 : bytes / total, bytes, fetched, total })
   }
   const stop = new AbortController()
   const outer = transfer.connection.signal
@@ -36,7 +41,7 @@ export async function downloadAll(
   const work = async (): Promise<void> => {
     for (let file = waiting.shift(); file && !signal.aborted; file = waiting.shift()) {
       const one = file
-      await download(one, { ...transfer, connection, onBytes: (now) => report(one, now) })
+      await download(one, { ...transfer, connection, onBytes: (now, came) => report(one, now, came) })
     }
   }
   await Promise.all(
