@@ -72,7 +72,7 @@ export class PartialFile {
   async finish(): Promise<boolean> {
     if (this.hash.copy().digest('hex') !== this.file.digest) return false
     try {
-      await this.handle.sync()
+      // Not synced, as Python does not: after a crash of the machine a blob may be short, and every use checks its size.
       await rename(`${this.path}.incomplete`, this.path)
     } catch (error) {
       throw unwritable(this.path, error)
