@@ -9,20 +9,24 @@ export interface Outcome {
   err: string
 }
 
+export interface RunOptions {
+  cwd?: string
+  input?: string
+  interruptAfter?: number
+  /** In place of variables of this process. */
+  env?: Record<string, string>
+  started?: (child: ChildProcess) => void
+}
+
 /** Runs the built command line, as a user does. */
-export function headzip(
-  args: string[],
-  options: {
-    cwd?: string
-    input?: string
-    interruptAfter?: number
-    /** In place of variables of this process. */
-    env?: Record<string, string>
-    started?: (child: ChildProcess) => void
-  } = {},
-): Promise<Outcome> {
+export function headzip(args: string[], options: RunOptions = {}): Promise<Outcome> {
+  return runNode([`${packageRoot}/dist/cli/main.js`, ...args], options)
+}
+
+/** @param args of node */
+export function runNode(args: string[], options: RunOptions = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [`${packageRoot}/dist/cli/main.js`, ...args], {
+    const child = spawn(process.execPath, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
     })

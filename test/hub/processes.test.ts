@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { headzip, type Outcome } from '../cli/headzip.js'
+import { headzip, type Outcome, type RunOptions, runNode } from '../cli/headzip.js'
 import { scratchFolder } from '../scratch.js'
 import { everything, modelFiles, neededFiles, shard } from './repos.js'
 import { commitOf, FakeHub, sha256 } from './server.js'
@@ -23,23 +23,23 @@ beforeEach(() => {
   home = join(scratchFolder(), 'hf')
 })
 
-function run(
-  args: string[],
-  env: Record<string, string> = {},
-  started?: (child: ChildProcess) => void,
-): Promise<Outcome> {
-  const settings = {
-    HF_HOME: home,
-    HF_ENDPOINT: hub.endpoint,
-    HF_TOKEN: '',
-    HF_HUB_OFFLINE: '',
-    HF_HUB_CACHE: '',
-  }
-  return headzip(args, { env: { ...settings, ...env }, ...(started && { started }) })
+function run(args: string[], options: RunOptions = {}): Promise<Outcome> {
+  return headzip(args, { ...options, env: { ...environment(), ...options.env } })
 }
 
-const download = (started?: (child: ChildProcess) => void): Promise<Outcome> =>
-  run(['download', 'tests/sharded'], {}, started)
+/** What `headzip download tests/sharded` does, without the time that the command line takes to load. */
+function download(started?: (child: ChildProcess) => void): Promise<Outcome> {
+  const locate = new URL('../../dist/hub/locate.js', import.meta.url).href
+  const script = `
+    const { locateModel } = await import(${JSON.stringify(locate)})
+    console.log((await locateModel('tests/sharded')).path)`
+  const args = ['--input-type=module', '-e', script]
+  return runNode(args, { env: environment(), ...(started && { started }) })
+}
+
+function environment(): Record<string, string> {
+  return { HF_HOME: home, HF_ENDPOINT: hub.endpoint, HF_TOKEN: '', HF_HUB_OFFLINE: '', HF_HUB_CACHE: '' }
+}
 
 function expectWhole(): void {
   expect(readdirSync(snapshotIn(home)).sort()).toEqual(neededFiles)
@@ -61,7 +61,7 @@ describe('the command line', () => {
     expectWhole()
     hub.asked.length = 0
     const offline = { HF_HUB_OFFLINE: '1', HF_ENDPOINT: 'http://127.0.0.1:9' }
-    expect((await run(['download', 'tests/sharded'], offline)).out).toBe(`${snapshotIn(home)}\n`)
+    expect((await run(['download', 'tests/sharded'], { env: offline })).out).toBe(`${snapshotIn(home)}\n`)
     expect(hub.asked).toEqual([])
     const listed = await run(['models', '--json'])
     expect((JSON.parse(listed.out) as { cached: unknown }).cached).toMatchObject([
@@ -74,7 +74,7 @@ describe('the command line', () => {
   })
 
   it('says in one sentence, with exit code 2, why a model may not be read', async () => {
-    const { code, err, out } = await run(['download', 'tests/secret'], { HF_TOKEN: 'hf_wrong' })
+    const { code, err, out } = await run(['download', 'tests/secret'], { env: { HF_TOKEN: 'hf_wrong' } })
     expect(err.replaceAll(hub.endpoint, 'HUB')).toBe(
       'HUB refuses tests/secret (403): accept its terms at HUB/tests/secret, and use a token that may read it\n',
     )
@@ -84,7 +84,9 @@ describe('the command line', () => {
   it('leaves what came for the next run when it is interrupted', async () => {
     hub.chunk = 4096
     hub.delay = 20
-    const interrupted = await download((child) => whenDownloading(() => child.kill('SIGINT')))
+    const interrupted = await run(['download', 'tests/sharded'], {
+      started: (child) => whenDownloading(() => child.kill('SIGINT')),
+    })
     expect(interrupted).toMatchObject({ code: 130, out: '' })
     expect(existsSync(join(home, 'hub/models--tests--sharded/refs/main'))).toBe(false)
     hub.delay = 0
