@@ -102,7 +102,7 @@ describe('bad input ends with exit code 2, one sentence, and nothing written', (
     [
       'a path that does not exist',
       ['score', 'nowhere', '--data', 'own.jsonl'],
-      /^nowhere is not a model: give a folder with a config\.json, or nano$/,
+      /^nowhere is not a model: give a folder with a config\.json, a \.gguf file, nano, a short name that headzip models lists, or a name on the hub such as Qwen\/Qwen3-8B$/,
     ],
     [
       'a truncated shard',
