@@ -6,6 +6,7 @@ import {
   type ChatFormatName,
   chatFormats,
   instruction,
+  reasoningInstruction,
   repeatPart,
   repeatWhole,
 } from './chat-formats.js'
@@ -15,6 +16,8 @@ export interface Prompts {
   format: ChatFormatName
   /** System prefix: the sink, never evicted. */
   sinkIds: Int32Array
+  /** The system prefix of the data set gsm. */
+  reasoningSinkIds: Int32Array
   /** Between a question and its answer. */
   postfixIds: Int32Array
   /** Asks to repeat the whole context. */
@@ -34,6 +37,7 @@ export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName): Pro
   return {
     format: name,
     sinkIds: ids(format.system + instruction),
+    reasoningSinkIds: ids(format.system + reasoningInstruction),
     postfixIds,
     repeatWholeIds: ids(repeatWhole),
     repeatPartIds: ids(repeatPart),
