@@ -39,6 +39,9 @@ export interface ScorePairsJob extends JobOptions {
   contextIds: Int32Array
   chunks: ReconstructionInput[]
   sweep: Sweep
+  /** Sweep `block`: context tokens before and after `contextIds`, a run of its chunks. */
+  before?: number | undefined
+  after?: number | undefined
   /** Also return every pair's score. */
   pairs?: boolean | undefined
 }
@@ -202,6 +205,8 @@ export class Model {
           context: job.contextIds,
           chunks: job.chunks,
           sweep: job.sweep,
+          before: job.before ?? 0,
+          after: job.after ?? 0,
           pairs: job.pairs ?? false,
           cache: false,
           keepHeads: null,

@@ -74,6 +74,8 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
     context: contextIds,
     chunks: pairs ? inputs.chunks() : [],
     sweep,
+    before: 0,
+    after: 0,
     pairs,
     cache: true,
     keepHeads: evictedHeads?.keep ?? null,
