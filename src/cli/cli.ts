@@ -2,13 +2,16 @@ import yargs, { type Argv } from 'yargs'
 import { version } from '../engine/version.js'
 import { ask } from './commands/ask.js'
 import { bench } from './commands/bench.js'
+import { data } from './commands/data.js'
 import { demo } from './commands/demo.js'
 import { doctor } from './commands/doctor.js'
 import { download } from './commands/download.js'
+import { evaluation } from './commands/eval.js'
 import { exportScores } from './commands/export.js'
 import { merge } from './commands/merge.js'
 import { models } from './commands/models.js'
 import { report } from './commands/report.js'
+import { results } from './commands/results.js'
 import { score } from './commands/score.js'
 import { verify } from './commands/verify.js'
 import type { GlobalOptions } from './options.js'
@@ -16,10 +19,25 @@ import type { GlobalOptions } from './options.js'
 /** The command line itself was wrong. */
 export class UsageError extends Error {}
 
-const commands = [score, merge, exportScores, report, ask, verify, demo, models, download, bench, doctor]
+const commands = [
+  score,
+  merge,
+  exportScores,
+  report,
+  ask,
+  evaluation,
+  results,
+  data,
+  verify,
+  demo,
+  models,
+  download,
+  bench,
+  doctor,
+]
 
 /** Options that may be given several times; any other given twice is a mistake. */
-const lists = ['query', 'files']
+const lists = ['query', 'files', 'folders']
 
 export function buildCli(): Argv<GlobalOptions> {
   const cli = yargs()
