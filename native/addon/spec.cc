@@ -137,6 +137,8 @@ SweepJob read_sweep(const Napi::Value& value) {
   else if (sweep == "chunk") job.kind = SweepKind::kChunk;
   else if (sweep == "block") job.kind = SweepKind::kBlock;
   else refuse(value.Env(), "sweep must be full, chunk or block, got " + sweep);
+  job.before = integer(field(o, "before"), "before");
+  job.after = integer(field(o, "after"), "after");
   job.want_pairs = boolean(field(o, "pairs"), "pairs");
   job.want_cache = boolean(field(o, "cache"), "cache");
   const Napi::Value keep = field(o, "keepHeads");

@@ -36,7 +36,13 @@ void check_job(const SweepJob& job, const ModelSpec& spec) {
   if (job.context.empty()) throw Error("the context is empty");
   check_ids(job.sink, spec, "the system prefix");
   check_ids(job.context, spec, "the context");
-  const auto prefill = static_cast<int64_t>(job.sink.size() + job.context.size());
+  if (job.before < 0 || job.after < 0) throw Error("the context before and after must not be negative");
+  if (job.before + job.after > 0 && (job.kind != SweepKind::kBlock || job.chunks.empty() || job.want_cache))
+    throw Error("only the block sweep scores a part of the context, and keeps no cache of it");
+  if (job.before > spec.max_positions || job.after > spec.max_positions)
+    throw Error("the context before and after is longer than the model's positions");
+  if (job.full && job.before + job.after > 0) throw Error("a full cache holds the whole context");
+  const auto prefill = static_cast<int64_t>(job.sink.size() + job.context.size()) + job.before + job.after;
   if (job.full) check_full_cache(*job.full, job, spec);
   int64_t at = job.full && !job.chunks.empty() ? std::max<int64_t>(job.chunks.front().start, 0) : 0, longest = 0;
   for (const Chunk& c : job.chunks) {

@@ -144,11 +144,11 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
   size_t chunk = 0;
   for (int64_t row = 0; row < prefill_;) {
     const int64_t end = context_tile_end(row, last);
-    Piece piece{0, end - row, row, &kv, {}, nullptr, 0};
+    Piece piece{0, end - row, row < sink_ ? row : row + job_.before, &kv, {}, nullptr, 0};
     if (blocks && row >= sink_) {
       while (row >= sink_ + job_.chunks[chunk].end) ++chunk;
       const int64_t start = sink_ + job_.chunks[chunk].start;
-      piece.spans = {{&kv, 0, sink_, 0}, {&kv, start, -1, start}};
+      piece.spans = {{&kv, 0, sink_, 0}, {&kv, start, -1, start + job_.before}};
     } else {
       piece.spans = {{&kv, 0, -1, 0}};
     }
@@ -165,17 +165,18 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
 // `own` holds the input's own KV; the piece is its rows [offset, offset + rows).
 Piece SweepRun::repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const {
   const int64_t start = sink_ + c.start, end = sink_ + c.end;
+  const int64_t first = job_.before + prefill_ + job_.after;  // position of the input's first token
   float* const to = scores == nullptr ? nullptr : scores + c.start - job_.chunks.front().start;
-  Piece piece{0, rows, prefill_ + offset, &own, {}, to, scored_positions()};
+  Piece piece{0, rows, first + offset, &own, {}, to, scored_positions()};
   const auto add = [&](KvLayer& from, int64_t begin, int64_t count, int64_t position, bool in_score, bool scored) {
     if (count != 0) piece.spans.push_back({&from, begin, count, position, false, in_score, scored});
   };
   const bool full = job_.kind == SweepKind::kFull;
   add(kv, 0, sink_, 0, true, false);
   if (full) add(kv, sink_, start - sink_, sink_, false, false);
-  add(kv, start, end - start, start, true, true);
+  add(kv, start, end - start, start + job_.before, true, true);
   if (full) add(kv, end, prefill_ - end, end, false, false);
-  add(own, 0, -1, prefill_, true, false);
+  add(own, 0, -1, first, true, false);
   return piece;
 }
 

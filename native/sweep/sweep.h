@@ -23,6 +23,9 @@ struct SweepJob {
   std::vector<int32_t> sink, context;
   std::vector<Chunk> chunks;        // in order, covering the context; empty: prefill only
   SweepKind kind = SweepKind::kFull;
+  // kBlock: context tokens before and after those given, which keep their positions: blocks see nothing of one another,
+  // so any run of them can be scored apart.
+  int64_t before = 0, after = 0;
   bool want_pairs = false;
   bool want_cache = false;          // keep every layer's KV (and compute the last token's logits)
   // With want_cache, evicted layer by layer, so that the peak is what is kept and one layer:

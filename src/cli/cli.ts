@@ -4,15 +4,18 @@ import { ask } from './commands/ask.js'
 import { bench } from './commands/bench.js'
 import { compare } from './commands/compare.js'
 import { convert } from './commands/convert.js'
+import { data } from './commands/data.js'
 import { demo } from './commands/demo.js'
 import { doctor } from './commands/doctor.js'
 import { download } from './commands/download.js'
+import { evaluation } from './commands/eval.js'
 import { exportCommand } from './commands/export.js'
 import { importCommand } from './commands/import.js'
 import { merge } from './commands/merge.js'
 import { models } from './commands/models.js'
 import { profile } from './commands/profile.js'
 import { report } from './commands/report.js'
+import { results } from './commands/results.js'
 import { score } from './commands/score.js'
 import { serve } from './commands/serve.js'
 import { stability } from './commands/stability.js'
@@ -34,6 +37,9 @@ const commands = [
   ask,
   profile,
   serve,
+  evaluation,
+  results,
+  data,
   verify,
   demo,
   models,
@@ -43,7 +49,7 @@ const commands = [
 ]
 
 /** Options that may be given several times; any other given twice is a mistake. */
-const lists = ['query', 'files', 'stop', 'tokens', 'sweeps']
+const lists = ['query', 'files', 'folders', 'stop', 'tokens', 'sweeps']
 
 export function buildCli(): Argv<GlobalOptions> {
   const cli = yargs()

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { type Table, tableFromIPC, Vector } from 'apache-arrow'
+import { StructRow, type Table, tableFromIPC, Vector } from 'apache-arrow'
 import { InputError } from '../errors.js'
 import type { Row } from './rows.js'
 
 /**
- * @param columns those to read; the others stay on disk
+ * @param columns those to turn into JavaScript values; the others stay in their Arrow form
  * @returns rows in the file's order; a column that the file lacks is absent from every row
  * @throws InputError when the file is not Parquet, or is damaged
  */
@@ -30,6 +30,10 @@ async function readTable(file: string): Promise<Table> {
   }
 }
 
+/** Lists, structs and 64-bit integers as JSON would hold them. */
 function plain(value: unknown): unknown {
-  return value instanceof Vector ? [...value] : value
+  if (value instanceof Vector) return Array.from(value as Iterable<unknown>, plain)
+  if (value instanceof StructRow)
+    return Object.fromEntries(Object.entries(value.toJSON()).map(([name, each]) => [name, plain(each)]))
+  return typeof value === 'bigint' ? Number(value) : value
 }

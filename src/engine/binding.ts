@@ -21,6 +21,9 @@ export interface NativeSweepJob {
   /** Empty: prefill only. */
   chunks: { start: number; end: number; ids: Int32Array }[]
   sweep: Sweep
+  /** Sweep `block`: context tokens before and after those given, which keep their positions. */
+  before: number
+  after: number
   pairs: boolean
   cache: boolean
   /** (scored layers * kv_heads); heads at 0 lose their context KV layer by layer, or become streaming heads */

@@ -1,10 +1,12 @@
 /** How well questions on long contexts are answered when some heads have lost their context. */
 
-import type { Sample } from '../data/samples.js'
+import type { Sample } from '../data/sample.js'
 import type { JobOptions } from '../engine/job.js'
 import { InputError } from '../errors.js'
 import type { Model } from '../inference/model.js'
-import { type Metric, metricOf } from './metrics/index.js'
+import { functionMatch } from './metrics/function-match.js'
+import { include } from './metrics/include.js'
+import type { Metric } from './metrics/index.js'
 
 /** One way of evicting. */
 export interface Arm {
@@ -92,4 +94,9 @@ function entryOf(results: ArmAccuracy[], arm: string, data: string): ArmAccuracy
 function add(result: ArmAccuracy, metric: Metric, prediction: string, reference: string): void {
   result.questions++
   result.accuracy += (metric(prediction, reference) - result.accuracy) / result.questions
+}
+
+/** Strict ones, for answers that the embedded model gives whole or not at all: see eval/judge.ts for the published. */
+function metricOf(data: string): Metric {
+  return data.includes('repoqa') ? functionMatch : include
 }

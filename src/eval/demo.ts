@@ -1,7 +1,8 @@
 /** The whole idea on the embedded model: score, merge, export, report, answer, and count right answers. */
 
 import { join } from 'node:path'
-import { readSamples, type Sample } from '../data/samples.js'
+import type { Sample } from '../data/sample.js'
+import { readSamples } from '../data/samples.js'
 import type { JobOptions, Progress } from '../engine/job.js'
 import { exportDuo } from '../formats/duo.js'
 import { exportKvzip, kvzipFileName } from '../formats/kvzip-pt.js'

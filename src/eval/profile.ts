@@ -1,6 +1,6 @@
 /** What eviction costs and saves on one sample: times, memory, answers, and how probable the reference answers become. */
 
-import type { Sample } from '../data/samples.js'
+import type { Sample } from '../data/sample.js'
 import type { JobOptions } from '../engine/job.js'
 import type { KvCache } from '../inference/kv-cache.js'
 import { isPairLevel, type LevelOptions } from '../inference/levels.js'

@@ -40,6 +40,9 @@ export interface ScorePairsJob extends JobOptions {
   contextIds: Int32Array
   chunks: ReconstructionInput[]
   sweep: Sweep
+  /** Sweep `block`: context tokens before and after `contextIds`, a run of its chunks. */
+  before?: number | undefined
+  after?: number | undefined
   /** Also return every pair's score. */
   pairs?: boolean | undefined
 }
@@ -112,7 +115,10 @@ export class Model {
   async prefillIds(
     sinkIds: Int32Array,
     contextIds: Int32Array,
-    options: PrefillOptions & { chunks?: ReconstructionInput[] | undefined; roomFor?: number | undefined } = {},
+    options: PrefillOptions & {
+      chunks?: ReconstructionInput[] | undefined
+      roomFor?: number | undefined
+    } = {},
   ): Promise<KvCache> {
     const scores = typeof options.scores === 'string' ? await readScores(options.scores) : options.scores
     const { chunkSize } = options
@@ -213,6 +219,8 @@ export class Model {
           context: job.contextIds,
           chunks,
           sweep: job.sweep,
+          before: 0,
+          after: 0,
           pairs: true,
           cache: false,
           keepHeads: null,
@@ -237,7 +245,9 @@ export class Model {
       throw invalidParameter('chunks', 'a list of reconstruction inputs', job.chunks)
     const started = performance.now()
     const longest = Math.max(...job.chunks.map(({ ids }) => ids.length))
-    const { note, ...rope } = ropesFor(this.description, job.sinkIds.length + job.contextIds.length + longest)
+    const { sinkIds, contextIds, before = 0, after = 0 } = job
+    const positions = sinkIds.length + before + contextIds.length + after + longest
+    const { note, ...rope } = ropesFor(this.description, positions)
     const result = await watch(
       () =>
         this.engine.sweep({
@@ -245,6 +255,8 @@ export class Model {
           context: job.contextIds,
           chunks: job.chunks,
           sweep: job.sweep,
+          before: job.before ?? 0,
+          after: job.after ?? 0,
           pairs: job.pairs ?? false,
           cache: false,
           keepHeads: null,

@@ -86,6 +86,8 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
     context: contextIds,
     chunks,
     sweep,
+    before: 0,
+    after: 0,
     pairs,
     cache: true,
     keepHeads: evictedHeads?.keep ?? null,

@@ -49,6 +49,9 @@ export type ChatFormatName = keyof typeof chatFormats
 export const instruction =
   'Given the context, answer to the following question or request without explanation.\n\n'
 
+/** Ends the system prefix of the data set gsm. */
+export const reasoningInstruction = 'Given the context, answer to the following reasoning question.\n\n'
+
 /** Asks for the whole context, or for the part that goes on after the tokens that follow this text. */
 export const repeatWhole = '\n\nRepeat the previous context exactly.'
 export const repeatPart = '\n\nRepeat the part of the previous context exactly, starting with '

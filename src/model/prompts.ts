@@ -1,7 +1,14 @@
 /** A model's fixed texts as token ids. Each piece is tokenised alone; they are joined as ids, never as text. */
 
 import { InputError } from '../errors.js'
-import { type ChatFormatName, chatFormats, instruction, repeatPart, repeatWhole } from './chat-formats.js'
+import {
+  type ChatFormatName,
+  chatFormats,
+  instruction,
+  reasoningInstruction,
+  repeatPart,
+  repeatWhole,
+} from './chat-formats.js'
 import { type Turns, turnsOf } from './chat-template.js'
 import type { Tokenizer } from './tokenizer.js'
 
@@ -10,6 +17,8 @@ export interface Prompts {
   format: ChatFormatName | 'template'
   /** System prefix: the sink, never evicted. */
   sinkIds: Int32Array
+  /** The system prefix of the data set gsm. */
+  reasoningSinkIds: Int32Array
   /** Between a question and its answer. */
   postfixIds: Int32Array
   /** Asks to repeat the whole context. */
@@ -38,6 +47,7 @@ export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName | und
   return {
     format: name,
     sinkIds: ids(system + instruction),
+    reasoningSinkIds: ids(system + reasoningInstruction),
     postfixIds,
     repeatWholeIds: ids(repeatWhole),
     repeatPartIds: ids(repeatPart),

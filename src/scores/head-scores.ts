@@ -31,6 +31,8 @@ export interface Source {
   index: number
   /** context tokens scored */
   tokens: number
+  /** Sweep `block`: only the tokens [start, end) of the context's `of` were, by one of several processes. */
+  part?: { start: number; end: number; of: number }
 }
 
 export interface HeadScores {

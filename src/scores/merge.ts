@@ -1,7 +1,7 @@
 /** Scores of several samples or data sets -> one set: the element-wise maximum, as KVzip merges. */
 
 import { InputError } from '../errors.js'
-import type { HeadScores, Provenance } from './head-scores.js'
+import type { HeadScores, Provenance, Source } from './head-scores.js'
 import { sourceLabel } from './verify.js'
 
 /**
@@ -28,7 +28,7 @@ export function mergeScores(list: readonly HeadScores[]): HeadScores {
     pairs: null,
     provenance: {
       ...first.provenance,
-      sources: list.flatMap((scores) => scores.provenance.sources),
+      sources: joinParts(list.flatMap((scores) => scores.provenance.sources)),
       arithmetic: joined(list, 'arithmetic'),
       engineVersion: joined(list, 'engineVersion'),
       created: list
@@ -62,8 +62,9 @@ function refuseDifferent(a: HeadScores, b: HeadScores): void {
 function refuseRepeated(list: readonly HeadScores[]): void {
   const holder = new Map<string, HeadScores>()
   for (const scores of list)
-    for (const { data, index } of scores.provenance.sources) {
-      const key = `${data}-${index}`
+    for (const { data, index, part } of scores.provenance.sources) {
+      // Parts of one context are different sources; that they do not overlap is seen when they are joined.
+      const key = `${data}-${index}${part ? ` from ${part.start}` : ''}`
       const other = holder.get(key)
       if (other && other !== scores)
         throw new InputError(
@@ -71,6 +72,36 @@ function refuseRepeated(list: readonly HeadScores[]): void {
         )
       holder.set(key, scores)
     }
+}
+
+/**
+ * Parts of a context that follow one another become one source; all of them, the context. The 99th percentile of a
+ * context joined so is the largest of its parts'; its maximum is that of a single run.
+ */
+function joinParts(sources: readonly Source[]): Source[] {
+  const joined: Source[] = []
+  for (const source of sources.toSorted((a, b) => (a.part?.start ?? 0) - (b.part?.start ?? 0))) {
+    const { part } = source
+    const at = part ? joined.findIndex((each) => sameContext(each, source)) : -1
+    const before = joined[at]?.part
+    if (!part || !before) joined.push(source)
+    else if (before.of !== part.of || part.start < before.end)
+      throw new InputError(`two inputs hold token ${part.start} of ${source.data}-${source.index}`)
+    else if (part.start === before.end) joined[at] = withPart(source, { ...before, end: part.end })
+    else joined.push(source)
+  }
+  // in the order given: those without parts have kept it
+  const place = (source: Source): number => sources.findIndex((each) => sameContext(each, source))
+  return joined.sort((a, b) => place(a) - place(b))
+}
+
+function sameContext(a: Source, b: Source): boolean {
+  return a.data === b.data && a.index === b.index
+}
+
+function withPart({ data, index }: Source, part: NonNullable<Source['part']>): Source {
+  const tokens = part.end - part.start
+  return tokens === part.of ? { data, index, tokens } : { data, index, tokens, part }
 }
 
 function largest(columns: Float32Array[]): Float32Array {

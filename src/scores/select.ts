@@ -94,16 +94,21 @@ export function randomHeads(
   seed: number,
 ): Uint8Array {
   checkRatio(ratio)
-  if (!Number.isSafeInteger(seed)) throw invalidParameter('seed', 'a whole number', seed)
   const n = shape.layers * shape.kvHeads
-  const drawn = Array.from({ length: n }, (_, cell) => ({
+  const keep = new Uint8Array(n)
+  for (const cell of randomHeadOrder(shape, seed).subarray(0, Math.round(n * ratio))) keep[cell] = 1
+  return keep
+}
+
+/** Cells in the order in which `randomHeads` keeps them: a smaller ratio keeps a part of what a larger one does. */
+export function randomHeadOrder(shape: { layers: number; kvHeads: number }, seed: number): Int32Array {
+  if (!Number.isSafeInteger(seed)) throw invalidParameter('seed', 'a whole number', seed)
+  const drawn = Array.from({ length: shape.layers * shape.kvHeads }, (_, cell) => ({
     cell,
     lot: createHash('sha256').update(`${seed}:${cell}`).digest('hex'),
   }))
   drawn.sort((a, b) => (a.lot < b.lot ? -1 : 1))
-  const keep = new Uint8Array(n)
-  for (const { cell } of drawn.slice(0, Math.round(n * ratio))) keep[cell] = 1
-  return keep
+  return Int32Array.from(drawn, ({ cell }) => cell)
 }
 
 /**

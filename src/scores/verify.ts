@@ -80,7 +80,19 @@ function sourceOf(found: unknown, where: string): Source {
     data: stringOf(fields, 'data', where),
     index: countOf(fields, 'index', where),
     tokens: countOf(fields, 'tokens', where),
+    ...(fields.part !== undefined && { part: partOf(fields.part, where) }),
   }
+}
+
+function partOf(found: unknown, where: string): NonNullable<Source['part']> {
+  const fields = asRecord(found, 'part of a source', where)
+  const part = {
+    start: countOf(fields, 'start', where),
+    end: countOf(fields, 'end', where),
+    of: countOf(fields, 'of', where),
+  }
+  if (part.start < part.end && part.end <= part.of) return part
+  throw new InputError(`${where} has the part ${part.start} to ${part.end} of a context of ${part.of} tokens`)
 }
 
 function asRecord(found: unknown, what: string, where: string): Record<string, unknown> {
@@ -106,5 +118,7 @@ export function isCount(value: number, least: number, most = Number.MAX_SAFE_INT
 
 /** `sample_qa_eng-0`; several sources are joined by ` + `. */
 export function sourceLabel(scores: HeadScores): string {
-  return scores.provenance.sources.map((source) => `${source.data}-${source.index}`).join(' + ')
+  return scores.provenance.sources
+    .map(({ data, index, part }) => `${data}-${index}${part ? ` [${part.start}, ${part.end})` : ''}`)
+    .join(' + ')
 }

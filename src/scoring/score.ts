@@ -1,13 +1,15 @@
 /** One sample of a data set becomes head scores. */
 
-import { readSample, type Sample } from '../data/samples.js'
+import type { NeedleOptions } from '../data/needle.js'
+import type { Sample } from '../data/sample.js'
+import { type FetchDatasetFile, readSample } from '../data/samples.js'
 import type { JobOptions } from '../engine/job.js'
 import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
 import { reachOf } from '../model/describe.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
-import { defaultChunkSize, reconstructionInputs } from './reconstruction.js'
+import { defaultChunkSize, type ReconstructionInput, reconstructionInputs } from './reconstruction.js'
 import { type StoppedScores, scoreUntilStable, type UntilStable } from './until-stable.js'
 
 export interface ScoreOptions extends JobOptions {
@@ -17,6 +19,11 @@ export interface ScoreOptions extends JobOptions {
   context?: string | undefined
   sweep?: Sweep | undefined
   chunkSize?: number | undefined
+  /** Sweep `block`: score only this shard of the context's chunks. Merged, the shards' maxima are those of one run. */
+  chunks?: { index: number; count: number } | undefined
+  /** Of the data set needle. */
+  needle?: NeedleOptions | undefined
+  fetch?: FetchDatasetFile | undefined
   /** Keep every pair's score too: layers x kv_heads x context. */
   pairs?: boolean | undefined
   /** Stop when more chunks no longer change the kept set; not together with `pairs`. */
@@ -37,13 +44,24 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
   const { sweep = 'full', chunkSize = defaultChunkSize } = options
   if (!['full', 'chunk', 'block'].includes(sweep))
     throw invalidParameter('sweep', 'full, chunk or block', sweep)
-  const sample = await sampleOf(options)
+  if (options.chunks && sweep !== 'block')
+    throw new InputError('only the sweep block scores chunks apart: with the others they see one another')
+  const sample = await sampleOf(model, options)
   const contextIds = cutContext(model.contextIds(sample.context), options.maxContext)
-  const chunks = reconstructionInputs(contextIds, { chunkSize, prompts: model.prompts })
-  checkPositions(model, contextIds.length, chunks, sample)
-  const { sinkIds } = model.prompts
-  const job = { ...options, sinkIds, contextIds, chunks, sweep }
+  const inputs = reconstructionInputs(contextIds, { chunkSize, prompts: model.prompts })
+  checkPositions(model, contextIds.length, inputs, sample)
+  const { chunks, start, end } = partOf(inputs, options.chunks, sample)
+  const job = {
+    ...options,
+    sinkIds: model.prompts.sinkIds,
+    contextIds: contextIds.slice(start, end),
+    chunks,
+    sweep,
+    before: start,
+    after: contextIds.length - end,
+  }
   const scored = await run(model, job, options)
+  const whole = end - start === contextIds.length
   const { id, hash, layers, kvHeads } = model.identity
   const { layers: modelLayers } = model.description.spec
   return {
@@ -53,12 +71,19 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
     max: scored.max,
     mean: scored.mean,
     p99: scored.p99,
-    positions: 'saved' in scored ? scored.positions : contextIds.length,
+    positions: 'saved' in scored ? scored.positions : end - start,
     pairs: scored.pairs,
     provenance: {
       model: id,
       modelHash: hash,
-      sources: [{ data: sample.data, index: sample.index, tokens: contextIds.length }],
+      sources: [
+        {
+          data: sample.data,
+          index: sample.index,
+          tokens: end - start,
+          ...(!whole && { part: { start, end, of: contextIds.length } }),
+        },
+      ],
       method: 'kvzip',
       sweep,
       chunkSize,
@@ -93,16 +118,59 @@ function cutContext(ids: Int32Array, most: number | undefined): Int32Array {
   return ids.subarray(0, most).slice()
 }
 
-async function sampleOf({
-  data,
-  index = 0,
-  context,
-}: ScoreOptions): Promise<Pick<Sample, 'context' | 'data' | 'index'>> {
+/** More shards than chunks that can be told apart: there is nothing to do, and nothing wrong. */
+export class NoChunksLeft extends InputError {}
+
+/** Keys lie in panels of so many: chunks that start on a panel are summed in the same order wherever they are scored. */
+const panel = 16
+
+/** A shard's chunks, [from, to): as even as bit-for-bit equality with a single run allows; often none of a few. */
+export function chunkRange(
+  starts: readonly number[],
+  { index, count }: { index: number; count: number },
+): [from: number, to: number] {
+  const edges = [...starts.keys(), starts.length].filter(
+    (i) => i === starts.length || starts[i]! % panel === 0,
+  )
+  const edge = (part: number): number => {
+    const even = (part * starts.length) / count
+    return edges.reduce((best, each) => (Math.abs(each - even) < Math.abs(best - even) ? each : best))
+  }
+  return [edge(index), edge(index + 1)]
+}
+
+/** The chunks of one shard, counted from their own start. @throws InputError for a shard that gets none */
+function partOf(
+  inputs: readonly ReconstructionInput[],
+  shard: ScoreOptions['chunks'],
+  sample: { data: string; index: number },
+): { chunks: ReconstructionInput[]; start: number; end: number } {
+  const { index, count } = shard ?? { index: 0, count: 1 }
+  const own = inputs.slice(
+    ...chunkRange(
+      inputs.map((input) => input.start),
+      { index, count },
+    ),
+  )
+  const [first, last] = [own[0], own.at(-1)]
+  if (!first || !last)
+    throw new NoChunksLeft(
+      `${sample.data} ${sample.index} has ${inputs.length} chunks: none is left for shard ${index} of ${count}`,
+    )
+  const { start } = first
+  const chunks = own.map((input) => ({ ...input, start: input.start - start, end: input.end - start }))
+  return { chunks, start, end: last.end }
+}
+
+async function sampleOf(
+  model: Model,
+  { data, index = 0, context, needle, fetch, signal }: ScoreOptions,
+): Promise<Pick<Sample, 'context' | 'data' | 'index'>> {
   if (context !== undefined && data !== undefined)
     throw new InputError('give a data set or a context to score, not both')
   if (context !== undefined) return { context, data: 'context', index: 0 }
   if (data === undefined) throw new InputError('give a data set or a context to score')
-  return readSample(data, index)
+  return readSample(data, index, { tokenizer: model.tokenizer, needle, fetch, signal })
 }
 
 function checkPositions(

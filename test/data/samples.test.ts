@@ -62,7 +62,7 @@ describe('reading samples', () => {
     [
       'an unknown name',
       () => readSamples('scbench_nope'),
-      'There is no data set or file scbench_nope: known are sample_qa_eng, sample_repoqa; or give a .parquet or .jsonl file',
+      'There is no data set or file scbench_nope: known are sample_qa_eng, sample_repoqa, needle, squad, gsm and scbench_* (headzip data list); or give a .parquet or .jsonl file',
     ],
     [
       'a file without prompts',

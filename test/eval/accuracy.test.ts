@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Sample } from '../../src/data/samples.js'
+import type { Sample } from '../../src/data/sample.js'
 import { measureAccuracy } from '../../src/eval/accuracy.js'
 import { loadModel, type Model } from '../../src/inference/model.js'
 

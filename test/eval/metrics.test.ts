@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { functionMatch } from '../../src/eval/metrics/function-match.js'
 import { include } from '../../src/eval/metrics/include.js'
-import { metricOf } from '../../src/eval/metrics/index.js'
+import { metricNameOf } from '../../src/eval/metrics/index.js'
 import { normalize } from '../../src/eval/metrics/normalize.js'
 
 describe('normalising an answer', () => {
@@ -43,7 +43,14 @@ describe('function match', () => {
   })
 })
 
-it('code data sets are judged by their functions, the others by inclusion', () => {
-  expect(metricOf('sample_repoqa')).toBe(functionMatch)
-  expect(metricOf('sample_qa_eng')).toBe(include)
+it.each([
+  ['sample_repoqa', 'repoqa'],
+  ['scbench_repoqa_and_kv_tiny', 'repoqa_and_kv'],
+  ['scbench_summary_with_needles', 'by_task'],
+  ['scbench_summary_short', 'rouge_l'],
+  ['sample_qa_eng', 'f1_or_include'],
+  ['scbench_kv', 'include'],
+  ['squad', 'include'],
+])('%s is judged by %s', (data, metric) => {
+  expect(metricNameOf(data)).toBe(metric)
 })

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Argv } from 'yargs'
-import { dataSetNames } from '../../data/samples.js'
+import { packagedNames } from '../../data/sets.js'
 import { checkRatio } from '../../errors.js'
 import { type DemoResult, runDemo } from '../../eval/demo.js'
 import { interruptSignal } from '../interrupt.js'
@@ -16,7 +16,7 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       args
         .options({
           out: { alias: 'o', type: 'string', default: 'headzip-demo', describe: 'Folder to write into' },
-          data: { type: 'string', default: dataSetNames.join(','), describe: 'Data sets, joined by commas' },
+          data: { type: 'string', default: packagedNames.join(','), describe: 'Data sets, joined by commas' },
           ratio: { type: 'number', default: 0.6, describe: 'Share of KV heads that keep their context' },
           draws: { type: 'number', default: 5, describe: 'Random choices of heads to compare with' },
           all: {

@@ -1,12 +1,16 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { readSample } from '../../data/samples.js'
+import { dataSetName, isMeasuredInTokens } from '../../data/sets.js'
 import { checkRatio, invalidParameter } from '../../errors.js'
-import { encodeScores } from '../../scores/arrow.js'
+import { itemsOf } from '../../eval/shard.js'
+import { encodeScores, writeScores } from '../../scores/arrow.js'
 import { checkWritable, writeFilesAtomic } from '../../scores/files.js'
 import type { Sweep } from '../../scores/head-scores.js'
 import { defaultChunkSize } from '../../scoring/reconstruction.js'
-import { type ScoredHeads, scoreHeads } from '../../scoring/score.js'
+import { NoChunksLeft, type ScoredHeads, scoreHeads } from '../../scoring/score.js'
+import { fetchFromHub } from '../hub-data.js'
 import { interruptSignal } from '../interrupt.js'
 import {
   engineOptions,
@@ -19,6 +23,7 @@ import {
 } from '../options.js'
 import { formatBytes, formatSeconds, printJson, printLine, table } from '../output.js'
 import { withProgress } from '../progress.js'
+import { chosenShard, shardOption } from '../shard-option.js'
 
 export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -49,6 +54,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             describe: 'Ratio whose kept heads must not change',
           },
           'max-context': { type: 'number', describe: 'Score the first so many tokens of each context only' },
+          ...shardOption,
           sweep: {
             choices: ['full', 'chunk', 'block'] as const satisfies readonly Sweep[],
             default: 'full' as Sweep,
@@ -73,19 +79,32 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         .example(
           '$0 score ./llama --data own.jsonl --idx 0,1 --sweep block',
           'Own samples, with the cheapest sweep',
+        )
+        .example(
+          '$0 score ./llama --samples 100 --shard 0/4',
+          'A quarter of a hundred samples of each data set',
         ),
     async (args) => {
+      const shard = chosenShard(args.shard)
+      const indices = args.samples === undefined ? indicesIn(args.idx, '--idx') : firstIndices(args.samples)
+      const jobs = namesIn(args.data, '--data').flatMap((data) => indices.map((index) => ({ data, index })))
+      // With fewer contexts than processes, the chunks of each are shared; blocks alone do not see one another.
+      const byChunks = args.sweep === 'block' && jobs.length < shard.count
+      const own = byChunks ? jobs : itemsOf(jobs, shard)
+      const part = byChunks ? `.${shard.index}-of-${shard.count}` : ''
+      const reading = { fetch: fetchFromHub, signal: interruptSignal }
       // All that can be wrong with the inputs is said before a model is downloaded or the first job starts.
-      const jobs: { data: string; index: number; name: string }[] = []
-      for (const data of namesIn(args.data, '--data')) {
-        for (const index of samplesFrom(args.idx, args.samples)) {
-          jobs.push({ data, index, name: (await readSample(data, index)).data })
-        }
-      }
+      for (const { data, index } of own) if (!isMeasuredInTokens(data)) await readSample(data, index, reading)
       await withModel(args.model, args, async (model) => {
         const planned = []
-        for (const { data, index, name } of jobs) {
-          const file = join(args.out, model.description.id, `${name}-${index}.arrow`)
+        for (const { data, index } of own) {
+          const name = `${dataSetName(data)}-${index}${part}.arrow`
+          const file = join(args.out, model.description.id, name)
+          // A shard that is run again goes on after what it has done.
+          if (shard.count > 1 && !args.force && existsSync(file)) {
+            process.stderr.write(`${file} is there already\n`)
+            continue
+          }
           await checkWritable(file, { force: args.force })
           planned.push({ data, index, file })
         }
@@ -96,11 +115,19 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             args.untilStable === undefined
               ? undefined
               : { spearman: args.untilStable, ratio: checkRatio(args.stableRatio, '--stable-ratio') }
-          const options = { ...sample, sweep, chunkSize, pairs, maxContext, untilStable }
+          const chunks = byChunks ? shard : undefined
+          const job = { ...sample, sweep, chunkSize, chunks, pairs, maxContext, untilStable, ...reading }
           const scores = await withProgress(`${sample.data} ${sample.index}`, args.json, (onProgress) =>
-            scoreHeads(model, { ...options, onProgress, signal: interruptSignal }),
+            scoreHeads(model, { ...job, onProgress }).catch(unlessNothingLeft),
           )
+          if (!scores) continue
+          if (shard.count > 1) await writeScores(file, scores, { force: args.force })
           scored.push({ file, scores })
+        }
+        if (shard.count > 1) {
+          if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores)))
+          else printLine(scored.length > 0 ? describe(scored) : 'Nothing is left for this shard.')
+          return
         }
         const files = scored.map(({ file, scores }) => [file, encodeScores(scores)] as const)
         await writeFilesAtomic(files, { force: args.force })
@@ -111,11 +138,14 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   )
 }
 
-function samplesFrom(idx: string, samples: number | undefined): number[] {
-  if (samples === undefined) return indicesIn(idx, '--idx')
-  if (!Number.isInteger(samples) || samples < 1)
-    throw invalidParameter('--samples', 'a positive integer', samples)
-  return Array.from({ length: samples }, (_, index) => index)
+function unlessNothingLeft(error: unknown): undefined {
+  if (!(error instanceof NoChunksLeft)) throw error
+  process.stderr.write(`${error.message}\n`)
+}
+
+function firstIndices(count: number): number[] {
+  if (Number.isSafeInteger(count) && count > 0) return Array.from({ length: count }, (_, i) => i)
+  throw invalidParameter('--samples', 'a positive whole number', count)
 }
 
 function summary(file: string, scores: ScoredHeads): object {

@@ -22,6 +22,17 @@ const numerals = wholeWord(Object.keys(digits))
 const punctuation = /[!-/:-@[-`{-~]/g
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are blanks to Python's split()
 const blanks = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/
+const outerBlanks = new RegExp(`^${blanks.source}|${blanks.source}$`, 'g')
+
+/** Python's str.split(): words between blanks, none of them empty. */
+export function wordsOf(text: string): string[] {
+  return text.split(blanks).filter((word) => word !== '')
+}
+
+/** Python's str.strip(). */
+export function strip(text: string): string {
+  return text.replace(outerBlanks, '')
+}
 
 /**
  * SQuAD's normalisation with KVzip's numerals: lower case, no ASCII punctuation, no articles, single blanks, the words
@@ -29,11 +40,12 @@ const blanks = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u20
  */
 export function normalize(text: string): string {
   const bare = text.toLowerCase().replace(punctuation, '').replace(articles, ' ')
-  const words = bare.split(blanks).filter((word) => word !== '')
-  return words.join(' ').replace(numerals, (word) => digits[word] ?? word)
+  return wordsOf(bare)
+    .join(' ')
+    .replace(numerals, (word) => digits[word] ?? word)
 }
 
 /** True for a prediction of blanks only, which every metric scores 0. */
 export function isBlank(prediction: string): boolean {
-  return prediction.split(blanks).every((word) => word === '')
+  return wordsOf(prediction).length === 0
 }

@@ -1,0 +1,133 @@
+import { stat } from 'node:fs/promises'
+import type { Argv } from 'yargs'
+import type { Sample } from '../../data/sample.js'
+import { dataSetFile, readSamples } from '../../data/samples.js'
+import { dataSetName, describeDataSet, hubFileOf, knownNames, originOf } from '../../data/sets.js'
+import { queryText, templateOf } from '../../data/templates.js'
+import { InputError, invalidParameter } from '../../errors.js'
+import { metricNameOf } from '../../eval/metrics/index.js'
+import { locateModel } from '../../hub/locate.js'
+import { describeModel } from '../../model/describe.js'
+import { Tokenizer } from '../../model/tokenizer.js'
+import { fetchFromHub } from '../hub-data.js'
+import { interruptSignal } from '../interrupt.js'
+import { needleOptions, needleOptionsIn } from '../needle-options.js'
+import { type GlobalOptions, namesIn } from '../options.js'
+import { formatBytes, printJson, printLine, table } from '../output.js'
+import { withProgress } from '../progress.js'
+
+export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
+  return cli.command('data', 'Data sets of contexts, questions and answers', (args) =>
+    args
+      .command(
+        'list',
+        'Names that are known, where they come from, and how they are judged',
+        {},
+        ({ json }) => {
+          const sets = knownNames.map((name) => ({ ...describeDataSet(name), metric: metricNameOf(name) }))
+          if (json) printJson(sets)
+          else
+            printLine(
+              table(
+                ['name', 'metric', 'asked', 'new tokens', 'origin'],
+                sets.map((set) => [
+                  set.name,
+                  set.metric,
+                  set.template,
+                  String(set.generationLength),
+                  set.origin,
+                ]),
+              ),
+            )
+        },
+      )
+      .command('show <name>', 'One sample: its context, questions and answers', showOptions, async (own) => {
+        checkIndex(own.idx)
+        // Without a model its tokenizer is not needed, but for sets that are measured in tokens.
+        const tokenizer = own.model === undefined ? undefined : await tokenizerOf(own.model)
+        const samples = await readSamples(own.name, {
+          tokenizer,
+          needle: needleOptionsIn(own),
+          fetch: fetchFromHub,
+          signal: interruptSignal,
+        })
+        const sample = samples[own.idx]
+        if (!sample)
+          throw new InputError(
+            `${own.name} has ${samples.length} samples, indices 0 to ${samples.length - 1}; there is no ${own.idx}`,
+          )
+        const tokens = tokenizer?.encode(sample.context).length
+        if (own.json)
+          printJson({ samples: samples.length, metric: metricNameOf(sample.data), tokens, ...sample })
+        else printLine(describe(sample, samples.length, tokens))
+      })
+      .command(
+        'fetch <names>',
+        'Download data sets from the hub, or find them in the cache',
+        (own) =>
+          own
+            .positional('names', { type: 'string', demandOption: true, describe: 'Names joined by commas' })
+            .example('$0 data fetch squad,scbench_kv_tiny', 'Into the cache of the Hugging Face hub'),
+        async ({ names, json }) => {
+          const files = []
+          for (const name of namesIn(names, 'names')) {
+            if (originOf(name)?.kind !== 'hub' && !hubFileOf(name))
+              throw new InputError(
+                `${name} is no data set of the hub; headzip data list names those that are`,
+              )
+            const file = await withProgress(name, json, () =>
+              dataSetFile(name, { fetch: fetchFromHub, signal: interruptSignal }),
+            )
+            files.push({ name: dataSetName(name), file, bytes: (await stat(file)).size })
+          }
+          if (json) printJson(files)
+          else for (const { name, file, bytes } of files) printLine(`${name}: ${file}, ${formatBytes(bytes)}`)
+        },
+      )
+      .demandCommand(1, 'Name a command of data: list, show or fetch'),
+  )
+}
+
+function showOptions(args: Argv<GlobalOptions>) {
+  return args
+    .positional('name', { type: 'string', demandOption: true, describe: 'Name, or .parquet or .jsonl file' })
+    .options({
+      idx: { type: 'number', default: 0, describe: 'Which sample' },
+      model: {
+        alias: 'm',
+        type: 'string',
+        describe: 'Model whose tokenizer counts; needle and gsm need one',
+      },
+      ...needleOptions,
+    })
+    .example('$0 data show sample_qa_eng', 'What a sample looks like')
+    .example('$0 data show needle -m nano --idx 5', 'A needle at half the depth of 500 tokens')
+}
+
+async function tokenizerOf(model: string): Promise<Tokenizer> {
+  const { path, id } = await locateModel(model, { signal: interruptSignal })
+  return Tokenizer.load(describeModel(path, id).folder)
+}
+
+function checkIndex(idx: number): void {
+  if (!Number.isSafeInteger(idx) || idx < 0) throw invalidParameter('--idx', 'a whole number from 0', idx)
+}
+
+const shownContext = 600
+
+function describe(sample: Sample, samples: number, tokens: number | undefined): string {
+  const { data, index, context, queries, answers } = sample
+  const size = `${context.length} characters${tokens === undefined ? '' : `, ${tokens} tokens`}`
+  const shown = context.length > shownContext ? `${context.slice(0, shownContext)} …` : context
+  const asked = queries.flatMap((query, i) => [
+    `Q ${i}: ${queryText(templateOf(data), query)}`,
+    `A ${i}: ${answers[i] ?? '(no reference)'}`,
+  ])
+  return [
+    `${data} ${index} of ${samples} samples: ${size}, ${queries.length} questions, metric ${metricNameOf(data)}`,
+    '',
+    shown,
+    '',
+    ...asked,
+  ].join('\n')
+}
