@@ -84,7 +84,9 @@ export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           else for (const { name, file, bytes } of files) printLine(`${name}: ${file}, ${formatBytes(bytes)}`)
         },
       )
-      .demandCommand(1, 'Name a command of data: list, show or fetch'),
+      .demandCommand(1, 'Name a command of data: list, show or fetch')
+      .example('$0 data list', 'Every name that headzip eval and headzip score know')
+      .example('$0 data show needle -m nano --idx 5', 'One sample as it is asked'),
   )
 }
 
