@@ -34,7 +34,7 @@ import { parseProvenance, sourceLabel, verifyScores } from './verify.js'
 export const schemaVersion = 2
 /**
  * What a file of each older version lacks, by the version it is read from; all steps up to the newest are taken.
- * Version 2 tells the layers of the model, which version 1 did not know.
+ * Version 2 always tells the layers of the model; of version 1 only late files of hybrid models do.
  */
 const migrations: Record<number, (provenance: Record<string, unknown>) => Record<string, unknown>> = {
   1: (provenance) => ({ ...provenance, modelLayers: 0 }),

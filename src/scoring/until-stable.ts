@@ -1,7 +1,8 @@
 /** Scoring that stops when more chunks no longer change which heads are kept. */
 
 import type { Progress } from '../engine/job.js'
-import { invalidParameter } from '../errors.js'
+import { scoredLayers } from '../engine/spec.js'
+import { InputError, invalidParameter } from '../errors.js'
 import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
 import { ropesFor } from '../model/describe.js'
 import { spearman } from '../scores/compare.js'
@@ -43,6 +44,7 @@ export async function scoreUntilStable(
   if (!Number.isInteger(patience) || patience < 1)
     throw invalidParameter('patience', 'a positive integer', patience)
   if (job.sweep === 'block') throw invalidParameter('sweep', 'full or chunk to stop early', job.sweep)
+  refuseUnfit(model, job)
   const started = performance.now()
   const { signal, onProgress } = job
   const total = job.contextIds.length + job.chunks.reduce((sum, chunk) => sum + chunk.ids.length, 0)
@@ -79,7 +81,7 @@ export async function scoreUntilStable(
     const all = job.chunks.reduce((sum, { ids }) => sum + ids.length, 0)
     onProgress?.({ done: 1 })
     return {
-      layerIds: model.scoredLayerIds,
+      layerIds: scoredLayers(model.description.spec),
       rope: ropesFor(model.description, job.sinkIds.length + job.contextIds.length + longest).note,
       max: last!.max,
       mean: last!.mean!,
@@ -88,6 +90,7 @@ export async function scoreUntilStable(
         last!.max.length,
       ),
       pairs: null,
+      rope: '',
       peakBytes,
       seconds: (performance.now() - started) / 1000,
       positions: last!.positions,
@@ -98,6 +101,18 @@ export async function scoreUntilStable(
   } finally {
     kv.close()
   }
+}
+
+/** A cache serves chunk after chunk only where it holds every entry, under the angles that the chunks need. */
+function refuseUnfit({ description }: Model, { sinkIds, contextIds, chunks }: ScorePairsJob): void {
+  const { spec, longContext, id } = description
+  if (scoredLayers(spec).length < spec.layers)
+    throw new InputError(`${id} has layers that keep a window only; they cannot be scored chunk after chunk`)
+  const reach = sinkIds.length + contextIds.length + Math.max(...chunks.map(({ ids }) => ids.length))
+  if (longContext && reach > longContext.above)
+    throw new InputError(
+      `${id} changes its rotary angles past ${longContext.above} positions, and ${reach} are needed; score without stopping early`,
+    )
 }
 
 function idsAt(job: ScorePairsJob, start: number): number {

@@ -183,9 +183,9 @@ describe('a file of version 1', () => {
     expect(metadata.get('headzip.schema_version')).toBe('2')
   })
 
-  test('does not take over what version 2 tells', () => {
+  test('keeps the layers of a hybrid model that some of them tell already', () => {
     const told = { 'headzip.provenance': JSON.stringify({ ...provenance, modelLayers: 9 }) }
-    expect(decodeScores(file(columns, told), 'x.arrow').provenance.modelLayers).toBeUndefined()
+    expect(decodeScores(file(columns, told), 'x.arrow').provenance.modelLayers).toBe(9)
     const now = { ...told, 'headzip.schema_version': '2' }
     expect(decodeScores(file(columns, now), 'x.arrow').provenance.modelLayers).toBe(9)
   })
