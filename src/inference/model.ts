@@ -115,10 +115,7 @@ export class Model {
   async prefillIds(
     sinkIds: Int32Array,
     contextIds: Int32Array,
-    options: PrefillOptions & {
-      chunks?: ReconstructionInput[] | undefined
-      roomFor?: number | undefined
-    } = {},
+    options: PrefillOptions & { chunks?: ReconstructionInput[] | undefined } = {},
   ): Promise<KvCache> {
     const scores = typeof options.scores === 'string' ? await readScores(options.scores) : options.scores
     const { chunkSize } = options
@@ -137,7 +134,6 @@ export class Model {
         contextIds,
         scores,
         chunks,
-        roomFor: options.roomFor ?? 0,
       },
       options,
     )

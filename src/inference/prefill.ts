@@ -53,8 +53,6 @@ export interface PrefillInputs {
   scores: HeadScores | undefined
   /** The context's repetition; asked for at pair levels only. */
   chunks(): ReconstructionInput[]
-  /** Tokens that will be run behind the context and have a say in its ropes. */
-  roomFor: number
 }
 
 export async function prefillCache(inputs: PrefillInputs, options: PrefillOptions): Promise<KvCache> {
@@ -79,7 +77,7 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
   const uniform = early && level === 'pair-uniform' ? uniformRule(plan, contextIds.length) : null
   const chunks = pairs ? inputs.chunks() : []
   const tokens = sinkIds.length + contextIds.length
-  const ropePositions = tokens + Math.max(inputs.roomFor, ...chunks.map(({ ids }) => ids.length))
+  const ropePositions = tokens + Math.max(0, ...chunks.map(({ ids }) => ids.length))
   const { ropes, maxPositions } = ropesFor(description, ropePositions)
   const job: NativeSweepJob = {
     sink: sinkIds,

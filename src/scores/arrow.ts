@@ -37,7 +37,7 @@ export const schemaVersion = 2
  * Version 2 always tells the layers of the model; of version 1 only late files of hybrid models do.
  */
 const migrations: Record<number, (provenance: Record<string, unknown>) => Record<string, unknown>> = {
-  1: (provenance) => ({ ...provenance, modelLayers: 0 }),
+  1: (provenance) => ({ modelLayers: 0, ...provenance }),
 }
 const versionKey = 'headzip.schema_version'
 const positionsKey = 'headzip.positions'

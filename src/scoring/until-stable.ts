@@ -4,7 +4,6 @@ import type { Progress } from '../engine/job.js'
 import { scoredLayers } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
-import { ropesFor } from '../model/describe.js'
 import { spearman } from '../scores/compare.js'
 import { selectHeads } from '../scores/select.js'
 import { mergeParts, type Part, spreadOrder } from '../scores/stability.js'
@@ -54,11 +53,9 @@ export async function scoreUntilStable(
     ({ done }: Progress): void =>
       onProgress?.({ done: Math.min((before + done * tokens) / total, 0.999) })
 
-  const longest = Math.max(...job.chunks.map(({ ids }) => ids.length))
   const kv = await model.prefillIds(job.sinkIds, job.contextIds, {
     signal,
     onProgress: tell(job.contextIds.length),
-    roomFor: longest,
   })
   try {
     before = job.contextIds.length
@@ -82,7 +79,6 @@ export async function scoreUntilStable(
     onProgress?.({ done: 1 })
     return {
       layerIds: scoredLayers(model.description.spec),
-      rope: ropesFor(model.description, job.sinkIds.length + job.contextIds.length + longest).note,
       max: last!.max,
       mean: last!.mean!,
       p99: percentiles(

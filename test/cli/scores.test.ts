@@ -138,7 +138,7 @@ describe('bad input ends with exit code 2, one sentence, and nothing written', (
     [
       'no sample',
       ['score', 'nano', '--data', 'own.jsonl', '--samples', '0'],
-      /^--samples must be a positive integer, got 0$/,
+      /^--samples must be a positive whole number, got 0$/,
     ],
     [
       'layers that do not fit',
