@@ -9,8 +9,6 @@
 namespace headzip::cuda {
 namespace {
 
-// Registers: 128 * producer + 256 * consumer must not exceed what the block starts with, 384 * 168; a warpgroup that asks
-// for more waits for ever.
 template <int D>
 struct Plan;
 template <>
@@ -33,6 +31,8 @@ struct Shape : Plan<D> {
   static constexpr int kRows = Plan<D>::kConsumers * 64, kThreads = (Plan<D>::kConsumers + 1) * 128;
   static constexpr int kQueryBytes = kRows * D * 2, kKeyBytes = Plan<D>::kKeys * D * 2;
   static constexpr int kBytes = kQueryBytes + 2 * kStages * kKeyBytes + 1024;
+  // A warpgroup that asks for more registers than the block started with (168 a thread) waits for ever.
+  static_assert(128 * (Plan<D>::kProducerRegisters + Plan<D>::kConsumers * Plan<D>::kConsumerRegisters) <= kThreads * 168);
 };
 
 // Barriers and notes, one set a block.

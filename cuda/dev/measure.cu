@@ -83,8 +83,8 @@ void measure_elementwise() {
   for (const auto* a : {&x, &weight, &gate, &up}) fill_normal(a->get(), a->count(), 5);
   const auto tell = [](const char* what, double bytes, double ms) { std::printf("elementwise %-12s %.3f ms %.2f TB/s\n", what, ms, bytes / ms / 1e9); };
   tell("copy", 4.0 * x.count(), milliseconds(7, [&] { MUST(cudaMemcpyAsync(y.get(), x.get(), x.count() * 2, cudaMemcpyDeviceToDevice)); }));
-  tell("rms_norm", 4.0 * x.count(), milliseconds(7, [&] { MUST(rms_norm(x.get(), weight.get(), 1e-6f, kRows, kHidden, y.get(), nullptr)); }));
-  tell("rope", 4.0 * x.count(), milliseconds(7, [&] { MUST(rope(y.get(), kRows, kHeads, kDim, 100000, inv_freq.get(), 1, nullptr)); }));
+  tell("rms_norm", 4.0 * x.count(), milliseconds(7, [&] { MUST(rms_norm(x.get(), weight.get(), 1e-6f, 0, false, kRows, kHidden, y.get(), nullptr)); }));
+  tell("rope", 4.0 * x.count(), milliseconds(7, [&] { MUST(rope(y.get(), kRows, kHeads, kDim, kDim / 2, 100000, inv_freq.get(), 1, false, nullptr)); }));
   tell("silu_mul", 6.0 * gate.count(), milliseconds(7, [&] { MUST(silu_mul(gate.get(), up.get(), static_cast<int64_t>(gate.count()), nullptr)); }));
   tell("finite", 2.0 * x.count(), milliseconds(7, [&] { MUST(find_not_finite(x.get(), static_cast<int64_t>(x.count()), flag.get(), nullptr)); }));
 }
