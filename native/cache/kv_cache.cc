@@ -6,19 +6,23 @@
 
 namespace headzip {
 
+void KvCache::copy_facts(KvCache& to) const {
+  to.scored = scored;
+  to.ropes = ropes;
+  to.max_positions = max_positions;
+  to.kv_heads = kv_heads;
+  to.sink = sink;
+  to.context = context;
+  to.last_logits = last_logits;
+}
+
 std::unique_ptr<KvCache> KvCache::clone() const {
   auto copy = std::make_unique<KvCache>();
   for (const auto& layer : layers) copy->layers.push_back(layer->clone());
-  copy->scored = scored;
-  copy->ropes = ropes;
-  copy->max_positions = max_positions;
-  copy->kv_heads = kv_heads;
-  copy->sink = sink;
-  copy->context = context;
+  copy_facts(*copy);
   copy->position = position;
   copy->turn_start = turn_start;
   copy->evicted = evicted;
-  copy->last_logits = last_logits;
   return copy;
 }
 
@@ -100,21 +104,18 @@ std::unique_ptr<KvCache> KvCache::select(Choose&& choose) const {
     const bool evictable = row < scored.size() && scored[row] == static_cast<int64_t>(l);
     std::vector<std::vector<int64_t>> index;
     for (int64_t h = 0; h < kv_heads; ++h) {
+      // Before it was pruned a layer only ever lost its oldest entries, and a kept conversation took some of the prefill's.
+      if (since > 0 && (layers[l]->length(h) == 0 || layers[l]->place(h, 0) > 0))
+        throw Error("sliding layers lost entries of the context to a kept conversation; prefill the context again");
       const int64_t entries = layers[l]->length(h) - since;
       index.push_back(evictable ? choose(row, *layers[l], h, entries) : all_entries(entries));
     }
     copy->layers.push_back(layers[l]->gather(index, sink + context));
     row += evictable ? 1 : 0;
   }
-  copy->scored = scored;
-  copy->ropes = ropes;
-  copy->max_positions = max_positions;
-  copy->kv_heads = kv_heads;
-  copy->sink = sink;
-  copy->context = context;
+  copy_facts(*copy);
   copy->position = copy->turn_start = sink + context;
   copy->evicted = true;
-  copy->last_logits = last_logits;
   return copy;
 }
 

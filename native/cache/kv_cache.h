@@ -49,6 +49,7 @@ struct KvCache {
 
  private:
   void check_unpruned() const;
+  void copy_facts(KvCache& to) const;  // all but layers, positions and whether it was pruned
   void trim(std::span<const int64_t> windows);
   void check_mask(size_t entries, int64_t a_head, const char* what) const;
   template <typename Choose>

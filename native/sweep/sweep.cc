@@ -33,7 +33,6 @@ class SweepRun {
   void embed();
   void plan();
   void context_layer(int64_t layer, KvLayer& kv);
-  void repeat_layer(int64_t layer, KvLayer& kv, float* scores);
   void repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores);
   Piece repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const;
   void evict(int64_t layer, KvLayer& kv, std::span<const float> scores, KvCache& cache) const;

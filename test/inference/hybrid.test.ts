@@ -87,4 +87,16 @@ describe('a model with sliding layers', () => {
         expect(Math.min(...lengths.slice(kvHeads, 2 * kvHeads))).toBeLessThan(50)
       }
     }))
+
+  it('says that a kept conversation took what another prune would need, and goes on answering', () =>
+    withFixture('gemma3', async (model) => {
+      const kv = await model.prefillIds(sink, context, { scores: scoresOf(model), kind: 'retain' })
+      await model.generateIds(query, { kv, maxNewTokens: 20, ignoreEos: true, updateCache: true })
+      expect(() => kv.prune({ level: 'head', ratio: 0.5 })).toThrow(
+        /kept conversation; prefill the context again/,
+      )
+      const { ids } = await model.generateIds(query, { kv, maxNewTokens: 4, ignoreEos: true })
+      expect(ids.length).toBe(4)
+      kv.close()
+    }))
 })
