@@ -28,11 +28,16 @@ cp build/gpu_ladder "$out/" 2> /dev/null || cp build/Release/gpu_ladder "$out/"
 strip -s "$out/gpu_ladder"
 
 # The command as compiled, and the packages that it and vitest need, from this checkout's node_modules.
-rm -rf "$out/dist"
-cp -r dist "$out/dist"
+tar -cf - dist | xz -9 > "$out/dist.tar.xz"
 if [[ ! -f $out/modules.tar.xz || package-lock.json -nt $out/modules.tar.xz ]]; then
   node bench/gpu/closure.mjs > "$out/modules.list"
-  tar --exclude='*.d.ts' --exclude='*.map' --exclude='*.md' -cf - -T "$out/modules.list" | xz -T0 -6 > "$out/modules.part"
+  # Without what is for browsers, grammars but Python's, and fonts that nothing here draws with: 64 MiB may travel.
+  spare=(--exclude='*.d.ts' --exclude='*.map' --exclude='*.md' --exclude='*.min.js' --exclude='parquet-wasm/bundler' --exclude='parquet-wasm/esm'
+    --exclude='tree-sitter-wasm/wasm/tree-sitter-[a-oq-z]*.wasm' --exclude='tree-sitter-wasm/wasm/tree-sitter-p[ho]*.wasm'
+    --exclude='*Condensed*.ttf' --exclude='*Oblique.ttf' --exclude='*cyrillic*' --exclude='*greek*' --exclude='*vietnamese*' --exclude='tasks/src'
+    --exclude='lodash/fp' --exclude='DejaVuSerif*' --exclude='DejaVuMath*' --exclude='*ExtraLight.ttf' --exclude='ttf/status.txt'
+    --exclude='d3-node/examples' --exclude='lightningcss.linux*.node' --exclude='dejavu-fonts-ttf/status.txt')
+  tar "${spare[@]}" -cf - -T "$out/modules.list" | xz -9 > "$out/modules.part"
   mv "$out/modules.part" "$out/modules.tar.xz"
   rm "$out/modules.list"
 fi

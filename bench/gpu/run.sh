@@ -36,7 +36,7 @@ if [[ ! -d $scratch/modules ]]; then
 fi
 [[ -e node_modules ]] || ln -sfn "$scratch/modules/node_modules" node_modules
 rm -rf dist
-cp -r "$here/dist" dist
+unpacked "$here/dist.tar.xz" | tar -xf -
 
 cli() { node dist/cli/main.js "$@"; }
 tests() { GPU_REQUIRED=1 node node_modules/vitest/vitest.mjs run --no-file-parallelism "$@"; }
