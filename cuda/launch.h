@@ -26,12 +26,19 @@ HopperTiles hopper_score_tiles(int head_dim);
 cudaError_t hopper_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int processors,
                          cudaStream_t stream);
 
+// Activations: bf16, or fp32 where `wide` (the residual stream, whose errors would add up from layer to layer).
+struct Values {
+  void* data = nullptr;
+  bool wide = false;
+};
+
 // out (rows, width) = table[ids]
-cudaError_t embed(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, bf16* out, cudaStream_t stream);
+cudaError_t embed(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, Values out, cudaStream_t stream);
 // x (count) *= factor
-cudaError_t scale(bf16* x, int64_t count, float factor, cudaStream_t stream);
-// out = x / sqrt(mean(x^2) + eps) * (offset + weight), rows of `width`; out += that with `add`. out may be x without.
-cudaError_t rms_norm(const bf16* x, const bf16* weight, float eps, float offset, bool add, int64_t rows, int64_t width, bf16* out,
+cudaError_t scale(Values x, int64_t count, float factor, cudaStream_t stream);
+// out = x / sqrt(mean(x^2) + eps) * (offset + weight), rows of `width`, a multiple of 4; out += that with `add`. out may be
+// x without.
+cudaError_t rms_norm(Values x, const bf16* weight, float eps, float offset, bool add, int64_t rows, int64_t width, Values out,
                      cudaStream_t stream);
 // Rotates value d of every head of (rows, heads, head_dim) against value d + pairs, d < pairs, in place, for positions
 // position, position + 1, …; inv_freq (pairs). `adjacent`: value 2d against value 2d + 1 instead.
@@ -47,17 +54,16 @@ cudaError_t gelu_tanh_mul(bf16* gate, const bf16* up, int64_t count, cudaStream_
 // out (count, width): row i is row index[i] of x.
 cudaError_t gather_rows(const bf16* x, const int32_t* index, int64_t count, int64_t width, bf16* out, cudaStream_t stream);
 // Row index[i] of out += weight[i] * row i of x (count, width); no row stands in the index twice.
-cudaError_t scatter_add_rows(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width, bf16* out,
+cudaError_t scatter_add_rows(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width, Values out,
                              cudaStream_t stream);
 // x (rows, width) += bias
-cudaError_t add_bias(bf16* x, const bf16* bias, int64_t rows, int64_t width, cudaStream_t stream);
+cudaError_t add_bias(Values x, const bf16* bias, int64_t rows, int64_t width, cudaStream_t stream);
 // *flag becomes 1 when any value is not finite.
-cudaError_t find_not_finite(const bf16* x, int64_t count, int32_t* flag, cudaStream_t stream);
-// Weights arrive as they are stored and become bf16. `type` is headzip::StoredType.
-cudaError_t to_bf16(const void* in, int type, int64_t count, bf16* out, cudaStream_t stream);
+cudaError_t find_not_finite(Values x, int64_t count, int32_t* flag, cudaStream_t stream);
+// Weights arrive as they are stored, in `type` (a headzip::StoredType).
+cudaError_t convert(const void* in, int type, int64_t count, Values out, cudaStream_t stream);
 // out = mean + deviation * a standard normal number of (seed, index): weights for benchmarks.
 cudaError_t fill_normal(bf16* out, int64_t count, float mean, float deviation, uint64_t seed, cudaStream_t stream);
-cudaError_t to_float(const bf16* in, int64_t count, float* out, cudaStream_t stream);
 // Gathers entries `index` (count) of one head into another buffer.
 cudaError_t gather_kv(const HeadKv& from, const int32_t* index, int64_t count, int64_t head_dim, const HeadKv& to,
                       cudaStream_t stream);

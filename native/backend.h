@@ -118,14 +118,17 @@ class Backend {
   // Throws Error when this device cannot run such a model.
   virtual void admit(const ModelSpec&) const {}
   virtual OwnedRows rows(int64_t count, int64_t width) = 0;
+  // Rows of the residual stream, which may be kept more exactly: what embed() fills, norms read and linear() adds to.
+  virtual OwnedRows stream(int64_t count, int64_t width) { return rows(count, width); }
   virtual std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) = 0;
   virtual ScoreBuffer scores(int64_t kv_heads, int64_t positions) = 0;
   virtual void clear(const ScoreBuffer& scores) = 0;
   virtual void download(const ScoreBuffer& scores, float* out) = 0;
   // Announces a job on this model and how many bytes of rows and KV it will hold, so that weights can be kept or streamed.
   virtual void begin(const Model&, size_t /*working_bytes*/) {}
-  // Bytes of one activation or KV value.
+  // Bytes of one activation or KV value, and of one value of the residual stream.
   virtual size_t element_bytes() const = 0;
+  virtual size_t stream_bytes() const { return element_bytes(); }
   // Announces the layer whose weights come next, so that they can be on their way.
   virtual void enter_layer(const Model&, int64_t) {}
   // Rows that one pass over the linear layers should hold, for the weights' traffic to be paid for.

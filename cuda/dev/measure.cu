@@ -70,7 +70,7 @@ void measure_products() {
       fill_normal(x.get(), x.count(), 1);
       fill_normal(w.get(), w.count(), 2);
       std::string why;
-      const double ms = milliseconds(7, [&] { why = gemm.run(x.get(), w.get(), y.get(), rows, out, in, false, nullptr); });
+      const double ms = milliseconds(7, [&] { why = gemm.run({x.get(), w.get(), nullptr, {y.get(), false}, rows, out, in}, nullptr); });
       std::printf("product    %5d x %5d x %5d: %.3f ms %.0f TFLOP/s %s\n", rows, out, in, ms, 2.0 * rows * out * in / ms / 1e9, why.c_str());
     }
 }
@@ -83,10 +83,10 @@ void measure_elementwise() {
   for (const auto* a : {&x, &weight, &gate, &up}) fill_normal(a->get(), a->count(), 5);
   const auto tell = [](const char* what, double bytes, double ms) { std::printf("elementwise %-12s %.3f ms %.2f TB/s\n", what, ms, bytes / ms / 1e9); };
   tell("copy", 4.0 * x.count(), milliseconds(7, [&] { MUST(cudaMemcpyAsync(y.get(), x.get(), x.count() * 2, cudaMemcpyDeviceToDevice)); }));
-  tell("rms_norm", 4.0 * x.count(), milliseconds(7, [&] { MUST(rms_norm(x.get(), weight.get(), 1e-6f, 0, false, kRows, kHidden, y.get(), nullptr)); }));
+  tell("rms_norm", 4.0 * x.count(), milliseconds(7, [&] { MUST(rms_norm({x.get(), false}, weight.get(), 1e-6f, 0, false, kRows, kHidden, {y.get(), false}, nullptr)); }));
   tell("rope", 4.0 * x.count(), milliseconds(7, [&] { MUST(rope(y.get(), kRows, kHeads, kDim, kDim / 2, 100000, inv_freq.get(), 1, false, nullptr)); }));
   tell("silu_mul", 6.0 * gate.count(), milliseconds(7, [&] { MUST(silu_mul(gate.get(), up.get(), static_cast<int64_t>(gate.count()), nullptr)); }));
-  tell("finite", 2.0 * x.count(), milliseconds(7, [&] { MUST(find_not_finite(x.get(), static_cast<int64_t>(x.count()), flag.get(), nullptr)); }));
+  tell("finite", 2.0 * x.count(), milliseconds(7, [&] { MUST(find_not_finite({x.get(), false}, static_cast<int64_t>(x.count()), flag.get(), nullptr)); }));
 }
 
 }  // namespace

@@ -18,24 +18,47 @@ struct alignas(16) Eight {
   __nv_bfloat162 pair[4];
 };
 
-__global__ void embed_kernel(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, bf16* out) {
+// Four values at once, whichever way they are kept.
+__device__ __forceinline__ float4 load4(const float* x) { return *reinterpret_cast<const float4*>(x); }
+__device__ __forceinline__ float4 load4(const bf16* x) {
+  const auto* pair = reinterpret_cast<const __nv_bfloat162*>(x);
+  const float2 low = __bfloat1622float2(pair[0]), high = __bfloat1622float2(pair[1]);
+  return {low.x, low.y, high.x, high.y};
+}
+__device__ __forceinline__ void store4(float* to, float4 v) { *reinterpret_cast<float4*>(to) = v; }
+__device__ __forceinline__ void store4(bf16* to, float4 v) {
+  auto* pair = reinterpret_cast<__nv_bfloat162*>(to);
+  pair[0] = __floats2bfloat162_rn(v.x, v.y);
+  pair[1] = __floats2bfloat162_rn(v.z, v.w);
+}
+
+template <typename T>
+__device__ __forceinline__ float widen(T x) { return static_cast<float>(x); }
+template <typename T>
+__device__ __forceinline__ T narrow(float x);
+template <>
+__device__ __forceinline__ float narrow(float x) { return x; }
+template <>
+__device__ __forceinline__ bf16 narrow(float x) { return __float2bfloat16_rn(x); }
+
+template <typename T>
+__global__ void embed_kernel(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, T* out) {
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const bf16* from = table + ids[row] * width;
-    for (int64_t c = threadIdx.x; c < width; c += blockDim.x) out[row * width + c] = from[c];
+    for (int64_t c = threadIdx.x; c < width; c += blockDim.x) out[row * width + c] = narrow<T>(widen(from[c]));
   }
 }
 
-// One block a row; width even.
-template <bool kAdd>
-__global__ void rms_norm_kernel(const bf16* x, const bf16* weight, float eps, float offset, int64_t width, bf16* out) {
+// One block a row.
+template <bool kAdd, typename In, typename Out>
+__global__ void rms_norm_kernel(const In* x, const bf16* weight, float eps, float offset, int64_t width, Out* out) {
   __shared__ float warps[kThreads / 32];
-  const auto* row = reinterpret_cast<const __nv_bfloat162*>(x + blockIdx.x * width);
-  const auto* w = reinterpret_cast<const __nv_bfloat162*>(weight);
-  auto* to = reinterpret_cast<__nv_bfloat162*>(out + blockIdx.x * width);
+  const In* row = x + blockIdx.x * width;
+  Out* to = out + blockIdx.x * width;
   float squares = 0;
-  for (int64_t c = threadIdx.x; c < width / 2; c += kThreads) {
-    const float2 v = __bfloat1622float2(row[c]);
-    squares += v.x * v.x + v.y * v.y;
+  for (int64_t c = threadIdx.x * 4; c < width; c += kThreads * 4) {
+    const float4 v = load4(row + c);
+    squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
   }
   for (int step = 16; step > 0; step /= 2) squares += __shfl_xor_sync(~0u, squares, step);
   if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = squares;
@@ -43,17 +66,14 @@ __global__ void rms_norm_kernel(const bf16* x, const bf16* weight, float eps, fl
   float sum = 0;
   for (int i = 0; i < kThreads / 32; ++i) sum += warps[i];
   const float factor = rsqrtf(sum / static_cast<float>(width) + eps);
-  for (int64_t c = threadIdx.x; c < width / 2; c += kThreads) {
-    const float2 v = __bfloat1622float2(row[c]), scale = __bfloat1622float2(w[c]);
-    // Without an offset the normalised value is rounded before the weight multiplies it, as the published modules do.
-    float2 n = {v.x * factor, v.y * factor};
-    if (offset == 0) n = __bfloat1622float2(__floats2bfloat162_rn(n.x, n.y));
-    n = {n.x * (offset + scale.x), n.y * (offset + scale.y)};
+  for (int64_t c = threadIdx.x * 4; c < width; c += kThreads * 4) {
+    const float4 v = load4(row + c), w = load4(weight + c);
+    float4 n = {v.x * factor * (offset + w.x), v.y * factor * (offset + w.y), v.z * factor * (offset + w.z), v.w * factor * (offset + w.w)};
     if (kAdd) {
-      const float2 before = __bfloat1622float2(to[c]), part = __bfloat1622float2(__floats2bfloat162_rn(n.x, n.y));
-      n = {before.x + part.x, before.y + part.y};
+      const float4 before = load4(to + c);
+      n = {before.x + n.x, before.y + n.y, before.z + n.z, before.w + n.w};
     }
-    to[c] = __floats2bfloat162_rn(n.x, n.y);
+    store4(to + c, n);
   }
 }
 
@@ -99,15 +119,14 @@ __global__ void gate_mul_kernel(bf16* gate, const bf16* up, int64_t pairs) {
   const auto* u = reinterpret_cast<const __nv_bfloat162*>(up);
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < pairs; i += int64_t{gridDim.x} * kThreads) {
     const float2 a = __bfloat1622float2(g[i]), b = __bfloat1622float2(u[i]);
-    // Rounded between the two, as the published modules do.
-    const float2 s = __bfloat1622float2(__floats2bfloat162_rn(F(a.x), F(a.y)));
-    g[i] = __floats2bfloat162_rn(s.x * b.x, s.y * b.y);
+    g[i] = __floats2bfloat162_rn(F(a.x) * b.x, F(a.y) * b.y);
   }
 }
 
-__global__ void scale_kernel(bf16* x, int64_t count, float factor) {
+template <typename T>
+__global__ void scale_kernel(T* x, int64_t count, float factor) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kThreads)
-    x[i] = __float2bfloat16_rn(__bfloat162float(x[i]) * factor);
+    x[i] = narrow<T>(widen(x[i]) * factor);
 }
 
 __global__ void gather_rows_kernel(const bf16* x, const int32_t* index, int64_t count, int64_t width, bf16* out) {
@@ -115,43 +134,34 @@ __global__ void gather_rows_kernel(const bf16* x, const int32_t* index, int64_t 
     out[i] = x[index[i / width] * width + i % width];
 }
 
-__global__ void scatter_add_rows_kernel(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width,
-                                        bf16* out) {
+template <typename T>
+__global__ void scatter_add_rows_kernel(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width, T* out) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count * width; i += int64_t{gridDim.x} * kThreads) {
-    bf16* to = out + index[i / width] * width + i % width;
-    *to = __float2bfloat16_rn(__bfloat162float(*to) + weight[i / width] * __bfloat162float(x[i]));
+    T* to = out + index[i / width] * width + i % width;
+    *to = narrow<T>(widen(*to) + weight[i / width] * widen(x[i]));
   }
 }
 
-__global__ void bias_kernel(bf16* x, const bf16* bias, int64_t rows, int64_t width) {
+template <typename T>
+__global__ void bias_kernel(T* x, const bf16* bias, int64_t rows, int64_t width) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < rows * width; i += int64_t{gridDim.x} * kThreads)
-    x[i] = __float2bfloat16_rn(__bfloat162float(x[i]) + __bfloat162float(bias[i % width]));
+    x[i] = narrow<T>(widen(x[i]) + widen(bias[i % width]));
 }
 
-__global__ void finite_kernel(const bf16* x, int64_t pairs, int32_t* flag) {
-  const auto* bits = reinterpret_cast<const uint32_t*>(x);
+template <typename T>
+__global__ void finite_kernel(const T* x, int64_t fours, int32_t* flag) {
   bool bad = false;
-  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < pairs; i += int64_t{gridDim.x} * kThreads)
-    bad |= (bits[i] & 0x7f80u) == 0x7f80u || (bits[i] & 0x7f800000u) == 0x7f800000u;
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < fours; i += int64_t{gridDim.x} * kThreads) {
+    const float4 v = load4(x + 4 * i);
+    bad |= !isfinite(v.x) || !isfinite(v.y) || !isfinite(v.z) || !isfinite(v.w);
+  }
   if (bad) *flag = 1;
 }
 
-template <typename T>
-__device__ float widen(T x);
-template <>
-__device__ float widen(float x) { return x; }
-template <>
-__device__ float widen(__half x) { return __half2float(x); }
-
-template <typename T>
-__global__ void to_bf16_kernel(const T* in, int64_t count, bf16* out) {
+template <typename In, typename Out>
+__global__ void convert_kernel(const In* in, int64_t count, Out* out) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kThreads)
-    out[i] = __float2bfloat16_rn(widen(in[i]));
-}
-
-__global__ void to_float_kernel(const bf16* in, int64_t count, float* out) {
-  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kThreads)
-    out[i] = __bfloat162float(in[i]);
+    out[i] = narrow<Out>(widen(in[i]));
 }
 
 // Counter-based: the number at an index depends on nothing else (SplitMix64's mixing, Box and Muller's transform).
@@ -178,26 +188,37 @@ __global__ void gather_kernel(HeadKv from, const int32_t* index, int64_t count, 
   }
 }
 
+// Calls `launch` with the array as what it is, then tells how the launch went.
+template <typename F>
+cudaError_t with(Values v, F&& launch) {
+  if (v.wide) launch(static_cast<float*>(v.data));
+  else launch(static_cast<bf16*>(v.data));
+  return cudaGetLastError();
+}
+
 }  // namespace
 
-cudaError_t embed(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, bf16* out, cudaStream_t stream) {
+cudaError_t embed(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, Values out, cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
-  embed_kernel<<<static_cast<int>(rows < (1 << 20) ? rows : (1 << 20)), kThreads, 0, stream>>>(table, ids, rows, width, out);
-  return cudaGetLastError();
+  const int grid = static_cast<int>(rows < (1 << 20) ? rows : (1 << 20));
+  return with(out, [&](auto* to) { embed_kernel<<<grid, kThreads, 0, stream>>>(table, ids, rows, width, to); });
 }
 
-cudaError_t scale(bf16* x, int64_t count, float factor, cudaStream_t stream) {
-  scale_kernel<<<blocks(count), kThreads, 0, stream>>>(x, count, factor);
-  return cudaGetLastError();
+cudaError_t scale(Values x, int64_t count, float factor, cudaStream_t stream) {
+  return with(x, [&](auto* at) { scale_kernel<<<blocks(count), kThreads, 0, stream>>>(at, count, factor); });
 }
 
-cudaError_t rms_norm(const bf16* x, const bf16* weight, float eps, float offset, bool add, int64_t rows, int64_t width, bf16* out,
+cudaError_t rms_norm(Values x, const bf16* weight, float eps, float offset, bool add, int64_t rows, int64_t width, Values out,
                      cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
-  if (width % 2 != 0) return cudaErrorInvalidValue;
-  const auto kernel = add ? rms_norm_kernel<true> : rms_norm_kernel<false>;
-  kernel<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(x, weight, eps, offset, width, out);
-  return cudaGetLastError();
+  if (width % 4 != 0) return cudaErrorInvalidValue;
+  const auto grid = static_cast<unsigned>(rows);
+  return with(x, [&](auto* from) {
+    with(out, [&](auto* to) {
+      if (add) rms_norm_kernel<true><<<grid, kThreads, 0, stream>>>(from, weight, eps, offset, width, to);
+      else rms_norm_kernel<false><<<grid, kThreads, 0, stream>>>(from, weight, eps, offset, width, to);
+    });
+  });
 }
 
 cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position, const float* inv_freq,
@@ -232,37 +253,33 @@ cudaError_t gather_rows(const bf16* x, const int32_t* index, int64_t count, int6
   return cudaGetLastError();
 }
 
-cudaError_t scatter_add_rows(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width, bf16* out,
+cudaError_t scatter_add_rows(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width, Values out,
                              cudaStream_t stream) {
-  scatter_add_rows_kernel<<<blocks(count * width), kThreads, 0, stream>>>(x, index, weight, count, width, out);
-  return cudaGetLastError();
+  return with(out, [&](auto* to) {
+    scatter_add_rows_kernel<<<blocks(count * width), kThreads, 0, stream>>>(x, index, weight, count, width, to);
+  });
 }
 
-cudaError_t add_bias(bf16* x, const bf16* bias, int64_t rows, int64_t width, cudaStream_t stream) {
-  bias_kernel<<<blocks(rows * width), kThreads, 0, stream>>>(x, bias, rows, width);
-  return cudaGetLastError();
+cudaError_t add_bias(Values x, const bf16* bias, int64_t rows, int64_t width, cudaStream_t stream) {
+  return with(x, [&](auto* at) { bias_kernel<<<blocks(rows * width), kThreads, 0, stream>>>(at, bias, rows, width); });
 }
 
-cudaError_t find_not_finite(const bf16* x, int64_t count, int32_t* flag, cudaStream_t stream) {
-  if (count % 2 != 0) return cudaErrorInvalidValue;
-  finite_kernel<<<blocks(count / 16), kThreads, 0, stream>>>(x, count / 2, flag);
-  return cudaGetLastError();
+cudaError_t find_not_finite(Values x, int64_t count, int32_t* flag, cudaStream_t stream) {
+  if (count % 4 != 0) return cudaErrorInvalidValue;
+  return with(x, [&](auto* at) { finite_kernel<<<blocks(count / 16), kThreads, 0, stream>>>(at, count / 4, flag); });
 }
 
-cudaError_t to_bf16(const void* in, int type, int64_t count, bf16* out, cudaStream_t stream) {
-  if (type == 2) return cudaMemcpyAsync(out, in, count * 2, cudaMemcpyDeviceToDevice, stream);
-  if (type == 1) to_bf16_kernel<<<blocks(count), kThreads, 0, stream>>>(static_cast<const __half*>(in), count, out);
-  else to_bf16_kernel<<<blocks(count), kThreads, 0, stream>>>(static_cast<const float*>(in), count, out);
-  return cudaGetLastError();
+cudaError_t convert(const void* in, int type, int64_t count, Values out, cudaStream_t stream) {
+  return with(out, [&](auto* to) {
+    const auto from = [&](auto* stored) { convert_kernel<<<blocks(count), kThreads, 0, stream>>>(stored, count, to); };
+    if (type == 2) from(static_cast<const bf16*>(in));
+    else if (type == 1) from(static_cast<const __half*>(in));
+    else from(static_cast<const float*>(in));
+  });
 }
 
 cudaError_t fill_normal(bf16* out, int64_t count, float mean, float deviation, uint64_t seed, cudaStream_t stream) {
   normal_kernel<<<blocks(count), kThreads, 0, stream>>>(out, count, mean, deviation, seed);
-  return cudaGetLastError();
-}
-
-cudaError_t to_float(const bf16* in, int64_t count, float* out, cudaStream_t stream) {
-  to_float_kernel<<<blocks(count), kThreads, 0, stream>>>(in, count, out);
   return cudaGetLastError();
 }
 

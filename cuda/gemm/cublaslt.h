@@ -17,7 +17,8 @@ using Layout = void*;
 using Preference = void*;
 using Status = int;
 
-enum : int { kSuccess = 0, kOpN = 0, kOpT = 1, kCompute32F = 68, kDescTransA = 3, kDescTransB = 4, kPreferenceWorkspace = 1 };
+enum : int { kSuccess = 0, kOpN = 0, kOpT = 1, kCompute32F = 68, kDescTransA = 3, kDescTransB = 4, kDescEpilogue = 7, kDescBias = 8,
+             kEpilogueBias = 4, kPreferenceWorkspace = 1 };
 
 struct Algo {
   std::uint64_t data[8];

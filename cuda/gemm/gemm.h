@@ -1,13 +1,21 @@
-// y (rows, out) (+)= x (rows, in) w^T (out, in), all bf16 row-major, sums in fp32, through cuBLASLt.
+// y (rows, out) (+)= x (rows, in) w^T (out, in) (+ bias), row-major, sums in fp32, through cuBLASLt.
 #pragma once
 #include <map>
 #include <string>
 #include <tuple>
 
-#include "../types.h"
+#include "../launch.h"
 #include "cublaslt.h"
 
 namespace headzip::cuda {
+
+struct Product {
+  const bf16 *x, *w;
+  const bf16* bias;  // (out), or nullptr; with bf16 y and without `add` only
+  Values y;
+  int64_t rows, out, in;
+  bool add = false;
+};
 
 class Gemm {
  public:
@@ -17,7 +25,7 @@ class Gemm {
   Gemm(const Gemm&) = delete;
   Gemm& operator=(const Gemm&) = delete;
   // Empty when it went well, else one sentence.
-  std::string run(const bf16* x, const bf16* w, bf16* y, int64_t rows, int64_t out, int64_t in, bool add, cudaStream_t stream);
+  std::string run(const Product& product, cudaStream_t stream);
   // Why this object cannot work; empty when it can.
   const std::string& reason() const { return reason_; }
 
@@ -26,12 +34,12 @@ class Gemm {
     cublaslt::Layout w = nullptr, x = nullptr, y = nullptr;
     cublaslt::Heuristic choice{};
   };
-  using Key = std::tuple<int64_t, int64_t, int64_t>;  // rows, out, in
+  using Key = std::tuple<int64_t, int64_t, int64_t, bool, bool>;  // rows, out, in, fp32 y, with a bias
   std::string plan(const Key& key, Plan& into);
 
   const cublaslt::Api& api_;
   cublaslt::Handle handle_ = nullptr;
-  cublaslt::MatmulDesc desc_ = nullptr;
+  cublaslt::MatmulDesc plain_ = nullptr, biased_ = nullptr;
   cublaslt::Preference preference_ = nullptr;
   void* workspace_;
   size_t workspace_bytes_;

@@ -47,10 +47,10 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed)
 
 CudaBackend::~CudaBackend() { cudaStreamSynchronize(stream_); }
 
-OwnedRows CudaBackend::rows(int64_t count, int64_t width) {
-  auto memory = std::make_unique<DeviceMemory>(meter_, static_cast<size_t>(count * width) * 2, "a buffer of activations");
+OwnedRows CudaBackend::allocate(int64_t count, int64_t width, size_t element) {
+  auto memory = std::make_unique<DeviceMemory>(meter_, static_cast<size_t>(count * width) * element, "a buffer of activations");
   OwnedRows out;
-  static_cast<Rows&>(out) = Rows{memory->as<std::byte>(), count, width, static_cast<size_t>(width) * 2};
+  static_cast<Rows&>(out) = Rows{memory->as<std::byte>(), count, width, static_cast<size_t>(width) * element};
   out.memory = std::move(memory);
   return out;
 }
@@ -101,13 +101,13 @@ int64_t CudaBackend::tile_rows(const ModelSpec& spec) const {
 void CudaBackend::embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
   if (weights_.streamed()) embed_from_host(table, ids, out);
   else embed_on_device(table, ids, out);
-  if (scale != 1) HEADZIP_CUDA(cuda::scale(values(out), out.rows * out.width, scale, stream_));
+  if (scale != 1) HEADZIP_CUDA(cuda::scale(stored(out), out.rows * out.width, scale, stream_));
 }
 
 void CudaBackend::embed_on_device(const Weight& table, std::span<const int32_t> ids, Rows out) {
   const DeviceMemory list(meter_, ids.size() * sizeof(int32_t), "token ids");
   HEADZIP_CUDA(cudaMemcpyAsync(list.as(), ids.data(), ids.size() * sizeof(int32_t), cudaMemcpyHostToDevice, stream_));
-  HEADZIP_CUDA(cuda::embed(weights_.get(table), list.as<int32_t>(), static_cast<int64_t>(ids.size()), out.width, values(out), stream_));
+  HEADZIP_CUDA(cuda::embed(weights_.get(table), list.as<int32_t>(), static_cast<int64_t>(ids.size()), out.width, stored(out), stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
 }
 
@@ -119,7 +119,7 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
   const size_t row = blocks ? static_cast<size_t>(table.cols) * sizeof(float) : stored_row;
   const size_t step = std::max<size_t>(1, (size_t{16} << 20) / row);
   std::vector<std::byte> gathered(std::min(step, ids.size()) * row);
-  const DeviceMemory stored(meter_, gathered.size(), "embedding rows");
+  const DeviceMemory table_rows(meter_, gathered.size(), "embedding rows");
   for (size_t at = 0; at < ids.size(); at += step) {
     const size_t count = std::min(step, ids.size() - at);
     for (size_t i = 0; i < count; ++i) {
@@ -128,24 +128,26 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
       if (blocks) cpu::kernels().widen(cpu::stored(table.type), from, table.cols, reinterpret_cast<float*>(to));
       else std::memcpy(to, from, row);
     }
-    HEADZIP_CUDA(cudaMemcpyAsync(stored.as(), gathered.data(), count * row, cudaMemcpyHostToDevice, stream_));
-    HEADZIP_CUDA(to_bf16(stored.as(), static_cast<int>(blocks ? StoredType::kF32 : table.type), static_cast<int64_t>(count) * table.cols,
-                         values(out.slice(static_cast<int64_t>(at), static_cast<int64_t>(count))), stream_));
+    HEADZIP_CUDA(cudaMemcpyAsync(table_rows.as(), gathered.data(), count * row, cudaMemcpyHostToDevice, stream_));
+    HEADZIP_CUDA(convert(table_rows.as(), static_cast<int>(blocks ? StoredType::kF32 : table.type), static_cast<int64_t>(count) * table.cols,
+                         stored(out.slice(static_cast<int64_t>(at), static_cast<int64_t>(count))), stream_));
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
   }
 }
 
 void CudaBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) {
-  HEADZIP_CUDA(cuda::rms_norm(values(x), weights_.get(weight), job.eps, job.offset, job.add, x.rows, x.width, values(out), stream_));
+  HEADZIP_CUDA(cuda::rms_norm(stored(x), weights_.get(weight), job.eps, job.offset, job.add, x.rows, x.width, stored(out), stream_));
 }
 
 void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
   for (const LinearJob& job : jobs) {
-    const std::string why = gemm_->run(values(x), weights_.get(*job.weight), values(job.out), x.rows, job.weight->rows,
-                                       job.weight->cols, job.add, stream_);
+    const Values out = stored(job.out);
+    const bf16* bias = job.bias != nullptr && *job.bias ? weights_.get(*job.bias) : nullptr;
+    const bool within = bias != nullptr && !job.add && !out.wide;  // the product adds it before it rounds
+    const std::string why = gemm_->run({values(x), weights_.get(*job.weight), within ? bias : nullptr, out, x.rows, job.weight->rows,
+                                        job.weight->cols, job.add}, stream_);
     if (!why.empty()) throw Error(why);
-    if (job.bias != nullptr && *job.bias)
-      HEADZIP_CUDA(add_bias(values(job.out), weights_.get(*job.bias), x.rows, job.weight->rows, stream_));
+    if (bias != nullptr && !within) HEADZIP_CUDA(add_bias(out, bias, x.rows, job.weight->rows, stream_));
   }
 }
 
@@ -186,20 +188,21 @@ void CudaBackend::scatter_add(Rows x, std::span<const int32_t> index, std::span<
   auto* weights = reinterpret_cast<float*>(list.as<std::byte>() + index.size_bytes());
   HEADZIP_CUDA(cudaMemcpyAsync(list.as(), index.data(), index.size_bytes(), cudaMemcpyHostToDevice, stream_));
   HEADZIP_CUDA(cudaMemcpyAsync(weights, weight.data(), weight.size_bytes(), cudaMemcpyHostToDevice, stream_));
-  HEADZIP_CUDA(scatter_add_rows(values(x), list.as<int32_t>(), weights, static_cast<int64_t>(index.size()), x.width, values(out), stream_));
+  HEADZIP_CUDA(scatter_add_rows(values(x), list.as<int32_t>(), weights, static_cast<int64_t>(index.size()), x.width, stored(out), stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
 }
 
 void CudaBackend::download(Rows x, float* out) {
   const int64_t count = x.rows * x.width;
   const DeviceMemory wide(meter_, static_cast<size_t>(count) * sizeof(float), "a copy for the host");
-  HEADZIP_CUDA(to_float(values(x), count, wide.as<float>(), stream_));
+  // Every type that is kept here widens without loss.
+  HEADZIP_CUDA(convert(x.data, static_cast<int>(stored(x).wide ? StoredType::kF32 : StoredType::kBF16), count, {wide.as(), true}, stream_));
   HEADZIP_CUDA(cudaMemcpyAsync(out, wide.as(), static_cast<size_t>(count) * sizeof(float), cudaMemcpyDeviceToHost, stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
 }
 
 bool CudaBackend::finite(Rows x) {
-  HEADZIP_CUDA(find_not_finite(values(x), x.rows * x.width, flag_.as<int32_t>(), stream_));
+  HEADZIP_CUDA(find_not_finite(stored(x), x.rows * x.width, flag_.as<int32_t>(), stream_));
   return true;  // settle() knows
 }
 

@@ -1,4 +1,4 @@
-// The CUDA backend: bf16 activations and KV on the GPU, one stream of work, the caller running ahead of it.
+// The CUDA backend: bf16 activations and KV on the GPU, the residual stream in fp32, one stream of work, the caller running ahead of it.
 #pragma once
 #include <vector>
 
@@ -16,7 +16,9 @@ class CudaBackend final : public Backend {
   ~CudaBackend() override;
   const char* name() const override { return "cuda"; }
   size_t element_bytes() const override { return 2; }
-  OwnedRows rows(int64_t count, int64_t width) override;
+  size_t stream_bytes() const override { return sizeof(float); }
+  OwnedRows rows(int64_t count, int64_t width) override { return allocate(count, width, element_bytes()); }
+  OwnedRows stream(int64_t count, int64_t width) override { return allocate(count, width, stream_bytes()); }
   std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) override;
   ScoreBuffer scores(int64_t kv_heads, int64_t positions) override;
   void clear(const ScoreBuffer& scores) override;
@@ -43,6 +45,7 @@ class CudaBackend final : public Backend {
   void reset_peak() override { meter_->reset_peak(); }
 
  private:
+  OwnedRows allocate(int64_t count, int64_t width, size_t element);
   AttentionJob describe(const ModelSpec& spec, const headzip::AttentionJob& job) const;
   // Whether the Hopper kernels serve heads of this width on this GPU.
   bool runs_hopper(int64_t head_dim) const { return hopper_ && hopper_attention_tiles(static_cast<int>(head_dim)).rows > 0; }
@@ -72,5 +75,6 @@ class CudaBackend final : public Backend {
 };
 
 inline bf16* values(Rows x) { return reinterpret_cast<bf16*>(x.data); }
+inline Values stored(Rows x) { return {x.data, x.row_bytes == static_cast<size_t>(x.width) * sizeof(float)}; }
 
 }  // namespace headzip::cuda

@@ -124,7 +124,7 @@ void WeightStore::copy_stored(const Weight& w, std::byte* to, cudaStream_t strea
   for (size_t at = 0, step = kStage / element; at < count; at += step) {
     const size_t part = std::min(step, count - at);
     copy_in(w.data + at * element, part * element, widening_.as(), stream);
-    HEADZIP_CUDA(to_bf16(widening_.as(), static_cast<int>(w.type), static_cast<int64_t>(part), reinterpret_cast<bf16*>(to + at * 2), stream));
+    HEADZIP_CUDA(convert(widening_.as(), static_cast<int>(w.type), static_cast<int64_t>(part), {to + at * 2, false}, stream));
   }
 }
 
@@ -138,7 +138,7 @@ void WeightStore::copy_blocks(const Weight& w, std::byte* to, cudaStream_t strea
     HEADZIP_CUDA(cudaMemcpyAsync(widening_.as(), stages_[stage_], static_cast<size_t>(part) * sizeof(float), cudaMemcpyHostToDevice, stream));
     HEADZIP_CUDA(cudaEventRecord(stage_free_[stage_], stream));
     stage_ ^= 1;
-    HEADZIP_CUDA(to_bf16(widening_.as(), static_cast<int>(StoredType::kF32), part, reinterpret_cast<bf16*>(to + at * 2), stream));
+    HEADZIP_CUDA(convert(widening_.as(), static_cast<int>(StoredType::kF32), part, {to + at * 2, false}, stream));
   }
 }
 

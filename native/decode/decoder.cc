@@ -6,7 +6,7 @@ namespace headzip {
 
 Decoder::Decoder(Backend& backend, const Model& model, const KvCache& cache, int64_t rows)
     : backend_(backend), model_(model), cache_(cache), tile_(rows), runner_(backend, model, cache.ropes, rows),
-      x_(backend.rows(rows, model.spec.hidden)) {}
+      x_(backend.stream(rows, model.spec.hidden)) {}
 
 Tail Decoder::tail(int64_t capacity) const {
   Tail tail;

@@ -36,13 +36,14 @@ class SweepRun {
   void repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores);
   Piece repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const;
   void evict(int64_t layer, KvLayer& kv, std::span<const float> scores, KvCache& cache) const;
-  // End of the tile that starts at `row` of the context: tiles stop where what they see changes.
-  int64_t context_tile_end(int64_t row, bool last) const;
+  int64_t context_tile_end(int64_t row, bool last) const;  // of the tile that starts at `row` of the context
+  std::vector<Piece> context_pieces(int64_t row, int64_t end, KvLayer& kv) const;
   double tile_work(int64_t layer, int64_t rows, double keys, Need need) const;
   // Nothing after this layer reads the repeat stream, or the context's but for its last row.
   bool last_of_repeat(int64_t layer) const { return layer == last_scored_; }
   bool last_of_context(int64_t layer) const { return layer + 1 == end_; }
   bool scoring() const { return !job_.chunks.empty(); }
+  bool blocks() const { return job_.kind == SweepKind::kBlock && scoring(); }
   // Context positions of all chunks, which lie in a row.
   int64_t scored_positions() const { return job_.chunks.back().end - job_.chunks.front().start; }
 
@@ -78,22 +79,23 @@ void SweepRun::announce() {
   int64_t entries = read;
   if (job_.want_cache)
     for (int64_t l = 0; l < spec_.layers; ++l) entries += spec_.visible(l, prefill_);
-  const int64_t values = (read + repeat) * spec_.hidden + 2 * kv * (entries + std::max(longest, tile_)) +
+  const int64_t streams = (read + repeat) * spec_.hidden;
+  const int64_t values = 2 * kv * (entries + std::max(longest, tile_)) +
                          tile_ * (2 * spec_.widest() + 2 * q + 2 * kv + 4 * spec_.hidden + spec_.mixture.experts);
-  backend_.begin(model_, static_cast<size_t>(values) * backend_.element_bytes());
+  backend_.begin(model_, static_cast<size_t>(streams) * backend_.stream_bytes() + static_cast<size_t>(values) * backend_.element_bytes());
 }
 
 void SweepRun::embed() {
   std::vector<int32_t> ids = job_.sink;
   ids.insert(ids.end(), job_.context.begin(), job_.context.end());
   if (!job_.full) {
-    context_rows_ = backend_.rows(prefill_, spec_.hidden);
+    context_rows_ = backend_.stream(prefill_, spec_.hidden);
     backend_.embed(model_.embed, ids, spec_.embed_scale, context_rows_);
   }
   ids.clear();
   for (const Chunk& c : job_.chunks) ids.insert(ids.end(), c.ids.begin(), c.ids.end());
   if (ids.empty()) return;
-  repeat_rows_ = backend_.rows(static_cast<int64_t>(ids.size()), spec_.hidden);
+  repeat_rows_ = backend_.stream(static_cast<int64_t>(ids.size()), spec_.hidden);
   backend_.embed(model_.embed, ids, spec_.embed_scale, repeat_rows_);
 }
 
@@ -127,36 +129,48 @@ void SweepRun::plan() {
 }
 
 int64_t SweepRun::context_tile_end(int64_t row, bool last) const {
-  int64_t end = std::min(row + tile_, prefill_);
+  const int64_t end = std::min(row + tile_, prefill_);
   // Of the last layer only the last token's output is wanted, and only for generation.
-  if (last && job_.want_cache && row < prefill_ - 1) end = std::min(end, prefill_ - 1);
-  if (job_.kind != SweepKind::kBlock || !scoring()) return end;
-  if (row < sink_) return std::min(end, sink_);
-  for (const Chunk& c : job_.chunks)
-    if (row < sink_ + c.end) return std::min(end, sink_ + c.end);
-  return end;
+  return last && job_.want_cache && row < prefill_ - 1 ? std::min(end, prefill_ - 1) : end;
+}
+
+// Rows [row, end) of the context, cut where what they see changes: one block of kBlock sees nothing of another.
+std::vector<Piece> SweepRun::context_pieces(int64_t row, int64_t end, KvLayer& kv) const {
+  if (!blocks()) return {Piece{0, end - row, row < sink_ ? row : row + job_.before, &kv, {{&kv, 0, -1, 0}}, nullptr, 0}};
+  std::vector<Piece> pieces;
+  const int64_t first = row;
+  size_t chunk = 0;
+  while (row < end) {
+    int64_t stop = std::min(end, sink_), start = 0;
+    if (row >= sink_) {
+      while (row >= sink_ + job_.chunks[chunk].end) ++chunk;
+      start = sink_ + job_.chunks[chunk].start;
+      stop = std::min(end, sink_ + job_.chunks[chunk].end);
+    }
+    Piece piece{row - first, stop - row, row < sink_ ? row : row + job_.before, &kv, {}, nullptr, 0};
+    if (row >= sink_) piece.spans.push_back({&kv, 0, sink_, 0});
+    piece.spans.push_back({&kv, start, stop - start, row < sink_ ? 0 : start + job_.before});
+    pieces.push_back(std::move(piece));
+    row = stop;
+  }
+  return pieces;
 }
 
 void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
   const bool last = last_of_context(layer);
-  const bool blocks = job_.kind == SweepKind::kBlock && scoring();
-  size_t chunk = 0;
   for (int64_t row = 0; row < prefill_;) {
     const int64_t end = context_tile_end(row, last);
-    Piece piece{0, end - row, row < sink_ ? row : row + job_.before, &kv, {}, nullptr, 0};
-    if (blocks && row >= sink_) {
-      while (row >= sink_ + job_.chunks[chunk].end) ++chunk;
-      const int64_t start = sink_ + job_.chunks[chunk].start;
-      piece.spans = {{&kv, 0, sink_, 0}, {&kv, start, -1, start + job_.before}};
-    } else {
-      piece.spans = {{&kv, 0, -1, 0}};
-    }
+    const std::vector<Piece> pieces = context_pieces(row, end, kv);
     const bool final_row = last && job_.want_cache && row == prefill_ - 1;
     const Need need = !last || final_row ? Need::kHidden : job_.want_cache ? Need::kValues : Need::kKeys;
-    runner_->run(layer, context_rows_.slice(row, end - row), {&piece, 1}, need);
-    const double keys = blocks ? static_cast<double>(sink_ + end - piece.spans.back().begin) : static_cast<double>(row + end) / 2;
+    runner_->run(layer, context_rows_.slice(row, end - row), pieces, need);
     backend_.pace();
-    state_.advance(tile_work(layer, end - row, keys, need));
+    double work = 0;
+    for (const Piece& p : pieces) {
+      const double middle = static_cast<double>(row + p.first) + static_cast<double>(p.rows) / 2;
+      work += tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.spans.back().begin - sink_) : 0), need);
+    }
+    state_.advance(work);
     row = end;
   }
 }
