@@ -53,6 +53,7 @@ struct AttentionShape {
   float scale, score_scale;  // factors on logits
   int32_t window;            // a query sees this many keys, itself included; 0: all before it
   float softcap;             // logits become softcap * tanh(logit / softcap); 0: they stay
+  int32_t apart = 0;         // items of one KV head after another's
 };
 
 // `jobs` and `tiles` are device arrays; tiles[i] = {job, first row of the tile}, rows being (query, head of group) pairs.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "model.h"
@@ -110,6 +111,13 @@ struct NormJob {
   bool add = false;
 };
 
+// What one kind of work took on the device.
+struct KernelTime {
+  std::string kind;
+  double seconds = 0;
+  int64_t spans = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -161,6 +169,8 @@ class Backend {
   virtual size_t allocated_bytes() const = 0;
   virtual size_t peak_bytes() const = 0;
   virtual void reset_peak() = 0;
+  // Since the last call; empty where nothing is timed.
+  virtual std::vector<KernelTime> kernel_times() { return {}; }
 };
 
 // `threads` 0: all cores. Throws Error when the device cannot be used.

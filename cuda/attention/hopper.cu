@@ -47,12 +47,19 @@ struct Item {
 };
 
 template <int D, int kCluster>
-__device__ __forceinline__ bool item_at(int round, const AttentionJob* jobs, const Tile* tiles, int tile_count, int heads, Item& item) {
-  const int at = item_of_round(round, blockIdx.x / kCluster, gridDim.x / kCluster);
+__device__ __forceinline__ bool item_at(int round, const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, Item& item) {
+  const int heads = shape.heads;
+  int at = item_of_round(round, blockIdx.x / kCluster, gridDim.x / kCluster);
   if (at >= tile_count * heads) return false;
-  const Tile tile = tiles[at / heads];
+  int head0 = 0, width = heads;
+  if (shape.apart) {
+    width = heads / shape.kv_heads;
+    head0 = at / (tile_count * width) * width;
+    at %= tile_count * width;
+  }
+  const Tile tile = tiles[at / width];
   const int rank = kCluster == 1 ? 0 : cluster_rank();
-  item = {tile.job, at % heads, tile.row + rank * Shape<D>::kRows, tile.row, min(tile.row + kCluster * Shape<D>::kRows, jobs[tile.job].queries)};
+  item = {tile.job, head0 + at % width, tile.row + rank * Shape<D>::kRows, tile.row, min(tile.row + kCluster * Shape<D>::kRows, jobs[tile.job].queries)};
   return true;
 }
 
@@ -64,7 +71,7 @@ __device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* ti
   const int rank = kCluster == 1 ? 0 : cluster_rank();
   int count = 0;
   Item item;
-  for (int round = 0; item_at<D, kCluster>(round, jobs, tiles, tile_count, shape.heads, item); ++round) {
+  for (int round = 0; item_at<D, kCluster>(round, jobs, tiles, tile_count, shape, item); ++round) {
     const AttentionJob& job = jobs[item.job];
     const uint32_t q_full = shared_address(&signals.q_full);
     acquire_map(&job.q_map);
@@ -177,7 +184,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
 
   if (consumer == S::kConsumers - 1) turn_pass(1);  // the first turn is consumer 0's
   Item item;
-  for (int round = 0; item_at<D, kCluster>(round, jobs, tiles, tile_count, shape.heads, item); ++round) {
+  for (int round = 0; item_at<D, kCluster>(round, jobs, tiles, tile_count, shape, item); ++round) {
     const int position = jobs[item.job].position + item.row + consumer * 64;  // of the warpgroup's first row
     const int row = warp * 16 + lane / 4;
     float peak[2] = {kNone, kNone}, total[2] = {0, 0}, factor[2];

@@ -31,13 +31,14 @@ Engine::Engine(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (memory < 0) refuse(info.Env(), "gpuMemory must not be negative");
   const int64_t seed = integer(field(options, "randomWeights"), "randomWeights");
   if (seed < 0) refuse(info.Env(), "randomWeights must not be negative");
+  const bool timed = boolean(field(options, "kernelTimes"), "kernelTimes");
   try {
     if (seed != 0 && device != "cuda") throw Error("random weights are for benchmarks of the cuda device");
     auto runtime = std::make_shared<Runtime>();
     runtime->model = open_model(read_spec(field(options, "spec")), read_paths(field(options, "files")),
                                 read_weights(field(options, "weights")));
     if (device == "cpu") runtime->backend = make_cpu_backend(static_cast<int>(threads));
-    else if (device == "cuda") runtime->backend = make_cuda_backend(static_cast<size_t>(memory), static_cast<uint64_t>(seed));
+    else if (device == "cuda") runtime->backend = make_cuda_backend(static_cast<size_t>(memory), static_cast<uint64_t>(seed), timed);
     else throw Error("the device must be cpu or cuda, got " + device);
     runtime->backend->admit(runtime->model->spec);
     runtime_ = std::move(runtime);
@@ -53,6 +54,20 @@ std::shared_ptr<Runtime> Engine::open(Napi::Env env) const {
 
 void Engine::close(const Napi::CallbackInfo&) { runtime_.reset(); }
 
+namespace {
+Napi::Array to_js(Napi::Env env, const std::vector<KernelTime>& kernels) {
+  Napi::Array all = Napi::Array::New(env, kernels.size());
+  for (uint32_t i = 0; i < kernels.size(); ++i) {
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("kind", kernels[i].kind);
+    o.Set("seconds", kernels[i].seconds);
+    o.Set("spans", static_cast<double>(kernels[i].spans));
+    all.Set(i, o);
+  }
+  return all;
+}
+}  // namespace
+
 Napi::Value Engine::sweep(const Napi::CallbackInfo& info) {
   auto runtime = open(info.Env());
   auto job = std::make_shared<SweepJob>(read_sweep(info[0]));
@@ -64,11 +79,12 @@ Napi::Value Engine::sweep(const Napi::CallbackInfo& info) {
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
     Napi::Object o = Napi::Object::New(env);
-    o.Set("max", to_js(env, result->max));
-    o.Set("mean", to_js(env, result->mean));
-    o.Set("p99", to_js(env, result->p99));
-    o.Set("pairs", job->want_pairs ? to_js(env, result->pairs) : env.Null());
+    o.Set("max", addon::to_js(env, result->max));
+    o.Set("mean", addon::to_js(env, result->mean));
+    o.Set("p99", addon::to_js(env, result->p99));
+    o.Set("pairs", job->want_pairs ? addon::to_js(env, result->pairs) : env.Null());
     o.Set("peakBytes", static_cast<double>(result->peak_bytes));
+    o.Set("kernels", to_js(env, result->kernels));
     o.Set("cache", env.Null());
     if (result->cache) {
       auto shared = std::make_shared<SharedCache>();

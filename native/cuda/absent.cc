@@ -17,6 +17,6 @@ Info info() {
 }
 }  // namespace cuda
 
-std::unique_ptr<Backend> make_cuda_backend(size_t, uint64_t) { throw Error(kReason); }
+std::unique_ptr<Backend> make_cuda_backend(size_t, uint64_t, bool) { throw Error(kReason); }
 
 }  // namespace headzip

@@ -125,7 +125,7 @@ void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::Atte
   const bool fast = runs_hopper(spec.head_dim) && fewest >= kFewestHopperRows;
   const int head_dim = shape.head_dim, portable_rows = portable_attention_rows(head_dim);
   const std::vector<Tile> score_tiles = fast ? tiles_of(scored, hopper_score_tiles(head_dim).rows, 1) : tiles_of(scored, portable_rows, spec.group());
-  const std::vector<Tile> forward_tiles = fast ? tiles_of(forward, hopper_attention_tiles(head_dim).rows * kCluster, 1)
+  const std::vector<Tile> forward_tiles = fast ? tiles_of(forward, hopper_attention_tiles(head_dim).rows * cluster_, 1)
                                                : tiles_of(forward, portable_rows, spec.group());
 
   Image image;
@@ -141,13 +141,15 @@ void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::Atte
   const AttentionJob *score_jobs = at(scored_at, scored.data()), *forward_jobs = at(forward_at, forward.data());
   const Tile *score_list = at(score_tiles_at, score_tiles.data()), *forward_list = at(forward_tiles_at, forward_tiles.data());
   const int score_count = static_cast<int>(score_tiles.size()), forward_count = static_cast<int>(forward_tiles.size());
-  if (fast) {
-    HEADZIP_CUDA(hopper_score(score_jobs, score_list, score_count, shape, processors_, stream_));
-    HEADZIP_CUDA(hopper_attention(forward_jobs, forward_list, forward_count, seen, kCluster, processors_, stream_));
-  } else {
-    HEADZIP_CUDA(reconstruction_score(score_jobs, score_list, score_count, shape, stream_));
-    HEADZIP_CUDA(portable_attention(forward_jobs, forward_list, forward_count, seen, stream_));
+  if (score_count > 0) {
+    const Timeline::Span span(timeline_, "score");
+    if (fast) HEADZIP_CUDA(hopper_score(score_jobs, score_list, score_count, shape, processors_, stream_));
+    else HEADZIP_CUDA(reconstruction_score(score_jobs, score_list, score_count, shape, stream_));
   }
+  if (forward_count == 0) return;
+  const Timeline::Span span(timeline_, "attention");
+  if (fast) HEADZIP_CUDA(hopper_attention(forward_jobs, forward_list, forward_count, seen, cluster_, processors_, stream_));
+  else HEADZIP_CUDA(portable_attention(forward_jobs, forward_list, forward_count, seen, stream_));
 }
 
 }  // namespace headzip::cuda

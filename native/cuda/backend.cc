@@ -22,15 +22,17 @@ size_t usable_memory(size_t limit) {
   return limit == 0 ? most : std::min(limit, most);
 }
 
-// HEADZIP_ATTENTION=portable keeps to the kernels that run on every GPU, to compare or to rule the others out.
-bool prefers_portable() {
+// HEADZIP_ATTENTION=portable keeps to the kernels that run on every GPU, =single or =pairs chooses between the Hopper
+// kernels: to compare, or to rule one out.
+bool asked_for(std::string_view kernel) {
   const char* asked = std::getenv("HEADZIP_ATTENTION");
-  return asked != nullptr && std::string_view(asked) == "portable";
+  return asked != nullptr && kernel == asked;
 }
 }  // namespace
 
-CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed)
+CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
     : meter_(std::make_shared<DeviceMeter>(usable_memory(memory_limit))),
+      timeline_(stream_, timed),
       weights_(meter_, stream_, random_seed),
       workspace_(meter_, kWorkspace, "cuBLASLt's workspace"),
       gemm_(std::make_unique<Gemm>(workspace_.as(), kWorkspace)),
@@ -41,7 +43,8 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed)
   HEADZIP_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
   HEADZIP_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
   HEADZIP_CUDA(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device));
-  hopper_ = major == 9 && minor == 0 && !prefers_portable();
+  hopper_ = major == 9 && minor == 0 && !asked_for("portable");
+  if (asked_for("pairs")) cluster_ = 2;
   HEADZIP_CUDA(cudaMemsetAsync(flag_.as(), 0, sizeof(int32_t), stream_));
 }
 
@@ -58,7 +61,7 @@ OwnedRows CudaBackend::allocate(int64_t count, int64_t width, size_t element) {
 std::unique_ptr<KvLayer> CudaBackend::kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) {
   KeyBoxes boxes;
   if (runs_hopper(head_dim))
-    boxes = {hopper_attention_tiles(static_cast<int>(head_dim)).keys / kCluster, hopper_score_tiles(static_cast<int>(head_dim)).keys};
+    boxes = {hopper_attention_tiles(static_cast<int>(head_dim)).keys / cluster_, hopper_score_tiles(static_cast<int>(head_dim)).keys};
   return std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads, head_dim, capacity, boxes);
 }
 
@@ -69,10 +72,12 @@ ScoreBuffer CudaBackend::scores(int64_t kv_heads, int64_t positions) {
 }
 
 void CudaBackend::clear(const ScoreBuffer& s) {
+  const Timeline::Span span(timeline_, "memory");
   HEADZIP_CUDA(cudaMemsetAsync(s.data, 0, static_cast<size_t>(s.kv_heads * s.positions) * sizeof(float), stream_));
 }
 
 void CudaBackend::download(const ScoreBuffer& s, float* out) {
+  const Timeline::Span span(timeline_, "memory");
   HEADZIP_CUDA(cudaMemcpyAsync(out, s.data, static_cast<size_t>(s.kv_heads * s.positions) * sizeof(float), cudaMemcpyDeviceToHost, stream_));
 }
 
@@ -99,6 +104,7 @@ int64_t CudaBackend::tile_rows(const ModelSpec& spec) const {
 }
 
 void CudaBackend::embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
+  const Timeline::Span span(timeline_, "embed");
   if (weights_.streamed()) embed_from_host(table, ids, out);
   else embed_on_device(table, ids, out);
   if (scale != 1) HEADZIP_CUDA(cuda::scale(stored(out), out.rows * out.width, scale, stream_));
@@ -136,6 +142,7 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
 }
 
 void CudaBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) {
+  const Timeline::Span span(timeline_, "norm");
   HEADZIP_CUDA(cuda::rms_norm(stored(x), weights_.get(weight), job.eps, job.offset, job.add, x.rows, x.width, stored(out), stream_));
 }
 
@@ -144,6 +151,7 @@ void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
     const Values out = stored(job.out);
     const bf16* bias = job.bias != nullptr && *job.bias ? weights_.get(*job.bias) : nullptr;
     const bool within = bias != nullptr && !job.add && !out.wide;  // the product adds it before it rounds
+    const Timeline::Span span(timeline_, "products");
     const std::string why = gemm_->run({values(x), weights_.get(*job.weight), within ? bias : nullptr, out, x.rows, job.weight->rows,
                                         job.weight->cols, job.add}, stream_);
     if (!why.empty()) throw Error(why);
@@ -152,6 +160,7 @@ void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
 }
 
 void CudaBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) {
+  const Timeline::Span span(timeline_, "rope");
   auto at = std::find_if(turns_.begin(), turns_.end(), [&](const Turns& t) { return t.rope == rope; });
   if (at == turns_.end()) {
     const size_t bytes = rope->inv_freq.size() * sizeof(float);
@@ -164,6 +173,7 @@ void CudaBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t posit
 }
 
 void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
+  const Timeline::Span span(timeline_, "append");
   auto& layer = static_cast<CudaKvLayer&>(kv);
   layer.reserve(k.rows);
   HEADZIP_CUDA(append_kv(values(k), v.data == nullptr ? nullptr : values(v), k.rows, layer.kv_heads(), k.width / layer.kv_heads(),
@@ -172,6 +182,7 @@ void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
 }
 
 void CudaBackend::gate_mul(Activation activation, Rows gate, Rows up) {
+  const Timeline::Span span(timeline_, "gate");
   const auto mul = activation == Activation::kSilu ? cuda::silu_mul : cuda::gelu_tanh_mul;
   HEADZIP_CUDA(mul(values(gate), values(up), gate.rows * gate.width, stream_));
 }
@@ -202,6 +213,7 @@ void CudaBackend::download(Rows x, float* out) {
 }
 
 bool CudaBackend::finite(Rows x) {
+  const Timeline::Span span(timeline_, "finite");
   HEADZIP_CUDA(find_not_finite(stored(x), x.rows * x.width, flag_.as<int32_t>(), stream_));
   return true;  // settle() knows
 }
@@ -210,6 +222,7 @@ bool CudaBackend::settle() {
   int32_t bad = 0;
   HEADZIP_CUDA(cudaMemcpyAsync(&bad, flag_.as(), sizeof bad, cudaMemcpyDeviceToHost, stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+  timeline_.collect();
   if (bad != 0) HEADZIP_CUDA(cudaMemsetAsync(flag_.as(), 0, sizeof bad, stream_));
   return bad == 0;
 }
@@ -224,10 +237,10 @@ void CudaBackend::pace() {
 
 namespace headzip {
 
-std::unique_ptr<Backend> make_cuda_backend(size_t memory_limit, uint64_t random_seed) {
+std::unique_ptr<Backend> make_cuda_backend(size_t memory_limit, uint64_t random_seed, bool timed) {
   const cuda::Info info = cuda::info();
   if (!info.reason.empty()) throw Error(info.reason);
-  return std::make_unique<cuda::CudaBackend>(memory_limit, random_seed);
+  return std::make_unique<cuda::CudaBackend>(memory_limit, random_seed, timed);
 }
 
 }  // namespace headzip

@@ -6,13 +6,14 @@
 #include "../../cuda/launch.h"
 #include "device.h"
 #include "kv_layer.h"
+#include "timeline.h"
 #include "weights.h"
 
 namespace headzip::cuda {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(size_t memory_limit, uint64_t random_seed);
+  CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed);
   ~CudaBackend() override;
   const char* name() const override { return "cuda"; }
   size_t element_bytes() const override { return 2; }
@@ -43,6 +44,7 @@ class CudaBackend final : public Backend {
   size_t allocated_bytes() const override { return meter_->now(); }
   size_t peak_bytes() const override { return meter_->peak(); }
   void reset_peak() override { meter_->reset_peak(); }
+  std::vector<KernelTime> kernel_times() override { return timeline_.take(); }
 
  private:
   OwnedRows allocate(int64_t count, int64_t width, size_t element);
@@ -54,11 +56,11 @@ class CudaBackend final : public Backend {
 
   std::shared_ptr<DeviceMeter> meter_;
   Stream stream_;
+  Timeline timeline_;
   WeightStore weights_;
   DeviceMemory workspace_;
   std::unique_ptr<Gemm> gemm_;
-  // Blocks that share tiles of keys in the Hopper kernel; 2 is there, and to be measured.
-  static constexpr int kCluster = 1;
+  int cluster_ = 1;  // blocks that share tiles of keys in the Hopper kernel: 1 or 2
   int processors_ = 0;
   bool hopper_ = false;
   struct Turns {

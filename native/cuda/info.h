@@ -24,6 +24,6 @@ Info info();
 
 // `memory_limit` 0: what is free. `random_seed` other than 0: random weights, for benchmarks. Throws Error when there is
 // no usable GPU.
-std::unique_ptr<Backend> make_cuda_backend(size_t memory_limit, uint64_t random_seed);
+std::unique_ptr<Backend> make_cuda_backend(size_t memory_limit, uint64_t random_seed, bool timed);
 
 }  // namespace headzip

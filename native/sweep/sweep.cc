@@ -1,6 +1,7 @@
 #include "sweep.h"
 
 #include <algorithm>
+#include <future>
 
 #include "check.h"
 #include "layer.h"
@@ -258,7 +259,8 @@ SweepResult SweepRun::run() {
     result.cache->max_positions = job_.max_positions == 0 ? spec_.max_positions : job_.max_positions;
   }
   ScoreBuffer scores;
-  std::vector<float> host;  // (kv_heads, scored positions) of one layer
+  std::vector<float> host;    // (kv_heads, scored positions) of one layer
+  std::future<void> summary;  // of `host`, made while the device goes on with the next layer
   if (scoring()) {
     scores = backend_.scores(heads, scored_positions());
     host.resize(static_cast<size_t>(heads * scored_positions()));
@@ -276,18 +278,22 @@ SweepResult SweepRun::run() {
     if (scored) backend_.clear(scores);
     if (layer <= last_scored_)
       for (const Group& group : groups_) repeat_group(layer, context_kv, group, scored ? scores.data : nullptr);
+    if (summary.valid()) summary.get();
     if (scored) backend_.download(scores, host.data());
     runner_->settle(layer);
-    if (scored) {
-      summarise(host, heads, layer, result.max, result.mean, result.p99);
-      if (job_.want_pairs) result.pairs.insert(result.pairs.end(), host.begin(), host.end());
-    }
+    if (scored)
+      summary = std::async(std::launch::async, [&, layer] {
+        summarise(host, heads, layer, result.max, result.mean, result.p99);
+        if (job_.want_pairs) result.pairs.insert(result.pairs.end(), host.begin(), host.end());
+      });
     if (!result.cache) continue;
     evict(layer, *kv, host, *result.cache);
     result.cache->layers.push_back(std::move(kv));
   }
+  if (summary.valid()) summary.get();
   if (result.cache) result.cache->last_logits = runner_->logits(context_rows_.slice(prefill_ - 1, 1));
   result.peak_bytes = backend_.peak_bytes();
+  result.kernels = backend_.kernel_times();
   return result;
 }
 

@@ -44,6 +44,7 @@ struct SweepResult {
   std::vector<float> max, mean, p99;
   std::vector<float> pairs;  // (scored layers, kv_heads, positions of all chunks) when wanted
   std::unique_ptr<KvCache> cache;
+  std::vector<KernelTime> kernels;  // where the device's time went, when the backend times its work
   size_t peak_bytes = 0;  // of the engine's own memory: weights are mapped and not counted
 };
 

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { KernelTime } from '../engine/binding.js'
 import type { JobOptions } from '../engine/job.js'
 import type { Device } from '../engine/open.js'
 import { invalidParameter } from '../errors.js'
@@ -20,6 +21,8 @@ export interface ShapeOptions extends JobOptions {
   layers?: number | undefined
   device?: Device | undefined
   gpuMemory?: number | undefined
+  /** Tell where the GPU's time went. */
+  kernelTimes?: boolean | undefined
   /** Called after each run. */
   onRun?: ((run: ShapeRun) => void) | undefined
 }
@@ -36,6 +39,8 @@ export interface ShapeRun {
   /** Most GPU memory held, weights included */
   peakBytes: number
   weightBytes: number
+  /** Seconds of each kind of work on the GPU; empty without `kernelTimes` */
+  kernels: KernelTime[]
 }
 
 const sinkTokens = 30
@@ -50,14 +55,14 @@ export async function benchShape(options: ShapeOptions): Promise<ShapeRun[]> {
   try {
     const sparse = writeSparseModel(join(scratch, shape), shape, options.layers)
     const { layers, allLayers, weightBytes, vocab } = sparse
-    const { device, gpuMemory } = options
-    const model = await loadModel(sparse.folder, { device, gpuMemory, randomWeights: 1 })
+    const { device, gpuMemory, kernelTimes } = options
+    const model = await loadModel(sparse.folder, { device, gpuMemory, kernelTimes, randomWeights: 1 })
     try {
       const runs: ShapeRun[] = []
       await scoreRandom(model, Math.min(6000, ...options.tokens), 'full', vocab, options) // weights arrive, kernels load
       for (const tokens of options.tokens)
         for (const sweep of sweeps) {
-          const { seconds, peakBytes } = await scoreRandom(model, tokens, sweep, vocab, options)
+          const { seconds, peakBytes, kernels } = await scoreRandom(model, tokens, sweep, vocab, options)
           const wholeSeconds = (seconds / layers) * allLayers
           runs.push({
             shape,
@@ -69,6 +74,7 @@ export async function benchShape(options: ShapeOptions): Promise<ShapeRun[]> {
             wholeSeconds,
             peakBytes,
             weightBytes,
+            kernels,
           })
           onRun?.(runs.at(-1)!)
         }

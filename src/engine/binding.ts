@@ -52,6 +52,13 @@ export interface NativeUniformRule {
   above: boolean
 }
 
+/** What one kind of work took on the GPU; `spans` of it were timed. */
+export interface KernelTime {
+  kind: string
+  seconds: number
+  spans: number
+}
+
 export interface NativeSweepResult {
   /** (scored layers, kv_heads) each; empty without chunks */
   max: Float32Array
@@ -60,6 +67,8 @@ export interface NativeSweepResult {
   /** (scored layers, kv_heads, context) */
   pairs: Float32Array | null
   peakBytes: number
+  /** Empty unless the engine was opened with `kernelTimes` */
+  kernels: KernelTime[]
   cache: NativeCache | null
 }
 
@@ -189,6 +198,8 @@ export interface NativeEngineOptions {
   gpuMemory: number
   /** Seed of random weights in place of the files', for benchmarks on a GPU; 0: the files' */
   randomWeights: number
+  /** Whether results tell where the GPU's time went; costs a little of it */
+  kernelTimes: boolean
   spec: EngineSpec
   files: string[]
   weights: (Omit<WeightRef, 'file'> & { file: number })[]

@@ -15,6 +15,8 @@ export interface EngineOptions {
   gpuMemory?: number | undefined
   /** @internal seed of random weights, for benchmarks on a GPU */
   randomWeights?: number | undefined
+  /** Tell where the GPU's time went (results' `kernels`). */
+  kernelTimes?: boolean | undefined
 }
 
 export interface OpenedEngine {
@@ -30,7 +32,7 @@ export function openEngine(
   weights: WeightRef[],
   options: EngineOptions = {},
 ): OpenedEngine {
-  const { device = 'auto', threads = 0, gpuMemory = 0, randomWeights = 0 } = options
+  const { device = 'auto', threads = 0, gpuMemory = 0, randomWeights = 0, kernelTimes = false } = options
   if (!['auto', 'cpu', 'cuda'].includes(device)) throw invalidParameter('device', 'auto, cpu or cuda', device)
   if (!Number.isInteger(threads) || threads < 0 || threads > 4096)
     throw invalidParameter('threads', 'an integer from 0 to 4096', threads)
@@ -46,6 +48,7 @@ export function openEngine(
     threads,
     gpuMemory,
     randomWeights,
+    kernelTimes,
     spec,
     files,
     weights: weights.map((weight) => ({ ...weight, file: index.get(weight.file) ?? 0 })),

@@ -1,6 +1,6 @@
 /** A loaded model: reads contexts, answers queries, scores its heads. */
 
-import type { NativeEngine } from '../engine/binding.js'
+import type { KernelTime, NativeEngine } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { type EngineOptions, openEngine } from '../engine/open.js'
 import { scoredLayers } from '../engine/spec.js'
@@ -60,6 +60,8 @@ export interface ScoredPairs {
   rope: string
   /** Most memory the engine itself held; weights are mapped and not counted. */
   peakBytes: number
+  /** Where the GPU's time went; empty unless the model was loaded with `kernelTimes`. */
+  kernels: KernelTime[]
   seconds: number
 }
 
@@ -263,7 +265,7 @@ export class Model {
         }),
       job,
     )
-    const { max, mean, p99, pairs, peakBytes } = result
+    const { max, mean, p99, pairs, peakBytes, kernels } = result
     return {
       layerIds: this.scoredLayerIds,
       max,
@@ -272,6 +274,7 @@ export class Model {
       pairs,
       rope: note,
       peakBytes,
+      kernels,
       seconds: (performance.now() - started) / 1000,
     }
   }

@@ -88,6 +88,7 @@ export async function scoreUntilStable(
       pairs: null,
       rope: '',
       peakBytes,
+      kernels: [],
       seconds: (performance.now() - started) / 1000,
       positions: last!.positions,
       scored: parts.length,

@@ -39,6 +39,11 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             describe: 'With --shape: sweeps to time',
           },
           layers: { type: 'number', describe: "With --shape: run so many of the shape's layers" },
+          kernels: {
+            type: 'boolean',
+            default: false,
+            describe: "With --shape: tell where the GPU's time goes",
+          },
           ...engineOptions,
         })
         .example('$0 bench', 'Rates of the engine with the embedded model')
@@ -91,16 +96,19 @@ interface ShapeArguments extends GlobalOptions {
   tokens: number[]
   sweeps: Sweep[]
   layers: number | undefined
+  kernels: boolean
   device: 'auto' | 'cpu' | 'cuda'
   gpuMemory: string | undefined
 }
 
 async function shapeBench(args: ShapeArguments): Promise<void> {
-  const { shape, tokens, sweeps, layers } = args
+  const { shape, tokens, sweeps, layers, kernels } = args
   const device = args.device === 'auto' ? 'cuda' : args.device
   const gpuMemory = args.gpuMemory === undefined ? undefined : bytesIn(args.gpuMemory, '--gpu-memory')
   const tell = (run: ShapeRun): void => {
-    if (!args.json) printLine(shapeLine(run))
+    if (args.json) return
+    printLine(shapeLine(run))
+    if (kernels) printLine(kernelTable(run))
   }
   const runs = await withProgress(shape, args.json, (onProgress) =>
     benchShape({
@@ -110,6 +118,7 @@ async function shapeBench(args: ShapeArguments): Promise<void> {
       layers,
       device,
       gpuMemory,
+      kernelTimes: kernels,
       onProgress,
       onRun: tell,
       signal: interruptSignal,
@@ -125,4 +134,21 @@ function shapeLine(run: ShapeRun): string {
       : ''
   const beyond = formatBytes(Math.max(0, run.peakBytes - run.weightBytes))
   return `${run.shape} ${run.tokens} tokens, ${run.sweep}: ${run.seconds.toFixed(2)} s, peak ${formatBytes(run.peakBytes)} (${beyond} beyond the weights)${part}`
+}
+
+/** The rest is what the GPU waited for the host, or did between the timed spans. */
+function kernelTable(run: ShapeRun): string {
+  const timed = run.kernels.reduce((sum, { seconds }) => sum + seconds, 0)
+  const rows = [...run.kernels, { kind: 'the rest', seconds: run.seconds - timed, spans: 0 }]
+  return table(
+    ['work', 'seconds', 'share', 'spans'],
+    rows
+      .toSorted((a, b) => b.seconds - a.seconds)
+      .map(({ kind, seconds, spans }) => [
+        kind,
+        seconds.toFixed(3),
+        `${((100 * seconds) / run.seconds).toFixed(1)}%`,
+        spans === 0 ? '-' : String(spans),
+      ]),
+  )
 }
