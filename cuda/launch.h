@@ -17,7 +17,7 @@ cudaError_t reconstruction_score(const AttentionJob* jobs, const Tile* tiles, in
 // A tile is `rows` query rows of one head for every block of a cluster (1 or 2 blocks): tiles[i].row counts queries in
 // steps of rows * cluster. Sort tiles by falling cost.
 struct HopperTiles {
-  int rows, keys;  // boxes of the tensor maps: (rows, 64) for q, (keys / cluster, 64) for k and v
+  int rows, keys;  // boxes of the tensor maps: (rows, 64) for q, (keys, 64) for k[0], (keys / 2, 64) for k[1]
 };
 HopperTiles hopper_attention_tiles(int head_dim);  // rows == 0: no kernel for this head_dim
 cudaError_t hopper_attention(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
@@ -37,13 +37,14 @@ cudaError_t embed(const bf16* table, const int32_t* ids, int64_t rows, int64_t w
 // x (count) *= factor
 cudaError_t scale(Values x, int64_t count, float factor, cudaStream_t stream);
 // out = x / sqrt(mean(x^2) + eps) * (offset + weight), rows of `width`, a multiple of 4; out += that with `add`. out may be
-// x without.
+// x without. *flag becomes 1 when a value of x is not finite.
 cudaError_t rms_norm(Values x, const bf16* weight, float eps, float offset, bool add, int64_t rows, int64_t width, Values out,
-                     cudaStream_t stream);
+                     int32_t* flag, cudaStream_t stream);
 // Rotates value d of every head of (rows, heads, head_dim) against value d + pairs, d < pairs, in place, for positions
-// position, position + 1, …; inv_freq (pairs). `adjacent`: value 2d against value 2d + 1 instead.
+// position, position + 1, …; inv_freq (pairs). `adjacent`: value 2d against value 2d + 1 instead. *flag becomes 1
+// when a value is not finite.
 cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position, const float* inv_freq,
-                 float scale, bool adjacent, cudaStream_t stream);
+                 float scale, bool adjacent, int32_t* flag, cudaStream_t stream);
 // Writes (rows, kv_heads * head_dim) keys and values at entry `at` of every head; v == nullptr: keys only.
 cudaError_t append_kv(const bf16* k, const bf16* v, int64_t rows, int64_t kv_heads, int64_t head_dim, const HeadKv* heads,
                       const int32_t* lengths, int64_t at, cudaStream_t stream);
@@ -58,8 +59,6 @@ cudaError_t scatter_add_rows(const bf16* x, const int32_t* index, const float* w
                              cudaStream_t stream);
 // x (rows, width) += bias
 cudaError_t add_bias(Values x, const bf16* bias, int64_t rows, int64_t width, cudaStream_t stream);
-// *flag becomes 1 when any value is not finite.
-cudaError_t find_not_finite(Values x, int64_t count, int32_t* flag, cudaStream_t stream);
 // Weights arrive as they are stored, in `type` (a headzip::StoredType).
 cudaError_t convert(const void* in, int type, int64_t count, Values out, cudaStream_t stream);
 // out = mean + deviation * a standard normal number of (seed, index): weights for benchmarks.

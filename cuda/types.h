@@ -17,8 +17,8 @@ struct alignas(128) TensorMap {
 
 // How the Hopper kernels read one KV head; made for its buffer and capacity.
 struct HeadMaps {
-  TensorMap k, v;     // boxes as the forward kernel takes them
-  TensorMap score_k;  // and as the score kernel does
+  TensorMap k[2], v[2];  // boxes as the forward kernel takes them, alone and in pairs of blocks
+  TensorMap score_k;     // and as the score kernel does
 };
 
 // One KV head of a layer in device memory; heads of an evicted cache have buffers and lengths of their own.
@@ -42,6 +42,9 @@ struct AttentionJob {
   const bf16* q;  // (queries, q_stride), heads of head_dim side by side
   bf16* out;      // like q with out_stride
   float* scores;  // (kv_heads, score_stride) or nullptr
+  // (heads, queries) or nullptr: logarithm to base 2 of each query's softmax sum over the keys that are in the score. The
+  // Hopper forward kernel leaves it, the score kernel then needs one pass instead of two.
+  float* sums;
   int64_t q_stride, out_stride, score_stride;
   int32_t queries, position, segments;
   Segment segment[kMostSegments];
@@ -53,7 +56,9 @@ struct AttentionShape {
   float scale, score_scale;  // factors on logits
   int32_t window;            // a query sees this many keys, itself included; 0: all before it
   float softcap;             // logits become softcap * tanh(logit / softcap); 0: they stay
-  int32_t apart = 0;         // items of one KV head after another's
+  // The Hopper kernel goes through one KV head after another, so that the L2 cache serves the blocks on it; else through
+  // one tile after another. For tiles of like cost: the chip empties less evenly.
+  int32_t by_kv_head = 0;
 };
 
 // `jobs` and `tiles` are device arrays; tiles[i] = {job, first row of the tile}, rows being (query, head of group) pairs.

@@ -160,7 +160,8 @@ class Backend {
   virtual void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) = 0;
   // Copies rows to host memory as fp32, (rows, width).
   virtual void download(Rows x, float* out) = 0;
-  // False when a value is not finite. A backend that works ahead of its caller may say so only when settle() is called.
+  // False when a value is not finite. A backend that works ahead of its caller may say so only when settle() is called,
+  // and find it only when the next norm or rope reads it.
   virtual bool finite(Rows x) = 0;
   virtual bool settle() { return true; }
   // Called between tiles: keeps a backend that works ahead from running away from progress and abort.

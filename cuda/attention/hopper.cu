@@ -48,18 +48,17 @@ struct Item {
 
 template <int D, int kCluster>
 __device__ __forceinline__ bool item_at(int round, const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, Item& item) {
-  const int heads = shape.heads;
   int at = item_of_round(round, blockIdx.x / kCluster, gridDim.x / kCluster);
-  if (at >= tile_count * heads) return false;
-  int head0 = 0, width = heads;
-  if (shape.apart) {
-    width = heads / shape.kv_heads;
-    head0 = at / (tile_count * width) * width;
+  if (at >= tile_count * shape.heads) return false;
+  int first_head = 0, width = shape.heads;
+  if (shape.by_kv_head) {
+    width /= shape.kv_heads;
+    first_head = at / (tile_count * width) * width;
     at %= tile_count * width;
   }
   const Tile tile = tiles[at / width];
   const int rank = kCluster == 1 ? 0 : cluster_rank();
-  item = {tile.job, head0 + at % width, tile.row + rank * Shape<D>::kRows, tile.row, min(tile.row + kCluster * Shape<D>::kRows, jobs[tile.job].queries)};
+  item = {tile.job, first_head + at % width, tile.row + rank * Shape<D>::kRows, tile.row, min(tile.row + kCluster * Shape<D>::kRows, jobs[tile.job].queries)};
   return true;
 }
 
@@ -81,24 +80,24 @@ __device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* ti
     for (int box = 0; box < D / kBoxColumns; ++box)
       load_box(q + box * S::kRows * 128, &job.q_map, box * kBoxColumns, item.row, item.head, q_full);
     Tiles walk(job, item.head / (shape.heads / shape.kv_heads), job.position + item.first, job.position + item.end - 1, shape.window,
-               Tiles::Which::kAll);
+               job.sums == nullptr ? Tiles::Which::kAll : Tiles::Which::kScoreFirst);
     const HeadMaps* known = nullptr;
     do {
       const int stage = count % kStages, parity = (count / kStages & 1) ^ 1;
       const HeadMaps* maps = walk.maps();
       if (maps != known) {
-        acquire_map(&maps->k);
-        acquire_map(&maps->v);
+        acquire_map(&maps->k[kCluster - 1]);
+        acquire_map(&maps->v[kCluster - 1]);
         known = maps;
       }
       const uint32_t k_full = shared_address(&signals.k_full[stage]), v_full = shared_address(&signals.v_full[stage]);
       barrier_wait(shared_address(&signals.k_empty[stage]), parity);
       signals.tile[stage] = walk.tile();
       barrier_expect(k_full, S::kKeyBytes);
-      load_keys<D, S::kKeys, kCluster>(k + stage * S::kKeyBytes, &maps->k, walk.first(), rank, k_full);
+      load_keys<D, S::kKeys, kCluster>(k + stage * S::kKeyBytes, &maps->k[kCluster - 1], walk.first(), rank, k_full);
       barrier_wait(shared_address(&signals.v_empty[stage]), parity);
       barrier_expect(v_full, S::kKeyBytes);
-      load_keys<D, S::kKeys, kCluster>(v + stage * S::kKeyBytes, &maps->v, walk.first(), rank, v_full);
+      load_keys<D, S::kKeys, kCluster>(v + stage * S::kKeyBytes, &maps->v[kCluster - 1], walk.first(), rank, v_full);
       ++count;
       if (!walk.done()) walk.next();
     } while (!walk.done());
@@ -182,6 +181,16 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     for (int i = 0; i < kKeys / 4; ++i) p[i] = pack(s[2 * i], s[2 * i + 1]);
   };
 
+  const auto leave_sums = [&](const Item& item, const float (&peak)[2], const float (&total)[2]) {
+    const AttentionJob& job = jobs[item.job];
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const float sum = row_sum(total[r]);
+      const int query = item.row + consumer * 64 + warp * 16 + lane / 4 + 8 * r;
+      if (lane % 4 == 0 && query < job.queries) job.sums[item.head * job.queries + query] = peak[r] * scale + log2f(sum);
+    }
+  };
+
   if (consumer == S::kConsumers - 1) turn_pass(1);  // the first turn is consumer 0's
   Item item;
   for (int round = 0; item_at<D, kCluster>(round, jobs, tiles, tile_count, shape, item); ++round) {
@@ -201,6 +210,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     if (must_hide<kKeys>(tile, position, shape.window)) hide<kKeys>(s, tile, sight(tile, position + row, shape.window));
     softmax<kKeys>(s, peak, total, factor, scale);
     pack_p();
+    if (tile.sums) leave_sums(item, peak, total);
     while (!tile.last) {
       ++count;
       turn_wait(mine);
@@ -218,6 +228,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
 #pragma unroll
       for (int i = 0; i < D / 2; ++i) o[i] *= factor[i / 2 % 2];
       pack_p();
+      if (tile.sums) leave_sums(item, peak, total);
     }
     if (threadIdx.x % 128 == 0) barrier_arrive(shared_address(&signals.q_empty));
     issue_pv(count);

@@ -14,27 +14,29 @@ struct KeyTile {
   int first;  // key entry of the tile's first row
   int end;    // entries from here on are not to be seen
   int shift;  // a query at position p sees entries before shift + p
-  int last;   // the item's last tile (of its pass)
+  int16_t last;  // the item's last tile (of its pass)
+  int16_t sums;  // with it, all keys that are in the score have been met
 };
 
-// Tiles of kKeys keys over a job's segments, from the newest to the oldest: tiles that need masks come first.
+// Tiles of kKeys keys over a job's segments, from the newest to the oldest: tiles that need masks come first. kScoreFirst
+// meets the segments that are in the score before the others.
 template <int kKeys>
 class KeyTiles {
  public:
-  enum class Which { kAll, kInScore, kScored };
+  enum class Which { kAll, kScoreFirst, kInScore, kScored };
   // Positions of the first and last query that share the tiles.
   __device__ KeyTiles(const AttentionJob& job, int kv_head, int first_position, int last_position, int window, Which which)
       : job_(job), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window), which_(which),
-        index_(job.segments) { enter(); }
+        index_(job.segments), score_(which == Which::kScoreFirst) { enter(); }
   __device__ bool done() const { return index_ < 0; }
   __device__ int first() const { return at_; }
   __device__ const HeadMaps* maps() const { return job_.segment[max(index_, 0)].maps + kv_head_; }
   // With nothing to see at all, one tile with no visible key stands in.
   __device__ KeyTile tile() const {
-    if (done()) return {0, 0, 0, 1};
+    if (done()) return {0, 0, 0, 1, which_ == Which::kScoreFirst};
     KeyTiles next = *this;
     next.next();
-    return {at_, segment_.end, segment_.begin - segment_.position + 1, next.done()};
+    return {at_, segment_.end, segment_.begin - segment_.position + 1, next.done(), score_ && (next.done() || !next.score_)};
   }
   __device__ void next() {
     at_ -= kKeys;
@@ -43,8 +45,15 @@ class KeyTiles {
 
  private:
   __device__ void enter() {
-    while (--index_ >= 0) {
+    for (;;) {
+      if (--index_ < 0) {
+        if (!score_) return;
+        score_ = false;  // now the others
+        index_ = job_.segments;
+        continue;
+      }
       const Segment& s = job_.segment[index_];
+      if (which_ == Which::kScoreFirst && score_ != (s.in_score != 0)) continue;
       if (which_ == Which::kInScore && !s.in_score) continue;
       if (which_ == Which::kScored && !s.scored) continue;
       segment_ = head_segment(s, kv_head_, last_position_);
@@ -60,6 +69,7 @@ class KeyTiles {
   int kv_head_, first_position_, last_position_, window_;
   Which which_;
   int index_, at_ = 0, from_ = 0;
+  bool score_;  // of kScoreFirst: still among the segments in the score
   HeadSegment segment_{};
 };
 

@@ -20,11 +20,11 @@ void measure_attention(const char* what, int heads, int kv_heads, int head_dim, 
     const Cache cache(kv_heads, head_dim, keys, cluster_of(path), 1);
     Work work(shape, queries, causal ? keys - queries : keys, {{&cache, 0, keys, 0, false, false}}, 2);
     const double pairs = causal ? queries * (keys - queries / 2.0) : static_cast<double>(queries) * keys;
-    for (const int apart : {0, 1, 0, 1}) {
-      shape.apart = apart;
+    for (const int by_kv_head : {0, 1, 0, 1}) {
+      shape.by_kv_head = by_kv_head;
       const Launch launch(path, shape, {&work});
       const double ms = milliseconds(path == Path::kPortable ? 2 : 9, [&] { launch.attention(); });
-      std::printf("  %s%s %.2f ms %.0f", name(path), apart ? "'" : "", ms, 4.0 * heads * head_dim * pairs / ms / 1e9);
+      std::printf("  %s%s %.2f ms %.0f", name(path), by_kv_head ? "'" : "", ms, 4.0 * heads * head_dim * pairs / ms / 1e9);
       if (path == Path::kPortable) break;
     }
   }
@@ -48,18 +48,15 @@ void measure_repeat(int heads, int kv_heads, int head_dim, int context, int inpu
       works.push_back(std::make_unique<Work>(shape, kQueries, context, ranges, 3 + i));
       list.push_back(works.back().get());
     }
-    for (const int apart : {0, 1}) {
-    shape.apart = apart;
-    const Launch launch(path, shape, list);
+    shape.by_kv_head = path != Path::kPortable;
+    const Launch launch(path, shape, list, path != Path::kPortable);
     const double own_keys = kQueries / 2.0, keys = kSink + kChunk + own_keys + (full ? context - kSink - kChunk : 0);
     const double attend = milliseconds(5, [&] { launch.attention(); }), score = milliseconds(5, [&] { launch.score(); });
     const double unit = 2.0 * heads * head_dim * kQueries * inputs / 1e9;
-    std::printf("repeat %d inputs, %d/%d x %d, %s: %s%s attention %.2f ms %.0f TFLOP/s, score %.2f ms %.0f TFLOP/s\n", inputs, heads, kv_heads,
-                head_dim, full ? "whole context" : "own chunk", name(path), apart ? "'" : "", attend, 2 * unit * keys / attend, score,
-                unit * (kSink + 2 * kChunk + own_keys) / score);
+    std::printf("repeat %d inputs, %d/%d x %d, %s: %s attention %.2f ms %.0f TFLOP/s, score %.2f ms %.0f TFLOP/s\n", inputs, heads, kv_heads,
+                head_dim, full ? "whole context" : "own chunk", name(path), attend, 2 * unit * keys / attend, score,
+                unit * (path == Path::kPortable ? kSink + 2 * kChunk + own_keys : kChunk) / score);
     std::fflush(stdout);
-    if (path == Path::kPortable) break;
-    }
   }
 }
 
@@ -91,10 +88,9 @@ void measure_elementwise() {
   for (const auto* a : {&x, &weight, &gate, &up}) fill_normal(a->get(), a->count(), 5);
   const auto tell = [](const char* what, double bytes, double ms) { std::printf("elementwise %-12s %.3f ms %.2f TB/s\n", what, ms, bytes / ms / 1e9); };
   tell("copy", 4.0 * x.count(), milliseconds(7, [&] { MUST(cudaMemcpyAsync(y.get(), x.get(), x.count() * 2, cudaMemcpyDeviceToDevice)); }));
-  tell("rms_norm", 4.0 * x.count(), milliseconds(7, [&] { MUST(rms_norm({x.get(), false}, weight.get(), 1e-6f, 0, false, kRows, kHidden, {y.get(), false}, nullptr)); }));
-  tell("rope", 4.0 * x.count(), milliseconds(7, [&] { MUST(rope(y.get(), kRows, kHeads, kDim, kDim / 2, 100000, inv_freq.get(), 1, false, nullptr)); }));
+  tell("rms_norm", 4.0 * x.count(), milliseconds(7, [&] { MUST(rms_norm({x.get(), false}, weight.get(), 1e-6f, 0, false, kRows, kHidden, {y.get(), false}, flag.get(), nullptr)); }));
+  tell("rope", 4.0 * x.count(), milliseconds(7, [&] { MUST(rope(y.get(), kRows, kHeads, kDim, kDim / 2, 100000, inv_freq.get(), 1, false, flag.get(), nullptr)); }));
   tell("silu_mul", 6.0 * gate.count(), milliseconds(7, [&] { MUST(silu_mul(gate.get(), up.get(), static_cast<int64_t>(gate.count()), nullptr)); }));
-  tell("finite", 2.0 * x.count(), milliseconds(7, [&] { MUST(find_not_finite({x.get(), false}, static_cast<int64_t>(x.count()), flag.get(), nullptr)); }));
 }
 
 }  // namespace

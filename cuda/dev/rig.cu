@@ -156,8 +156,10 @@ Cache::Cache(int kv_heads, int head_dim, int length, int cluster, unsigned seed)
     if (boxes.rows == 0 || cluster == 0) continue;
     HeadMaps m{};
     const MappedArray keys{heads[h].k, head_dim, capacity, head_dim, 1, 0}, values{heads[h].v, head_dim, capacity, head_dim, 1, 0};
-    MUST(encode(keys, boxes.keys / cluster, &m.k));
-    MUST(encode(values, boxes.keys / cluster, &m.v));
+    for (const int c : {0, 1}) {
+      MUST(encode(keys, boxes.keys / (c + 1), &m.k[c]));
+      MUST(encode(values, boxes.keys / (c + 1), &m.v[c]));
+    }
     MUST(encode(keys, score.keys, &m.score_k));
     maps.push_back(m);
   }
@@ -179,6 +181,8 @@ Work::Work(const AttentionShape& shape, int queries, int position, const std::ve
     scores = std::make_unique<Array<float>>(static_cast<size_t>(shape.kv_heads) * scored_keys);
     MUST(cudaMemset(scores->get(), 0, scores->count() * sizeof(float)));
     job.scores = scores->get();
+    sums = std::make_unique<Array<float>>(static_cast<size_t>(shape.heads) * queries);
+    poison(sums->get(), sums->count() * sizeof(float));
   }
   job.q = q->get();
   job.out = out->get();
@@ -199,9 +203,12 @@ const char* name(Path path) {
 int cluster_of(Path path) { return path == Path::kPortable ? 0 : path == Path::kHopper ? 1 : 2; }
 bool runs(Path path, int head_dim) { return path == Path::kPortable || hopper_attention_tiles(head_dim).rows > 0; }
 
-Launch::Launch(Path path, const AttentionShape& shape, const std::vector<Work*>& works) : path_(path), shape_(shape) {
+Launch::Launch(Path path, const AttentionShape& shape, const std::vector<Work*>& works, bool sums) : path_(path), shape_(shape) {
   std::vector<AttentionJob> jobs;
-  for (const Work* work : works) jobs.push_back(work->job);
+  for (const Work* work : works) {
+    jobs.push_back(work->job);
+    if (sums && path != Path::kPortable && work->sums) jobs.back().sums = work->sums->get();
+  }
   const int group = shape.heads / shape.kv_heads, dim = shape.head_dim;
   const bool portable = path == Path::kPortable;
   jobs_ = std::make_unique<Array<AttentionJob>>(jobs);

@@ -92,7 +92,7 @@ struct Work {
   Work(const AttentionShape& shape, int queries, int position, const std::vector<Range>& ranges, unsigned seed);
   AttentionJob job{};
   std::unique_ptr<Array<bf16>> q, out;
-  std::unique_ptr<Array<float>> scores;
+  std::unique_ptr<Array<float>> scores, sums;
   int scored_keys = 0;
 };
 
@@ -103,7 +103,8 @@ bool runs(Path path, int head_dim);
 
 // The real kernels over all works in one launch.
 struct Launch {
-  Launch(Path path, const AttentionShape& shape, const std::vector<Work*>& works);
+  // With `sums` attention() leaves score() what its first pass would find (on Hopper).
+  Launch(Path path, const AttentionShape& shape, const std::vector<Work*>& works, bool sums = false);
   void attention() const;
   void score() const;
 

@@ -51,7 +51,7 @@ __global__ void embed_kernel(const bf16* table, const int32_t* ids, int64_t rows
 
 // One block a row.
 template <bool kAdd, typename In, typename Out>
-__global__ void rms_norm_kernel(const In* x, const bf16* weight, float eps, float offset, int64_t width, Out* out) {
+__global__ void rms_norm_kernel(const In* x, const bf16* weight, float eps, float offset, int64_t width, Out* out, int32_t* flag) {
   __shared__ float warps[kThreads / 32];
   const In* row = x + blockIdx.x * width;
   Out* to = out + blockIdx.x * width;
@@ -65,6 +65,7 @@ __global__ void rms_norm_kernel(const In* x, const bf16* weight, float eps, floa
   __syncthreads();
   float sum = 0;
   for (int i = 0; i < kThreads / 32; ++i) sum += warps[i];
+  if (threadIdx.x == 0 && !isfinite(sum)) *flag = 1;
   const float factor = rsqrtf(sum / static_cast<float>(width) + eps);
   for (int64_t c = threadIdx.x * 4; c < width; c += kThreads * 4) {
     const float4 v = load4(row + c), w = load4(weight + c);
@@ -77,23 +78,57 @@ __global__ void rms_norm_kernel(const In* x, const bf16* weight, float eps, floa
   }
 }
 
+__device__ __forceinline__ void turn_of(float position, float inv_freq, float scale, float& sine, float& cosine) {
+  // The angle is rounded to fp32 first, as transformers does; reduced exactly, for positions past 100,000.
+  sincosf(position * inv_freq, &sine, &cosine);
+  sine *= scale;
+  cosine *= scale;
+}
+
 // A thread turns one pair of a row in every head.
 __global__ void rope_kernel(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position,
-                            const float* inv_freq, float scale, bool adjacent) {
+                            const float* inv_freq, float scale, bool adjacent, int32_t* flag) {
   const int64_t total = rows * pairs, step = adjacent ? 2 : 1, apart = adjacent ? 1 : pairs;
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < total; i += int64_t{gridDim.x} * kThreads) {
     const int64_t row = i / pairs, d = i % pairs;
     float sine, cosine;
-    // The angle is rounded to fp32 first, as transformers does; reduced exactly, for positions past 100,000.
-    sincosf(static_cast<float>(position + row) * inv_freq[d], &sine, &cosine);
-    sine *= scale;
-    cosine *= scale;
+    bool bad = false;
+    turn_of(static_cast<float>(position + row), inv_freq[d], scale, sine, cosine);
     bf16* at = x + row * heads * head_dim + d * step;
     for (int64_t h = 0; h < heads; ++h, at += head_dim) {
       const float a = __bfloat162float(at[0]), b = __bfloat162float(at[apart]);
+      bad |= !isfinite(a) || !isfinite(b);
       at[0] = __float2bfloat16_rn(a * cosine - b * sine);
       at[apart] = __float2bfloat16_rn(b * cosine + a * sine);
     }
+    if (bad) *flag = 1;
+  }
+}
+
+// The same, eight neighbouring pairs a thread, of halves that lie apart; pairs and head_dim multiples of 8.
+__global__ void rope_eights_kernel(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position,
+                                   const float* inv_freq, float scale, int32_t* flag) {
+  const int64_t eights = pairs / 8, total = rows * eights;
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < total; i += int64_t{gridDim.x} * kThreads) {
+    const int64_t row = i / eights, d = i % eights * 8;
+    float sine[8], cosine[8];
+    bool bad = false;
+#pragma unroll
+    for (int j = 0; j < 8; ++j) turn_of(static_cast<float>(position + row), inv_freq[d + j], scale, sine[j], cosine[j]);
+    bf16* at = x + row * heads * head_dim + d;
+    for (int64_t h = 0; h < heads; ++h, at += head_dim) {
+      Eight low = *reinterpret_cast<const Eight*>(at), high = *reinterpret_cast<const Eight*>(at + pairs);
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const float2 a = __bfloat1622float2(low.pair[j]), b = __bfloat1622float2(high.pair[j]);
+        bad |= !isfinite(a.x) || !isfinite(a.y) || !isfinite(b.x) || !isfinite(b.y);
+        low.pair[j] = __floats2bfloat162_rn(a.x * cosine[2 * j] - b.x * sine[2 * j], a.y * cosine[2 * j + 1] - b.y * sine[2 * j + 1]);
+        high.pair[j] = __floats2bfloat162_rn(b.x * cosine[2 * j] + a.x * sine[2 * j], b.y * cosine[2 * j + 1] + a.y * sine[2 * j + 1]);
+      }
+      *reinterpret_cast<Eight*>(at) = low;
+      *reinterpret_cast<Eight*>(at + pairs) = high;
+    }
+    if (bad) *flag = 1;
   }
 }
 
@@ -148,16 +183,6 @@ __global__ void bias_kernel(T* x, const bf16* bias, int64_t rows, int64_t width)
     x[i] = narrow<T>(widen(x[i]) + widen(bias[i % width]));
 }
 
-template <typename T>
-__global__ void finite_kernel(const T* x, int64_t fours, int32_t* flag) {
-  bool bad = false;
-  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < fours; i += int64_t{gridDim.x} * kThreads) {
-    const float4 v = load4(x + 4 * i);
-    bad |= !isfinite(v.x) || !isfinite(v.y) || !isfinite(v.z) || !isfinite(v.w);
-  }
-  if (bad) *flag = 1;
-}
-
 template <typename In, typename Out>
 __global__ void convert_kernel(const In* in, int64_t count, Out* out) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kThreads)
@@ -209,22 +234,25 @@ cudaError_t scale(Values x, int64_t count, float factor, cudaStream_t stream) {
 }
 
 cudaError_t rms_norm(Values x, const bf16* weight, float eps, float offset, bool add, int64_t rows, int64_t width, Values out,
-                     cudaStream_t stream) {
+                     int32_t* flag, cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
   if (width % 4 != 0) return cudaErrorInvalidValue;
   const auto grid = static_cast<unsigned>(rows);
   return with(x, [&](auto* from) {
     with(out, [&](auto* to) {
-      if (add) rms_norm_kernel<true><<<grid, kThreads, 0, stream>>>(from, weight, eps, offset, width, to);
-      else rms_norm_kernel<false><<<grid, kThreads, 0, stream>>>(from, weight, eps, offset, width, to);
+      if (add) rms_norm_kernel<true><<<grid, kThreads, 0, stream>>>(from, weight, eps, offset, width, to, flag);
+      else rms_norm_kernel<false><<<grid, kThreads, 0, stream>>>(from, weight, eps, offset, width, to, flag);
     });
   });
 }
 
 cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position, const float* inv_freq,
-                 float scale, bool adjacent, cudaStream_t stream) {
+                 float scale, bool adjacent, int32_t* flag, cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
-  rope_kernel<<<blocks(rows * pairs), kThreads, 0, stream>>>(x, rows, heads, head_dim, pairs, position, inv_freq, scale, adjacent);
+  if (!adjacent && pairs % 8 == 0 && head_dim % 8 == 0)
+    rope_eights_kernel<<<blocks(rows * pairs / 8), kThreads, 0, stream>>>(x, rows, heads, head_dim, pairs, position, inv_freq, scale, flag);
+  else
+    rope_kernel<<<blocks(rows * pairs), kThreads, 0, stream>>>(x, rows, heads, head_dim, pairs, position, inv_freq, scale, adjacent, flag);
   return cudaGetLastError();
 }
 
@@ -262,11 +290,6 @@ cudaError_t scatter_add_rows(const bf16* x, const int32_t* index, const float* w
 
 cudaError_t add_bias(Values x, const bf16* bias, int64_t rows, int64_t width, cudaStream_t stream) {
   return with(x, [&](auto* at) { bias_kernel<<<blocks(rows * width), kThreads, 0, stream>>>(at, bias, rows, width); });
-}
-
-cudaError_t find_not_finite(Values x, int64_t count, int32_t* flag, cudaStream_t stream) {
-  if (count % 4 != 0) return cudaErrorInvalidValue;
-  return with(x, [&](auto* at) { finite_kernel<<<blocks(count / 16), kThreads, 0, stream>>>(at, count / 4, flag); });
 }
 
 cudaError_t convert(const void* in, int type, int64_t count, Values out, cudaStream_t stream) {

@@ -1,5 +1,5 @@
 // The reconstruction score on Hopper (sm_90a): the two passes of score.cu with warpgroup products. A producer warpgroup
-// feeds tiles of K, first those of [sink | chunk | self], then the chunk's again; two consumer warpgroups own 64 query rows
+// feeds tiles of K, first those of [sink | chunk | self], unless the forward pass left their sums, then the chunk's; two consumer warpgroups own 64 query rows
 // of one head each and take turns on the tensor cores by themselves.
 #include "../attention/hopper.cuh"
 #include "../launch.h"
@@ -49,6 +49,7 @@ __device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* ti
       load_box(q + box * kRows * 128, &job.q_map, box * kBoxColumns, item.row, item.head, q_full);
     const int first = job.position + item.row, last = job.position + min(item.row + kRows, job.queries) - 1;
     for (const auto which : {Tiles::Which::kInScore, Tiles::Which::kScored}) {
+      if (which == Tiles::Which::kInScore && job.sums != nullptr) continue;  // the forward pass left them
       Tiles walk(job, item.head / (shape.heads / shape.kv_heads), first, last, shape.window, which);
       const HeadMaps* known = nullptr;
       do {
@@ -146,14 +147,18 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     float* scores = job.scores + item.head / (shape.heads / shape.kv_heads) * job.score_stride - begin;
     float peak[2] = {kNone, kNone}, total[2] = {0, 0}, lse[2];
     barrier_wait(shared_address(&signals.q_full), round & 1);
-    do {
-      logits(position);
-      add_to_softmax(s, peak, total, scale);
-    } while (!tile.last);
+    if (job.sums == nullptr) {
+      do {
+        logits(position);
+        add_to_softmax(s, peak, total, scale);
+      } while (!tile.last);
+    }
 #pragma unroll
     for (int r = 0; r < 2; ++r) {  // base 2; rows past the job's end get no say
+      const int query = item.row + consumer * 64 + row + 8 * r;
       const float sum = row_sum(total[r]);
-      lse[r] = item.row + consumer * 64 + row + 8 * r < job.queries ? peak[r] * scale + log2f(sum) : INFINITY;
+      if (query >= job.queries) lse[r] = INFINITY;
+      else lse[r] = job.sums == nullptr ? peak[r] * scale + log2f(sum) : job.sums[item.head * job.queries + query];
     }
     do {
       logits(position);

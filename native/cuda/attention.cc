@@ -1,6 +1,6 @@
 // Attention of the CUDA backend: jobs become tables on the device, cut into tiles, and go to the kernels that fit.
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "../../cuda/attention/tensor_map.h"
 #include "../error.h"
@@ -10,70 +10,8 @@ namespace headzip::cuda {
 
 namespace {
 
-// Fewer query rows than this leave a Hopper tile mostly empty.
+// Where no job has as many query rows as this, Hopper tiles would be mostly empty.
 constexpr int64_t kFewestHopperRows = 64;
-
-// Segments that go on where the one before ends are one to the forward pass, which does not tell scored keys apart.
-void join_segments(AttentionJob& job) {
-  int32_t kept = 0;
-  for (int32_t i = 0; i < job.segments; ++i) {
-    const Segment s = job.segment[i];
-    if (kept > 0) {
-      Segment& before = job.segment[kept - 1];
-      if (before.heads == s.heads && before.ends == nullptr && s.ends == nullptr && before.end == s.begin &&
-          before.position + (before.end - before.begin) == s.position) {
-        before.end = s.end;
-        continue;
-      }
-    }
-    job.segment[kept++] = s;
-  }
-  job.segments = kept;
-}
-
-// Keys that the query rows [row, row + rows) meet, roughly: what a tile costs.
-int64_t keys_seen(const AttentionJob& job, int64_t row, int64_t rows) {
-  const int64_t last = job.position + std::min<int64_t>(row + rows, job.queries) - 1;
-  int64_t keys = 0;
-  for (int32_t i = 0; i < job.segments; ++i) {
-    const Segment& s = job.segment[i];
-    keys += std::clamp<int64_t>(last - s.position + 1, 0, s.end - s.begin);
-  }
-  return keys;
-}
-
-// Tiles of `rows` query rows of every job, the costliest first, so that the chip empties evenly.
-std::vector<Tile> tiles_of(const std::vector<AttentionJob>& jobs, int64_t rows, int64_t rows_a_query) {
-  struct Costed {
-    Tile tile;
-    int64_t keys;
-  };
-  std::vector<Costed> all;
-  for (size_t j = 0; j < jobs.size(); ++j)
-    for (int64_t row = 0; row < jobs[j].queries * rows_a_query; row += rows)
-      all.push_back({{static_cast<int32_t>(j), static_cast<int32_t>(row)},
-                     keys_seen(jobs[j], row / rows_a_query, (rows + rows_a_query - 1) / rows_a_query)});
-  std::stable_sort(all.begin(), all.end(), [](const Costed& a, const Costed& b) { return a.keys > b.keys; });
-  std::vector<Tile> tiles;
-  for (const Costed& each : all) tiles.push_back(each.tile);
-  return tiles;
-}
-
-// Tables for the device, one after another in one image, so that one copy brings them there.
-class Image {
- public:
-  template <typename T>
-  size_t add(const std::vector<T>& table) {
-    const size_t at = (bytes_.size() + alignof(T) - 1) / alignof(T) * alignof(T);
-    bytes_.resize(at + table.size() * sizeof(T));
-    std::memcpy(bytes_.data() + at, table.data(), table.size() * sizeof(T));
-    return at;
-  }
-  const std::vector<std::byte>& bytes() const { return bytes_; }
-
- private:
-  std::vector<std::byte> bytes_;
-};
 
 }  // namespace
 
@@ -108,48 +46,83 @@ AttentionJob CudaBackend::describe(const ModelSpec& spec, const headzip::Attenti
 
 void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) {
   if (jobs.empty()) return;
-  const AttentionShape shape{static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
-                             spec.attention_scale, spec.score_scale(), 0, 0};
+  AttentionShape shape{static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
+                       spec.attention_scale, spec.score_scale(), 0, 0};
   AttentionShape seen = shape;  // scores know no window; the jobs of a layer share theirs
   seen.window = static_cast<int32_t>(std::min<int64_t>(jobs[0].window, 1 << 30));
-  std::vector<AttentionJob> scored, forward;
-  int64_t fewest = jobs[0].q.rows;
+  int64_t most = 0, rows = 0;
   for (const headzip::AttentionJob& job : jobs) {
-    const AttentionJob described = describe(spec, job);
-    fewest = std::min(fewest, job.q.rows);
+    most = std::max(most, job.q.rows);
+    rows += job.q.rows;
+  }
+  const bool fast = runs_hopper(spec.head_dim) && most >= kFewestHopperRows;
+  // Where both ask the same of the keys in the score, the forward pass leaves the score its sums.
+  const bool sums = fast && seen.window == 0 && shape.scale == shape.score_scale;
+  if (const size_t bytes = sums ? static_cast<size_t>(spec.heads * rows) * sizeof(float) : 0; sums_.bytes() < bytes) {
+    HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+    sums_ = DeviceMemory();
+    sums_ = DeviceMemory(meter_, bytes, "sums of attention");
+  }
+  std::vector<AttentionJob> scored, forward;
+  float* next = sums_.as<float>();
+  for (const headzip::AttentionJob& job : jobs) {
+    AttentionJob described = describe(spec, job);
+    if (sums && job.scores != nullptr && job.out.data != nullptr) described.sums = std::exchange(next, next + spec.heads * job.q.rows);
     if (job.scores != nullptr) scored.push_back(described);
     if (job.out.data == nullptr) continue;
     forward.push_back(described);
     join_segments(forward.back());
   }
-  const bool fast = runs_hopper(spec.head_dim) && fewest >= kFewestHopperRows;
-  const int head_dim = shape.head_dim, portable_rows = portable_attention_rows(head_dim);
-  const std::vector<Tile> score_tiles = fast ? tiles_of(scored, hopper_score_tiles(head_dim).rows, 1) : tiles_of(scored, portable_rows, spec.group());
-  const std::vector<Tile> forward_tiles = fast ? tiles_of(forward, hopper_attention_tiles(head_dim).rows * cluster_, 1)
-                                               : tiles_of(forward, portable_rows, spec.group());
+  if (fast) launch_hopper(shape, seen, scored, forward);
+  else launch_portable(shape, seen, scored, forward);
+}
 
+void CudaBackend::launch_hopper(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionJob>& scored,
+                                const std::vector<AttentionJob>& forward) {
+  const std::vector<Tile> score_tiles = tiles_of(scored, hopper_score_tiles(shape.head_dim).rows, 1);
+  const Manner manner = manner_of(forward, shape.head_dim);
+  const int cluster = cluster_ != 0 ? cluster_ : manner.cluster;
+  const std::vector<Tile> tiles = tiles_of(forward, hopper_attention_tiles(shape.head_dim).rows * cluster, 1);
+  AttentionShape ordered = seen;
+  ordered.by_kv_head = manner.by_kv_head;
   Image image;
-  const size_t scored_at = image.add(scored), forward_at = image.add(forward);
-  const size_t score_tiles_at = image.add(score_tiles), forward_tiles_at = image.add(forward_tiles);
+  const size_t scored_at = image.add(scored), forward_at = image.add(forward), score_tiles_at = image.add(score_tiles), tiles_at = image.add(tiles);
+  bring(image);
+  if (!tiles.empty()) {
+    const Timeline::Span span(timeline_, "attention");
+    HEADZIP_CUDA(hopper_attention(planned<AttentionJob>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), ordered, cluster,
+                                  processors_, stream_));
+  }
+  if (score_tiles.empty()) return;
+  const Timeline::Span span(timeline_, "score");
+  HEADZIP_CUDA(hopper_score(planned<AttentionJob>(scored_at), planned<Tile>(score_tiles_at), static_cast<int>(score_tiles.size()), shape,
+                            processors_, stream_));
+}
+
+void CudaBackend::launch_portable(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionJob>& scored,
+                                  const std::vector<AttentionJob>& forward) {
+  const int rows = portable_attention_rows(shape.head_dim), group = shape.heads / shape.kv_heads;
+  const std::vector<Tile> score_tiles = tiles_of(scored, rows, group), tiles = tiles_of(forward, rows, group);
+  Image image;
+  const size_t scored_at = image.add(scored), forward_at = image.add(forward), score_tiles_at = image.add(score_tiles), tiles_at = image.add(tiles);
+  bring(image);
+  if (!tiles.empty()) {
+    const Timeline::Span span(timeline_, "attention");
+    HEADZIP_CUDA(portable_attention(planned<AttentionJob>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), seen, stream_));
+  }
+  if (score_tiles.empty()) return;
+  const Timeline::Span span(timeline_, "score");
+  HEADZIP_CUDA(reconstruction_score(planned<AttentionJob>(scored_at), planned<Tile>(score_tiles_at), static_cast<int>(score_tiles.size()),
+                                    shape, stream_));
+}
+
+void CudaBackend::bring(const Image& image) {
   if (plan_.bytes() < image.bytes().size()) {
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
     plan_ = DeviceMemory();
     plan_ = DeviceMemory(meter_, 2 * image.bytes().size(), "an attention plan");
   }
   HEADZIP_CUDA(cudaMemcpyAsync(plan_.as(), image.bytes().data(), image.bytes().size(), cudaMemcpyHostToDevice, stream_));
-  const auto at = [&]<typename T>(size_t offset, const T*) { return reinterpret_cast<const T*>(plan_.as<std::byte>() + offset); };
-  const AttentionJob *score_jobs = at(scored_at, scored.data()), *forward_jobs = at(forward_at, forward.data());
-  const Tile *score_list = at(score_tiles_at, score_tiles.data()), *forward_list = at(forward_tiles_at, forward_tiles.data());
-  const int score_count = static_cast<int>(score_tiles.size()), forward_count = static_cast<int>(forward_tiles.size());
-  if (score_count > 0) {
-    const Timeline::Span span(timeline_, "score");
-    if (fast) HEADZIP_CUDA(hopper_score(score_jobs, score_list, score_count, shape, processors_, stream_));
-    else HEADZIP_CUDA(reconstruction_score(score_jobs, score_list, score_count, shape, stream_));
-  }
-  if (forward_count == 0) return;
-  const Timeline::Span span(timeline_, "attention");
-  if (fast) HEADZIP_CUDA(hopper_attention(forward_jobs, forward_list, forward_count, seen, cluster_, processors_, stream_));
-  else HEADZIP_CUDA(portable_attention(forward_jobs, forward_list, forward_count, seen, stream_));
 }
 
 }  // namespace headzip::cuda

@@ -44,7 +44,7 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
   HEADZIP_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
   HEADZIP_CUDA(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device));
   hopper_ = major == 9 && minor == 0 && !asked_for("portable");
-  if (asked_for("pairs")) cluster_ = 2;
+  cluster_ = asked_for("single") ? 1 : asked_for("pairs") ? 2 : 0;
   HEADZIP_CUDA(cudaMemsetAsync(flag_.as(), 0, sizeof(int32_t), stream_));
 }
 
@@ -61,7 +61,7 @@ OwnedRows CudaBackend::allocate(int64_t count, int64_t width, size_t element) {
 std::unique_ptr<KvLayer> CudaBackend::kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) {
   KeyBoxes boxes;
   if (runs_hopper(head_dim))
-    boxes = {hopper_attention_tiles(static_cast<int>(head_dim)).keys / cluster_, hopper_score_tiles(static_cast<int>(head_dim)).keys};
+    boxes = {hopper_attention_tiles(static_cast<int>(head_dim)).keys, hopper_score_tiles(static_cast<int>(head_dim)).keys};
   return std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads, head_dim, capacity, boxes);
 }
 
@@ -143,7 +143,8 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
 
 void CudaBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) {
   const Timeline::Span span(timeline_, "norm");
-  HEADZIP_CUDA(cuda::rms_norm(stored(x), weights_.get(weight), job.eps, job.offset, job.add, x.rows, x.width, stored(out), stream_));
+  HEADZIP_CUDA(cuda::rms_norm(stored(x), weights_.get(weight), job.eps, job.offset, job.add, x.rows, x.width, stored(out),
+                              flag_.as<int32_t>(), stream_));
 }
 
 void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
@@ -169,7 +170,7 @@ void CudaBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t posit
   }
   at->used = true;
   HEADZIP_CUDA(cuda::rope(values(x), x.rows, heads, x.width / heads, static_cast<int64_t>(rope->inv_freq.size()), position,
-                          at->inv_freq.as<float>(), rope->scale, rope->adjacent, stream_));
+                          at->inv_freq.as<float>(), rope->scale, rope->adjacent, flag_.as<int32_t>(), stream_));
 }
 
 void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
@@ -210,12 +211,6 @@ void CudaBackend::download(Rows x, float* out) {
   HEADZIP_CUDA(convert(x.data, static_cast<int>(stored(x).wide ? StoredType::kF32 : StoredType::kBF16), count, {wide.as(), true}, stream_));
   HEADZIP_CUDA(cudaMemcpyAsync(out, wide.as(), static_cast<size_t>(count) * sizeof(float), cudaMemcpyDeviceToHost, stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
-}
-
-bool CudaBackend::finite(Rows x) {
-  const Timeline::Span span(timeline_, "finite");
-  HEADZIP_CUDA(find_not_finite(stored(x), x.rows * x.width, flag_.as<int32_t>(), stream_));
-  return true;  // settle() knows
 }
 
 bool CudaBackend::settle() {

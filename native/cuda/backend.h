@@ -4,6 +4,7 @@
 
 #include "../../cuda/gemm/gemm.h"
 #include "../../cuda/launch.h"
+#include "attention_plan.h"
 #include "device.h"
 #include "kv_layer.h"
 #include "timeline.h"
@@ -38,7 +39,7 @@ class CudaBackend final : public Backend {
   void gather(Rows x, std::span<const int32_t> index, Rows out) override;
   void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) override;
   void download(Rows x, float* out) override;
-  bool finite(Rows x) override;
+  bool finite(Rows) override { return true; }  // rope and the norms look at what they read, settle() tells
   bool settle() override;
   void pace() override;
   size_t allocated_bytes() const override { return meter_->now(); }
@@ -51,6 +52,13 @@ class CudaBackend final : public Backend {
   AttentionJob describe(const ModelSpec& spec, const headzip::AttentionJob& job) const;
   // Whether the Hopper kernels serve heads of this width on this GPU.
   bool runs_hopper(int64_t head_dim) const { return hopper_ && hopper_attention_tiles(static_cast<int>(head_dim)).rows > 0; }
+  void launch_hopper(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionJob>& scored,
+                     const std::vector<AttentionJob>& forward);
+  void launch_portable(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionJob>& scored,
+                       const std::vector<AttentionJob>& forward);
+  void bring(const Image& image);  // into plan_
+  template <typename T>
+  const T* planned(size_t offset) const { return reinterpret_cast<const T*>(plan_.as<std::byte>() + offset); }
   void embed_on_device(const Weight& table, std::span<const int32_t> ids, Rows out);
   void embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out);
 
@@ -60,7 +68,7 @@ class CudaBackend final : public Backend {
   WeightStore weights_;
   DeviceMemory workspace_;
   std::unique_ptr<Gemm> gemm_;
-  int cluster_ = 1;  // blocks that share tiles of keys in the Hopper kernel: 1 or 2
+  int cluster_ = 0;  // blocks that share tiles of keys in the Hopper kernel: 1 or 2, or 0: as the job asks
   int processors_ = 0;
   bool hopper_ = false;
   struct Turns {
@@ -70,7 +78,8 @@ class CudaBackend final : public Backend {
   };
   std::vector<Turns> turns_;        // frequencies of the ropes at hand
   DeviceMemory plan_;               // jobs and tiles of an attention launch
-  DeviceMemory flag_;               // set by finite()
+  DeviceMemory sums_;               // AttentionJob::sums of a launch
+  DeviceMemory flag_;               // set by whatever met a value that is not finite
   static constexpr int kAhead = 2;  // tiles that may be under way
   Event paces_[kAhead];
   int pace_ = 0;

@@ -32,8 +32,10 @@ CudaKvLayer::Head CudaKvLayer::allocate(int64_t capacity) const {
   const MappedArray keys{head.memory.as<bf16>(), head_dim_, head.capacity, head_dim_, 1, 0};
   MappedArray values = keys;
   values.data = reinterpret_cast<const bf16*>(head.memory.as<std::byte>() + half);
-  HEADZIP_CUDA(encode(keys, boxes_.attention, &head.maps.k));
-  HEADZIP_CUDA(encode(values, boxes_.attention, &head.maps.v));
+  for (const int blocks : {1, 2}) {
+    HEADZIP_CUDA(encode(keys, boxes_.attention / blocks, &head.maps.k[blocks - 1]));
+    HEADZIP_CUDA(encode(values, boxes_.attention / blocks, &head.maps.v[blocks - 1]));
+  }
   HEADZIP_CUDA(encode(keys, boxes_.score, &head.maps.score_k));
   return head;
 }

@@ -55,12 +55,18 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   const LayerSpec& kind = spec.layer[layer];
   const RopeRef& rope = ropes_[kind.rope];
   std::vector<AttentionJob> jobs;
+  for (size_t i = 0; i < pieces.size();) {  // pieces that go on where the one before ends are turned and kept as one
+    const Piece& from = pieces[i];
+    int64_t rows = 0;
+    for (; i < pieces.size() && pieces[i].own == from.own && pieces[i].first == from.first + rows && pieces[i].position == from.position + rows; ++i)
+      rows += pieces[i].rows;
+    const Rows keys = k.slice(from.first, rows);
+    backend_.rope(keys, spec.kv_heads, rope, from.position);
+    backend_.append(*from.own, keys, values ? v.slice(from.first, rows) : Rows{});
+    if (queries) backend_.rope(q.slice(from.first, rows), spec.heads, rope, from.position);
+  }
   for (const Piece& p : pieces) {
-    const Rows keys = k.slice(p.first, p.rows);
-    backend_.rope(keys, spec.kv_heads, rope, p.position);
-    backend_.append(*p.own, keys, values ? v.slice(p.first, p.rows) : Rows{});
-    if (!queries) continue;
-    backend_.rope(q.slice(p.first, p.rows), spec.heads, rope, p.position);
+    if (!queries) break;
     jobs.push_back({q.slice(p.first, p.rows), p.position, p.spans,
                     need == Need::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores, p.score_stride});
   }

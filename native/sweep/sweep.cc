@@ -291,7 +291,10 @@ SweepResult SweepRun::run() {
     result.cache->layers.push_back(std::move(kv));
   }
   if (summary.valid()) summary.get();
-  if (result.cache) result.cache->last_logits = runner_->logits(context_rows_.slice(prefill_ - 1, 1));
+  if (result.cache) {
+    result.cache->last_logits = runner_->logits(context_rows_.slice(prefill_ - 1, 1));
+    runner_->settle(spec_.layers - 1);
+  }
   result.peak_bytes = backend_.peak_bytes();
   result.kernels = backend_.kernel_times();
   return result;
