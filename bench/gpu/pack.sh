@@ -23,9 +23,11 @@ fi
 
 cp "$addon" "$out/headzip.node"
 strip --strip-unneeded "$out/headzip.node"
-cmake --build build --target gpu_ladder > /dev/null
-cp build/gpu_ladder "$out/" 2> /dev/null || cp build/Release/gpu_ladder "$out/"
-strip -s "$out/gpu_ladder"
+cmake --build build --target gpu_ladder gpu_timed > /dev/null
+for name in gpu_ladder libgpu_timed.so; do
+  cp "build/$name" "$out/" 2> /dev/null || cp "build/Release/$name" "$out/"
+  strip --strip-unneeded "$out/$name"
+done
 
 # The command as compiled, and the packages that it and vitest need, from this checkout's node_modules.
 tar -cf - dist | xz -9 > "$out/dist.tar.xz"

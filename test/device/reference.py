@@ -2,7 +2,8 @@
 
 usage: reference.py OUT [LENGTH ...=1 19 111 2033 8191]                needs: torch, safetensors
 Writes OUT/d64, OUT/d128, OUT/d256: a Hugging Face folder (bf16), cases.json, and expected.safetensors with, a case,
-pair_scores [L,H,C] and logits [V] in fp32 and the largest error that bf16 arithmetic makes in each.
+pair_scores [L,H,C] and logits [V] in fp32 and the largest error that bf16 arithmetic makes in each. Of short contexts,
+whose few scores say little about an error, there are several draws: n1-0, n1-1, ...
 """
 import json
 import math
@@ -117,9 +118,9 @@ def main():
         def draw(count):
             return torch.randint(0, VOCAB, (count,), generator=generator).tolist()
 
-        for length in lengths:
+        for length, turn in [(n, i) for n in lengths for i in range(16 if n < 100 else 1)]:
             context = draw(length)
-            case = {"name": f"n{length}", "sys_ids": draw(SINK), "ctx_ids": context, "chunk_size": CHUNK,
+            case = {"name": f"n{length}-{turn}", "length": length, "sys_ids": draw(SINK), "ctx_ids": context, "chunk_size": CHUNK,
                     "repeat_inputs": [draw(17) + context[at:at + CHUNK] for at in range(0, length, CHUNK)]}
             exact, low = values(net, case, torch.float32), values(net, case, torch.bfloat16)
             cases.append(case)

@@ -11,6 +11,8 @@ const folder = process.env.HEADZIP_TORCH_REFERENCE ?? ''
 
 interface Case {
   name: string
+  /** Context tokens; several draws of the same length are judged together. */
+  length: number
   sys_ids: number[]
   ctx_ids: number[]
   chunk_size: number
@@ -39,6 +41,7 @@ describe.skipIf(skip())('random models of two layers against PyTorch', () => {
     const expected = new Expected(at)
     const model = await loadModel(at, { device })
     const { layers, kvHeads, vocabSize } = model.description.spec
+    const found = new Map<string, { off: number; error: number }>()
     for (const test of readJson(join(at, 'cases.json')).fields.cases as Case[]) {
       const contextIds = Int32Array.from(test.ctx_ids)
       const sinkIds = Int32Array.from(test.sys_ids)
@@ -56,14 +59,17 @@ describe.skipIf(skip())('random models of two layers against PyTorch', () => {
         const reference = expected.floats(`${test.name}/${quantity}`, size)
         const [error = Number.NaN] = expected.floats(`${test.name}/${quantity}_bf16_error`, 1)
         const off = largest(ours, reference)
-        console.info(
-          `${name} ${test.name} ${quantity}: off ${off.toExponential(1)}, bf16 ${error.toExponential(1)}`,
-        )
         expect(reference.some((value) => Math.abs(value) > 1e-2)).toBe(true)
-        expect(off).toBeLessThanOrEqual(2 * error + 1e-6)
+        expect(off).not.toBeNaN()
+        const group = `${test.length} tokens, ${quantity}`
+        const before = found.get(group) ?? { off: 0, error: 0 }
+        found.set(group, { off: Math.max(off, before.off), error: Math.max(error, before.error) })
       }
       kv.close()
     }
+    for (const [group, { off, error }] of found)
+      console.info(`${name}, ${group}: off ${off.toExponential(1)}, bf16 ${error.toExponential(1)}`)
+    for (const { off, error } of found.values()) expect(off).toBeLessThanOrEqual(2 * error + 1e-6)
     model.close()
   })
 })
