@@ -104,16 +104,21 @@ __device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* ti
   }
 }
 
-// A stage is free again for every block of the cluster that copies into it.
-template <int kCluster>
+// A stage is free again for every block of the cluster that copies into it; said by `kThreads` of a warpgroup each.
+template <int kCluster, int kThreads>
 __device__ __forceinline__ void release(uint64_t& barrier) {
-  const int thread = threadIdx.x % 128;
+  const int thread = threadIdx.x % kThreads;
   if constexpr (kCluster == 1) {
     if (thread == 0) barrier_arrive(shared_address(&barrier));
   } else {
     if (thread < kCluster) barrier_arrive(shared_address(&barrier), thread);
   }
 }
+// Products of all four warps are done when one's are; but each warp read the note beside the keys by itself.
+template <int kCluster>
+__device__ __forceinline__ void release_keys(uint64_t& barrier) { release<kCluster, 32>(barrier); }
+template <int kCluster>
+__device__ __forceinline__ void release_values(uint64_t& barrier) { release<kCluster, 128>(barrier); }
 
 // Running softmax of the thread's two rows. `s` becomes powers of two; `factor` is what older sums shrink by.
 template <int kKeys>
@@ -206,7 +211,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     turn_pass(following);
     wgmma_wait<0>();
     pin(s);
-    release<kCluster>(signals.k_empty[count % kStages]);
+    release_keys<kCluster>(signals.k_empty[count % kStages]);
     if (must_hide<kKeys>(tile, position, shape.window)) hide<kKeys>(s, tile, sight(tile, position + row, shape.window));
     softmax<kKeys>(s, peak, total, factor, scale);
     pack_p();
@@ -219,12 +224,12 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
       turn_pass(following);
       wgmma_wait<1>();
       pin(s);
-      release<kCluster>(signals.k_empty[count % kStages]);
+      release_keys<kCluster>(signals.k_empty[count % kStages]);
       if (must_hide<kKeys>(tile, position, shape.window)) hide<kKeys>(s, tile, sight(tile, position + row, shape.window));
       softmax<kKeys>(s, peak, total, factor, scale);
       wgmma_wait<0>();
       pin(o);
-      release<kCluster>(signals.v_empty[(count - 1) % kStages]);
+      release_values<kCluster>(signals.v_empty[(count - 1) % kStages]);
 #pragma unroll
       for (int i = 0; i < D / 2; ++i) o[i] *= factor[i / 2 % 2];
       pack_p();
@@ -234,7 +239,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     issue_pv(count);
     wgmma_wait<0>();
     pin(o);
-    release<kCluster>(signals.v_empty[count % kStages]);
+    release_values<kCluster>(signals.v_empty[count % kStages]);
     ++count;
 
     const AttentionJob& job = jobs[item.job];
@@ -268,7 +273,7 @@ __global__ void __launch_bounds__(Shape<D>::kThreads, 1)
     for (int stage = 0; stage < kStages; ++stage) {
       barrier_init(shared_address(&signals.k_full[stage]), 1);
       barrier_init(shared_address(&signals.v_full[stage]), 1);
-      barrier_init(shared_address(&signals.k_empty[stage]), S::kConsumers * kCluster);
+      barrier_init(shared_address(&signals.k_empty[stage]), 4 * S::kConsumers * kCluster);
       barrier_init(shared_address(&signals.v_empty[stage]), S::kConsumers * kCluster);
     }
     barrier_init_fence();

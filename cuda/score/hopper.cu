@@ -133,7 +133,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     issue_logits<D, kRows, kKeys>(s, q + consumer * 64 * 128, k + stage * S::kKeyBytes);
     wgmma_wait<0>();
     pin(s);
-    if (threadIdx.x % 128 == 0) barrier_arrive(shared_address(&signals.k_empty[stage]));
+    if (lane == 0) barrier_arrive(shared_address(&signals.k_empty[stage]));  // each warp has read the note itself
     ++count;
     if (must_hide<kKeys>(tile, position, shape.window)) hide<kKeys>(s, tile, sight(tile, position + row, shape.window));
   };
@@ -181,7 +181,7 @@ __global__ void __launch_bounds__(kThreads, 1) hopper_score_kernel(const Attenti
     barrier_init(shared_address(&signals.q_empty), kConsumers);
     for (int stage = 0; stage < S::kStages; ++stage) {
       barrier_init(shared_address(&signals.k_full[stage]), 1);
-      barrier_init(shared_address(&signals.k_empty[stage]), kConsumers);
+      barrier_init(shared_address(&signals.k_empty[stage]), 4 * kConsumers);
     }
     barrier_init_fence();
   }

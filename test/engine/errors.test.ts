@@ -80,7 +80,7 @@ describe('the engine refuses with one sentence', () => {
         threads: 1,
         gpuMemory: 0,
         randomWeights: 0,
-      kernelTimes: false,
+        kernelTimes: false,
         spec,
         files,
         weights: good,

@@ -227,7 +227,16 @@ describe('native code checks the weights of every family', () => {
     const files = [weights[0]!.file]
     const all = weights.map((weight) => ({ ...weight, file: 0 }))
     const open = (list: typeof all) =>
-      new Engine({ device: 'cpu', threads: 1, gpuMemory: 0, randomWeights: 0, kernelTimes: false, spec, files, weights: list })
+      new Engine({
+        device: 'cpu',
+        threads: 1,
+        gpuMemory: 0,
+        randomWeights: 0,
+        kernelTimes: false,
+        spec,
+        files,
+        weights: list,
+      })
     expect(() => open(all)).not.toThrow()
     for (const [i, { role, shape }] of all.entries()) {
       if (!role.endsWith('_bias'))

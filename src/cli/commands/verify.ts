@@ -18,11 +18,13 @@ export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           },
           'tolerance-scores': {
             type: 'number',
-            describe: 'Largest difference of a score (default: 2e-5, 5e-5 for models of more than 8 layers)',
+            describe:
+              'Largest difference of a score (default: 2e-5, 5e-5 for models of more than 8 layers, 0.1 in bf16)',
           },
           'tolerance-logits': {
             type: 'number',
-            describe: 'Largest difference of a logit (default: 1e-4, 5e-4 for models of more than 8 layers)',
+            describe:
+              'Largest difference of a logit (default: 1e-4, 5e-4 for models of more than 8 layers, 0.25 in bf16)',
           },
           ...engineOptions,
         })
@@ -48,6 +50,7 @@ const columns: [header: string, ...quantities: string[]][] = [
   ['pairs', 'pair_scores'],
   ['chunk', 'pair_scores_chunk'],
   ['block', 'pair_scores_block'],
+  ['ranking', 'pair_scores_ranking', 'pair_scores_chunk_ranking', 'pair_scores_block_ranking'],
   ['heads', 'head_scores'],
   ['kept head/pair', 'keep_head', 'keep_pair'],
   ['logits full/head/pair', 'logits_full', 'logits_head', 'logits_pair'],
@@ -55,20 +58,25 @@ const columns: [header: string, ...quantities: string[]][] = [
 ]
 
 function describe({ model, arithmetic, cases, passed, seconds }: VerifyReport): string {
-  const rows = cases.map((each) => [each.name, ...columns.map(([, ...names]) => cell(each, names))])
+  const shown = columns.filter(([, ...names]) => cases.some((each) => quantitiesOf(each, names).length > 0))
+  const rows = cases.map((each) => [each.name, ...shown.map(([, ...names]) => cell(each, names))])
   const failed = cases.filter((each) => !each.passed).length
   const verdict = passed
     ? 'all within tolerance'
     : `${failed} of ${cases.length} cases past tolerance (marked *)`
   return [
-    'Largest difference of each quantity; of kept sets and tokens, how many differ.',
-    table(['case', ...columns.map(([header]) => header)], rows),
+    'Largest difference of each quantity; of kept sets and tokens, how many differ; of rankings, 1 - Spearman.',
+    table(['case', ...shown.map(([header]) => header)], rows),
     `${model} on ${arithmetic}: ${verdict}, ${formatSeconds(seconds)}`,
   ].join('\n\n')
 }
 
-function cell({ quantities }: CaseReport, names: string[]): string {
-  const found = quantities.filter(({ name }) => names.includes(name))
+function quantitiesOf({ quantities }: CaseReport, names: string[]): Quantity[] {
+  return quantities.filter(({ name }) => names.includes(name))
+}
+
+function cell(report: CaseReport, names: string[]): string {
+  const found = quantitiesOf(report, names)
   const show = ({ difference, tolerance }: Quantity): string =>
     tolerance === 0 ? `${difference}` : difference.toExponential(0)
   return found.map(show).join('/') + (found.every((quantity) => quantity.passed) ? '' : '*')
