@@ -121,7 +121,10 @@ std::vector<float> naive_attention(const AttentionShape& shape, const Work& work
 // (kv_heads, scored keys)
 std::vector<float> naive_scores(const AttentionShape& shape, const Work& work, bool low);
 
-int check_kernels();  // 0 when all is right
+// How many cases are wrong.
+int check_kernels();
+int check_decode();
 void measure_kernels();
+void measure_decode();
 
 }  // namespace headzip::cuda::dev
