@@ -75,13 +75,13 @@ struct Sight {
   int first, end;    // where entry 0 stands by counting; entries from `end` on are not there
   int position[2];   // of the thread's two rows
   int window;        // 0: none
-  HeadWindow stream;
+  int recent, sinks; // of a streaming head; recent == 0: it is none
   HeadPlaces gaps;
   bool has_gaps;
   __device__ __forceinline__ bool sees(int key, int row) const {
     const int at = first + key;
     if (key >= end || at > position[row]) return false;
-    if (stream.recent > 0 && key >= stream.sinks && at <= position[row] - stream.recent) return false;
+    if (recent > 0 && key >= sinks && at <= position[row] - recent) return false;
     if (window == 0) return true;
     const int place = !has_gaps ? at : key < gaps.placed ? gaps.places[key] : key + gaps.shift;
     return place > position[row] - window;
@@ -115,7 +115,12 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   sight.window = launch.shape.window;
   sight.has_gaps = span->places != nullptr && sight.window > 0;
   if (sight.has_gaps) sight.gaps = span->places[piece.head];
-  if (span->windows != nullptr) sight.stream = span->windows[piece.head];
+  if (span->windows != nullptr) {
+    const HeadWindow w = span->windows[piece.head];
+    sight.recent = w.recent;
+    // Entries of a span that was never cut stand one after another from its first position on.
+    sight.sinks = span->lengths == nullptr ? w.sink - span->position : w.entries;
+  }
   int begin = piece.begin;
   int end = min(min(piece.begin + span->chunk, piece.length), high - sight.first + 1);
   if (sight.window > 0 && !sight.has_gaps) begin = max(begin, low - sight.window + 1 - sight.first);
@@ -182,7 +187,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
       for (int i = 0; i < 8; ++i) s[i / 4][i % 4] = launch.shape.softcap / launch.shape.scale * tanhf(s[i / 4][i % 4] * launch.shape.scale / launch.shape.softcap);
     }
     const int first = first_of(t), last = sight.first + first + C::kKeys - 1;
-    if (first + C::kKeys > end || last > low || sight.stream.recent > 0 || sight.has_gaps ||
+    if (first + C::kKeys > end || last > low || sight.recent > 0 || sight.has_gaps ||
         (sight.window > 0 && sight.first + first <= high - sight.window)) {
 #pragma unroll
       for (int i = 0; i < 8; ++i)

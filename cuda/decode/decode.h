@@ -4,9 +4,11 @@
 
 namespace headzip::cuda {
 
-// A streaming head: its first `sinks` entries are always seen, the others while they are among the `recent` latest.
+// A streaming head: what stands before `sink` is always seen, the rest while it is among the `recent` latest.
 struct HeadWindow {
-  int32_t sinks, recent;  // recent == 0: all is seen
+  int32_t recent;   // 0: all is seen
+  int32_t sink;     // a position
+  int32_t entries;  // that stand before it: these are the first ones
 };
 
 // Where the entries of a head that lost some stood: places[i] for the first `placed`, from then on i + shift.
@@ -69,13 +71,12 @@ struct Gemv {
   const bf16* x;
   int32_t rows, in, jobs;
   GemvJob job[kMostGemvJobs];
-  Gate gate;      // other than kNone: two jobs of one size, and job[0].y = gate(first product) * second product, in bf16
-  int32_t* flag;  // becomes 1 when a value of y is not finite; or nullptr
+  Gate gate;  // other than kNone: two jobs of one size, and job[0].y = gate(first product) * second product, in bf16
 };
 cudaError_t gemv(const Gemv& gemv, cudaStream_t stream);
 
 // Rotates the heads of q in place and writes the rotated keys, with their values, behind what the cache holds. `rows`
-// tokens that stand at position + advance, …
+// tokens that stand at position + advance, … *flag becomes 1 when a value of q or k is not finite.
 struct Placement {
   bf16* q;        // (rows, heads * head_dim) or nullptr
   const bf16* k;  // (rows, kv_heads * head_dim)
@@ -88,17 +89,18 @@ struct Placement {
   const int32_t* lengths;  // (kv_heads) on the device, or nullptr: `length` for all
   int32_t length;
   const int32_t* advance;  // added to position and length; or nullptr
+  int32_t* flag;
 };
 cudaError_t place(const Placement& placement, cudaStream_t stream);
 
 // best[row]: the largest of x (rows, width), its lowest index, as a key that orders values and then indices. A number that
 // is not finite wins. best_of() reads a key.
 cudaError_t best(const float* x, int64_t rows, int64_t width, uint64_t* best, cudaStream_t stream);
-struct Best {
+struct Found {
   int32_t index;
   float value;
 };
-Best best_of(uint64_t key);
+Found best_of(uint64_t key);
 // *counter += 1
 cudaError_t advance(int32_t* counter, cudaStream_t stream);
 

@@ -32,7 +32,7 @@ __device__ __forceinline__ float gated(Gate gate, float x) {
   return 0.5f * x * (1 + tanhf(0.797884560802865f * (x + 0.044715f * x * x * x)));
 }
 
-__device__ __forceinline__ void keep(const GemvJob& job, int64_t at, float value, int32_t* flag) {
+__device__ __forceinline__ void keep(const GemvJob& job, int64_t at, float value) {
   if (job.y.wide) {
     float* y = static_cast<float*>(job.y.data) + at;
     if (job.add) value += *y;
@@ -41,9 +41,7 @@ __device__ __forceinline__ void keep(const GemvJob& job, int64_t at, float value
     bf16* y = static_cast<bf16*>(job.y.data) + at;
     if (job.add) value += __bfloat162float(*y);
     *y = __float2bfloat16_rn(value);
-    value = __bfloat162float(*y);
   }
-  if (flag != nullptr && !isfinite(value)) *flag = 1;
 }
 
 // kPaired: the two rows are one each of two jobs, a gate and what it multiplies.
@@ -123,13 +121,13 @@ __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_cons
       if (lane != r) continue;
       const float a = sum[0][r] + (g.job[0].bias == nullptr ? 0.0f : __bfloat162float(g.job[0].bias[out]));
       const float b = sum[kOuts - 1][r] + (g.job[1].bias == nullptr ? 0.0f : __bfloat162float(g.job[1].bias[out]));
-      keep(job, r * job.out + out, gated(g.gate, a) * b, g.flag);
+      keep(job, r * job.out + out, gated(g.gate, a) * b);
     } else {
 #pragma unroll
       for (int o = 0; o < kOuts; ++o) {
         if (lane != r * kOuts + o || out + o >= job.out) continue;
         const float bias = job.bias == nullptr ? 0.0f : __bfloat162float(job.bias[out + o]);
-        keep(job, r * job.out + out + o, sum[o][r] + bias, g.flag);
+        keep(job, r * job.out + out + o, sum[o][r] + bias);
       }
     }
   }

@@ -27,6 +27,7 @@ __global__ void place_kernel(const __grid_constant__ Placement p) {
         *reinterpret_cast<uint4*>(p.kv[head].v + entry * dim + c) = *reinterpret_cast<const uint4*>(v + c);
     }
   }
+  bool bad = false;
   const int step = p.adjacent ? 2 : 1, apart = p.adjacent ? 1 : p.pairs;
   for (int d = threadIdx.x; d < p.pairs; d += kThreads) {
     float sine, cosine;
@@ -35,11 +36,15 @@ __global__ void place_kernel(const __grid_constant__ Placement p) {
     sine *= p.scale;
     cosine *= p.scale;
     const float a = __bfloat162float(from[d * step]), b = __bfloat162float(from[d * step + apart]);
+    bad |= !isfinite(a) || !isfinite(b);
     to[d * step] = __float2bfloat16_rn(a * cosine - b * sine);
     to[d * step + apart] = __float2bfloat16_rn(b * cosine + a * sine);
   }
-  if (query) return;  // what is not rotated stays where it is
-  for (int d = 2 * p.pairs + threadIdx.x; d < dim; d += kThreads) to[d] = from[d];
+  for (int d = 2 * p.pairs + threadIdx.x; d < dim; d += kThreads) {
+    bad |= !isfinite(__bfloat162float(from[d]));
+    if (!query) to[d] = from[d];
+  }
+  if (bad) *p.flag = 1;
 }
 
 // Floats as integers in the same order; above the value the complement of the index, so that the lowest index wins.
@@ -84,10 +89,10 @@ cudaError_t best(const float* x, int64_t rows, int64_t width, uint64_t* best, cu
   return cudaGetLastError();
 }
 
-Best best_of(uint64_t key) {
+Found best_of(uint64_t key) {
   uint32_t bits = static_cast<uint32_t>(key >> 32);
   bits = bits == 0xffffffffu ? 0x7fc00000u : bits & 0x80000000u ? bits & 0x7fffffffu : ~bits;
-  Best b{static_cast<int32_t>(~static_cast<uint32_t>(key)), 0};
+  Found b{static_cast<int32_t>(~static_cast<uint32_t>(key)), 0};
   std::memcpy(&b.value, &bits, sizeof bits);
   return b;
 }

@@ -83,7 +83,7 @@ void measure_products(int in, int out, double copy) {
   fill_normal(w.get(), w.count(), 1);
   fill_normal(x.get(), x.count(), 2);
   const auto job = [&](int rows, int i) {
-    Gemv g{x.get(), rows, in, 1, {}, Gate::kNone, nullptr};
+    Gemv g{x.get(), rows, in, 1, {}, Gate::kNone};
     g.job[0] = {w.get() + i * each, nullptr, {y.get(), true}, out, false};
     return g;
   };
@@ -104,7 +104,7 @@ void measure_gate(double copy) {
   fill_normal(w.get(), w.count(), 1);
   fill_normal(x.get(), x.count(), 2);
   measure_product("gate and up", 1, kIn, 2 * kOut, kCopies, copy, [&](int i) {
-    Gemv g{x.get(), 1, kIn, 2, {}, Gate::kSilu, nullptr};
+    Gemv g{x.get(), 1, kIn, 2, {}, Gate::kSilu};
     for (int j = 0; j < 2; ++j) g.job[j] = {w.get() + (size_t{2} * i + j) * kIn * kOut, nullptr, {y.get(), false}, kOut, false};
     MUST(gemv(g, nullptr));
   });
@@ -115,11 +115,12 @@ void measure_small() {
   const Array<float> x(kHidden), logits(kVocab);
   const Array<bf16> weight(kHidden), y(kHidden);
   const Array<uint64_t> key(1);
+  const Array<int32_t> flag(1);
   fill_normal(weight.get(), weight.count(), 1);
   constexpr int kTimes = 50;
   const auto tell = [](const char* what, double ms) { std::printf("decode     %-10s %.2f us\n", what, ms * 1e3 / kTimes); };
   tell("rms_norm", milliseconds(9, [&] {
-    for (int i = 0; i < kTimes; ++i) MUST(rms_norm({x.get(), true}, weight.get(), 1e-6f, 0, false, 1, kHidden, {y.get(), false}, nullptr));
+    for (int i = 0; i < kTimes; ++i) MUST(rms_norm({x.get(), true}, weight.get(), 1e-6f, 0, false, 1, kHidden, {y.get(), false}, flag.get(), nullptr));
   }));
   tell("best", milliseconds(9, [&] {
     for (int i = 0; i < kTimes; ++i) MUST(best(logits.get(), 1, kVocab, key.get(), nullptr));
