@@ -2,6 +2,7 @@
 // implement it. Activations stay in the backend's own type and memory: the callers only slice rows.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -111,6 +112,18 @@ struct NormJob {
   bool add = false;
 };
 
+// The largest value of a row of logits, and its lowest index.
+struct Best {
+  int32_t index = 0;
+  float value = 0;
+};
+
+// What a backend remembers of work that comes again.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+};
+
 // What one kind of work took on the device.
 struct KernelTime {
   std::string kind;
@@ -151,15 +164,33 @@ class Backend {
   virtual void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) = 0;
   // Appends (tokens, kv_heads * head_dim) keys and values to every head. v.data == nullptr: keys only.
   virtual void append(KvLayer& kv, Rows k, Rows v) = 0;
+  // Both, and the queries (tokens, heads * head_dim) in place; q.data == nullptr: keys only. Nobody reads k afterwards.
+  virtual void place(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& turn, int64_t position) {
+    rope(k, kv.heads(), turn, position);
+    append(kv, k, v);
+    if (q.data != nullptr) rope(q, heads, turn, position);
+  }
   virtual void attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) = 0;
   // gate = activation(gate) * up
   virtual void gate_mul(Activation activation, Rows gate, Rows up) = 0;
+  // The products of gate and up, then gate_mul() of what they gave. Nobody reads up's rows afterwards.
+  virtual void gated(Activation activation, Rows x, const LinearJob& gate, const LinearJob& up) {
+    const LinearJob both[] = {gate, up};
+    linear(x, both);
+    gate_mul(activation, gate.out, up.out);
+  }
   // out[i] = x[index[i]]
   virtual void gather(Rows x, std::span<const int32_t> index, Rows out) = 0;
   // out[index[i]] += weight[i] * x[i]; no row stands in the index twice.
   virtual void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) = 0;
   // Copies rows to host memory as fp32, (rows, width).
   virtual void download(Rows x, float* out) = 0;
+  // The best value of every row. The host waits for it and nothing else.
+  virtual std::vector<Best> best(Rows x) = 0;
+  // Runs `step`, which appends to KV layers that have room and differs from the last time only in that their entries, and
+  // the positions of its rows, go on by what it appended. A backend may play back what it recorded in `recording`
+  // instead; the caller drops that when anything else changes. Host results do not come back this way.
+  virtual void repeat(std::unique_ptr<Recording>& /*recording*/, const std::function<void()>& step) { step(); }
   // False when a value is not finite. A backend that works ahead of its caller may say so only when settle() is called,
   // and find it only when the next norm or rope reads it.
   virtual bool finite(Rows x) = 0;
@@ -170,6 +201,10 @@ class Backend {
   virtual size_t allocated_bytes() const = 0;
   virtual size_t peak_bytes() const = 0;
   virtual void reset_peak() = 0;
+  // Bytes in use on the device, by everybody; 0 where the device has no memory of its own.
+  virtual size_t device_bytes() const { return 0; }
+  // Bytes a second that a large copy reads and writes, both counted; 0 where nobody asks.
+  virtual double copy_rate() { return 0; }
   // Since the last call; empty where nothing is timed.
   virtual std::vector<KernelTime> kernel_times() { return {}; }
 };

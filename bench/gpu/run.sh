@@ -2,7 +2,7 @@
 # On the GPU machine, in the carried checkout:
 #   bash .gpu/run.sh                    everything: checks, rates beside PyTorch's, scoring beside the published procedure
 #   bash .gpu/run.sh cli ARGUMENTS      the headzip command
-#   bash .gpu/run.sh check | measure    the kernels alone
+#   bash .gpu/run.sh check | measure [decode]    the kernels alone, or only those of a decoding step
 #   bash .gpu/run.sh test [FILES]       test/device, where the checkout's tests came along
 # Needs bash, xz or python3, and for the comparison a python3 with torch and transformers.
 set -euo pipefail
@@ -58,7 +58,7 @@ all() {
 case ${1:-all} in
   all) all ;;
   cli) shift; cli "$@" ;;
-  check | measure) "$scratch/gpu_ladder" "$1" ;;
+  check | measure) "$scratch/gpu_ladder" "$@" ;;
   test) shift; tests "${@:-test/device}" ;;
   *) sed -n '2,7p' "$0"; exit 2 ;;
 esac

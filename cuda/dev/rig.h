@@ -121,7 +121,10 @@ std::vector<float> naive_attention(const AttentionShape& shape, const Work& work
 // (kv_heads, scored keys)
 std::vector<float> naive_scores(const AttentionShape& shape, const Work& work, bool low);
 
-int check_kernels(bool small);  // 0 when all is right; small: cases that do under a tool
+// How many cases are wrong; small: of those that do under a tool.
+int check_kernels(bool small);
+int check_decode();
 void measure_kernels();
+void measure_decode();
 
 }  // namespace headzip::cuda::dev

@@ -183,6 +183,15 @@ void CpuBackend::download(Rows x, float* out) {
   for (int64_t i = 0; i < x.rows; ++i) std::memcpy(out + i * x.width, floats(x, i), x.width * sizeof(float));
 }
 
+std::vector<Best> CpuBackend::best(Rows x) {
+  std::vector<Best> out;
+  for (int64_t i = 0; i < x.rows; ++i) {
+    const float *row = floats(x, i), *top = std::max_element(row, row + x.width);
+    out.push_back({static_cast<int32_t>(top - row), *top});
+  }
+  return out;
+}
+
 bool CpuBackend::finite(Rows x) {
   constexpr int64_t kRowsPerTask = 64;
   std::atomic<bool> good{true};

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "../cpu/backend.h"
 #include "../error.h"
@@ -36,7 +37,7 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
       weights_(meter_, stream_, random_seed),
       workspace_(meter_, kWorkspace, "cuBLASLt's workspace"),
       gemm_(std::make_unique<Gemm>(workspace_.as(), kWorkspace)),
-      flag_(meter_, sizeof(int32_t), "a flag") {
+      best_keys_(meter_, kBestKeys * sizeof(uint64_t), "the best logits") {
   if (!gemm_->reason().empty()) throw Error(gemm_->reason());
   int device = 0, major = 0, minor = 0;
   HEADZIP_CUDA(cudaGetDevice(&device));
@@ -45,7 +46,7 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
   HEADZIP_CUDA(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device));
   hopper_ = major == 9 && minor == 0 && !asked_for("portable");
   cluster_ = asked_for("single") ? 1 : asked_for("pairs") ? 2 : 0;
-  HEADZIP_CUDA(cudaMemsetAsync(flag_.as(), 0, sizeof(int32_t), stream_));
+  *flag_.as<int32_t>() = 0;
 }
 
 CudaBackend::~CudaBackend() { cudaStreamSynchronize(stream_); }
@@ -81,13 +82,6 @@ void CudaBackend::download(const ScoreBuffer& s, float* out) {
   HEADZIP_CUDA(cudaMemcpyAsync(out, s.data, static_cast<size_t>(s.kv_heads * s.positions) * sizeof(float), cudaMemcpyDeviceToHost, stream_));
 }
 
-void CudaBackend::admit(const ModelSpec& spec) const {
-  // An evicted head has gaps, and under a window it matters where its entries stood: its kernels do not know.
-  for (const LayerSpec& layer : spec.layer)
-    if (layer.window > 0 && layer.scored)
-      throw Error("the cuda device does not run models whose layers all slide yet; run this one with --device cpu");
-}
-
 void CudaBackend::begin(const Model& model, size_t working_bytes) {
   weights_.plan(model, working_bytes);
   std::erase_if(turns_, [](const Turns& t) { return !t.used; });
@@ -111,6 +105,13 @@ void CudaBackend::embed(const Weight& table, std::span<const int32_t> ids, float
 }
 
 void CudaBackend::embed_on_device(const Weight& table, std::span<const int32_t> ids, Rows out) {
+  if (ids.size() <= kFewIds) {
+    HEADZIP_CUDA(cudaEventSynchronize(ids_read_));
+    std::copy(ids.begin(), ids.end(), few_ids_.as<int32_t>());
+    HEADZIP_CUDA(cuda::embed(weights_.get(table), few_ids_.as<int32_t>(), static_cast<int64_t>(ids.size()), out.width, stored(out), stream_));
+    HEADZIP_CUDA(cudaEventRecord(ids_read_, stream_));
+    return;
+  }
   const DeviceMemory list(meter_, ids.size() * sizeof(int32_t), "token ids");
   HEADZIP_CUDA(cudaMemcpyAsync(list.as(), ids.data(), ids.size() * sizeof(int32_t), cudaMemcpyHostToDevice, stream_));
   HEADZIP_CUDA(cuda::embed(weights_.get(table), list.as<int32_t>(), static_cast<int64_t>(ids.size()), out.width, stored(out), stream_));
@@ -148,11 +149,12 @@ void CudaBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Row
 }
 
 void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
+  const Timeline::Span timed(timeline_, "products");
+  if (few(x)) return few_rows_linear(x, jobs);
   for (const LinearJob& job : jobs) {
     const Values out = stored(job.out);
     const bf16* bias = job.bias != nullptr && *job.bias ? weights_.get(*job.bias) : nullptr;
     const bool within = bias != nullptr && !job.add && !out.wide;  // the product adds it before it rounds
-    const Timeline::Span span(timeline_, "products");
     const std::string why = gemm_->run({values(x), weights_.get(*job.weight), within ? bias : nullptr, out, x.rows, job.weight->rows,
                                         job.weight->cols, job.add}, stream_);
     if (!why.empty()) throw Error(why);
@@ -160,8 +162,7 @@ void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
   }
 }
 
-void CudaBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) {
-  const Timeline::Span span(timeline_, "rope");
+const float* CudaBackend::frequencies(const RopeRef& rope) {
   auto at = std::find_if(turns_.begin(), turns_.end(), [&](const Turns& t) { return t.rope == rope; });
   if (at == turns_.end()) {
     const size_t bytes = rope->inv_freq.size() * sizeof(float);
@@ -169,8 +170,13 @@ void CudaBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t posit
     HEADZIP_CUDA(cudaMemcpyAsync(at->inv_freq.as(), rope->inv_freq.data(), bytes, cudaMemcpyHostToDevice, stream_));
   }
   at->used = true;
+  return at->inv_freq.as<float>();
+}
+
+void CudaBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) {
+  const Timeline::Span span(timeline_, "rope");
   HEADZIP_CUDA(cuda::rope(values(x), x.rows, heads, x.width / heads, static_cast<int64_t>(rope->inv_freq.size()), position,
-                          at->inv_freq.as<float>(), rope->scale, rope->adjacent, flag_.as<int32_t>(), stream_));
+                          frequencies(rope), rope->scale, rope->adjacent, flag_.as<int32_t>(), stream_));
 }
 
 void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
@@ -206,20 +212,21 @@ void CudaBackend::scatter_add(Rows x, std::span<const int32_t> index, std::span<
 
 void CudaBackend::download(Rows x, float* out) {
   const int64_t count = x.rows * x.width;
+  if (stored(x).wide) {
+    HEADZIP_CUDA(cudaMemcpyAsync(out, x.data, static_cast<size_t>(count) * sizeof(float), cudaMemcpyDeviceToHost, stream_));
+    HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+    return;
+  }
   const DeviceMemory wide(meter_, static_cast<size_t>(count) * sizeof(float), "a copy for the host");
-  // Every type that is kept here widens without loss.
-  HEADZIP_CUDA(convert(x.data, static_cast<int>(stored(x).wide ? StoredType::kF32 : StoredType::kBF16), count, {wide.as(), true}, stream_));
+  HEADZIP_CUDA(convert(x.data, static_cast<int>(StoredType::kBF16), count, {wide.as(), true}, stream_));
   HEADZIP_CUDA(cudaMemcpyAsync(out, wide.as(), static_cast<size_t>(count) * sizeof(float), cudaMemcpyDeviceToHost, stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
 }
 
 bool CudaBackend::settle() {
-  int32_t bad = 0;
-  HEADZIP_CUDA(cudaMemcpyAsync(&bad, flag_.as(), sizeof bad, cudaMemcpyDeviceToHost, stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
   timeline_.collect();
-  if (bad != 0) HEADZIP_CUDA(cudaMemsetAsync(flag_.as(), 0, sizeof bad, stream_));
-  return bad == 0;
+  return std::exchange(*flag_.as<volatile int32_t>(), 0) == 0;
 }
 
 void CudaBackend::pace() {

@@ -7,6 +7,7 @@
 #include "attention_plan.h"
 #include "device.h"
 #include "kv_layer.h"
+#include "step_graph.h"
 #include "timeline.h"
 #include "weights.h"
 
@@ -28,23 +29,28 @@ class CudaBackend final : public Backend {
   void begin(const Model& model, size_t working_bytes) override;
   void enter_layer(const Model& model, int64_t layer) override;
   int64_t tile_rows(const ModelSpec& spec) const override;
-  void admit(const ModelSpec& spec) const override;
   void embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
   void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) override;
   void linear(Rows x, std::span<const LinearJob> jobs) override;
   void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
   void append(KvLayer& kv, Rows k, Rows v) override;
+  void place(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& rope, int64_t position) override;
   void attention(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) override;
+  void gated(Activation activation, Rows x, const LinearJob& gate, const LinearJob& up) override;
   void gate_mul(Activation activation, Rows gate, Rows up) override;
   void gather(Rows x, std::span<const int32_t> index, Rows out) override;
   void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) override;
   void download(Rows x, float* out) override;
+  std::vector<Best> best(Rows x) override;
+  void repeat(std::unique_ptr<Recording>& recording, const std::function<void()>& step) override;
   bool finite(Rows) override { return true; }  // rope and the norms look at what they read, settle() tells
   bool settle() override;
   void pace() override;
   size_t allocated_bytes() const override { return meter_->now(); }
   size_t peak_bytes() const override { return meter_->peak(); }
   void reset_peak() override { meter_->reset_peak(); }
+  size_t device_bytes() const override;
+  double copy_rate() override;
   std::vector<KernelTime> kernel_times() override { return timeline_.take(); }
 
  private:
@@ -56,6 +62,17 @@ class CudaBackend final : public Backend {
                      const std::vector<AttentionJob>& forward);
   void launch_portable(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionJob>& scored,
                        const std::vector<AttentionJob>& forward);
+  // Whether the kernels of decode.cc take these jobs.
+  bool decodes(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) const;
+  DecodeSpan decode_span(const ModelSpec& spec, const KeySpan& span, bool alone, int64_t window) const;
+  void launch_decode(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs);
+  int residents_for(int64_t head_dim) const;
+  float* scratch(size_t bytes);
+  bool few(Rows x) const;
+  GemvJob few_rows_job(const LinearJob& job);
+  void few_rows_linear(Rows x, std::span<const LinearJob> jobs);
+  const float* frequencies(const RopeRef& rope);
+  bool records() const;
   void bring(const Image& image);  // into plan_
   template <typename T>
   const T* planned(size_t offset) const { return reinterpret_cast<const T*>(plan_.as<std::byte>() + offset); }
@@ -79,10 +96,21 @@ class CudaBackend final : public Backend {
   std::vector<Turns> turns_;        // frequencies of the ropes at hand
   DeviceMemory plan_;               // jobs and tiles of an attention launch
   DeviceMemory sums_;               // AttentionJob::sums of a launch
-  DeviceMemory flag_;               // set by whatever met a value that is not finite
+  PinnedMemory flag_{sizeof(int32_t)};  // set by whatever met a value that is not finite
   static constexpr int kAhead = 2;  // tiles that may be under way
   Event paces_[kAhead];
   int pace_ = 0;
+  static constexpr int64_t kBestKeys = 1024;
+  DeviceMemory best_keys_;
+  PinnedMemory host_keys_{kBestKeys * sizeof(uint64_t)};
+  static constexpr size_t kFewIds = 64;
+  PinnedMemory few_ids_{kFewIds * sizeof(int32_t)};  // token ids that the GPU reads where they are
+  Event ids_read_;
+  DeviceMemory scratch_;                 // sums of pieces of keys
+  StepGraph* recorder_ = nullptr;        // of the step that is being recorded
+  const int32_t* advance_ = nullptr;     // its count of steps
+  mutable int64_t resident_dim_ = 0;
+  mutable int residents_ = 1;            // blocks of decode_attention() that a processor holds, for heads of that width
 };
 
 inline bf16* values(Rows x) { return reinterpret_cast<bf16*>(x.data); }

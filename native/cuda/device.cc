@@ -58,5 +58,9 @@ Stream::Stream() { HEADZIP_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNo
 Stream::~Stream() { cudaStreamDestroy(stream_); }
 Event::Event() { HEADZIP_CUDA(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming)); }
 Event::~Event() { cudaEventDestroy(event_); }
+TimedEvent::TimedEvent() { HEADZIP_CUDA(cudaEventCreate(&event_)); }
+TimedEvent::~TimedEvent() { cudaEventDestroy(event_); }
+PinnedMemory::PinnedMemory(size_t bytes) { HEADZIP_CUDA(cudaHostAlloc(&data_, bytes, cudaHostAllocMapped)); }
+PinnedMemory::~PinnedMemory() { cudaFreeHost(data_); }
 
 }  // namespace headzip::cuda

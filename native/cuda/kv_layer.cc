@@ -12,6 +12,7 @@ namespace headzip::cuda {
 
 namespace {
 constexpr size_t kElement = 2;  // bf16
+constexpr int64_t kLeastGrowth = 128;  // tokens
 }
 
 CudaKvLayer::CudaKvLayer(std::shared_ptr<DeviceMeter> meter, cudaStream_t stream, int64_t kv_heads, int64_t head_dim, int64_t capacity,
@@ -45,51 +46,124 @@ HeadKv CudaKvLayer::view(const Head& head) const {
   return {reinterpret_cast<bf16*>(k), reinterpret_cast<bf16*>(k + head.capacity * head_dim_ * kElement)};
 }
 
-void CudaKvLayer::publish() const {
-  if (!stale_) return;
+void CudaKvLayer::changed() {
+  stale_ = places_stale_ = true;
+  ++epoch_;
+}
+
+void CudaKvLayer::publish(bool lengths) const {
+  if (!stale_ && !(lengths && lengths_stale_)) return;
   std::vector<std::byte> image(table_.bytes());
   for (size_t h = 0; h < heads_.size(); ++h) {
     const HeadKv kv = view(static_cast<int64_t>(h));
     const auto length = static_cast<int32_t>(lengths_[h]);
     std::memcpy(image.data() + h * sizeof(HeadKv), &kv, sizeof kv);
     std::memcpy(image.data() + lengths_at() + h * sizeof(int32_t), &length, sizeof length);
+    const Window w = heads_[h].window;
+    const HeadWindow window{static_cast<int32_t>(w.recent), static_cast<int32_t>(w.sink), static_cast<int32_t>(before(static_cast<int64_t>(h), w.sink))};
+    std::memcpy(image.data() + windows_at() + h * sizeof window, &window, sizeof window);
     if (boxes_.attention != 0) std::memcpy(image.data() + maps_at() + h * sizeof(HeadMaps), &heads_[h].maps, sizeof(HeadMaps));
   }
   // From ordinary memory: the copy has left `image` when the call returns.
   HEADZIP_CUDA(cudaMemcpyAsync(table_.as(), image.data(), image.size(), cudaMemcpyHostToDevice, stream_));
-  stale_ = false;
+  stale_ = lengths_stale_ = false;
 }
 
 const HeadKv* CudaKvLayer::device_heads() const {
-  publish();
+  publish(false);
   return table_.as<HeadKv>();
 }
 
 const int32_t* CudaKvLayer::device_lengths() const {
-  publish();
+  publish(true);
   return reinterpret_cast<const int32_t*>(table_.as<std::byte>() + lengths_at());
 }
 
 const HeadMaps* CudaKvLayer::device_maps() const {
   if (boxes_.attention == 0) return nullptr;
-  publish();
+  publish(false);
   return reinterpret_cast<const HeadMaps*>(table_.as<std::byte>() + maps_at());
+}
+
+const HeadWindow* CudaKvLayer::device_windows() const {
+  if (!streams()) return nullptr;
+  publish(false);
+  return reinterpret_cast<const HeadWindow*>(table_.as<std::byte>() + windows_at());
+}
+
+const HeadPlaces* CudaKvLayer::device_places() const {
+  if (!has_gaps()) return nullptr;
+  publish_places();
+  return places_.as<HeadPlaces>();
+}
+
+void CudaKvLayer::publish_places() const {
+  if (!places_stale_) return;
+  size_t bytes = heads_.size() * sizeof(HeadPlaces);
+  for (const Head& head : heads_) bytes += head.places.size() * sizeof(int32_t);
+  if (places_.bytes() < bytes) {
+    HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+    places_ = DeviceMemory();
+    places_ = DeviceMemory(meter_, bytes, "the places of a layer's entries");
+  }
+  std::vector<std::byte> image(bytes);
+  size_t at = heads_.size() * sizeof(HeadPlaces);
+  for (size_t h = 0; h < heads_.size(); ++h) {
+    const Head& head = heads_[h];
+    const HeadPlaces places{reinterpret_cast<const int32_t*>(places_.as<std::byte>() + at), static_cast<int32_t>(head.places.size()),
+                            static_cast<int32_t>(head.shift)};
+    std::memcpy(image.data() + h * sizeof places, &places, sizeof places);
+    if (!head.places.empty()) std::memcpy(image.data() + at, head.places.data(), head.places.size() * sizeof(int32_t));
+    at += head.places.size() * sizeof(int32_t);
+  }
+  HEADZIP_CUDA(cudaMemcpyAsync(places_.as(), image.data(), bytes, cudaMemcpyHostToDevice, stream_));
+  places_stale_ = false;
+}
+
+bool CudaKvLayer::streams() const {
+  return std::any_of(heads_.begin(), heads_.end(), [](const Head& head) { return head.window.recent > 0; });
+}
+
+bool CudaKvLayer::has_gaps() const {
+  for (int64_t h = 0; h < kv_heads(); ++h)
+    if (const int64_t n = lengths_[h]; n > 0 && !heads_[h].places.empty() && place(h, n - 1) - place(h, 0) != n - 1) return true;
+  return false;
+}
+
+bool CudaKvLayer::uniform() const {
+  return std::all_of(lengths_.begin(), lengths_.end(), [&](int64_t n) { return n == lengths_.front(); });
+}
+
+bool CudaKvLayer::has_room(int64_t tokens) const {
+  for (size_t h = 0; h < heads_.size(); ++h)
+    if (lengths_[h] + tokens > heads_[h].capacity) return false;
+  return true;
+}
+
+int64_t CudaKvLayer::before(int64_t head, int64_t place) const {
+  const Head& h = heads_[head];
+  const auto placed = static_cast<int64_t>(h.places.size());
+  const int64_t low = std::lower_bound(h.places.begin(), h.places.end(), place) - h.places.begin();
+  return low < placed ? low : std::clamp(place - h.shift, placed, lengths_[head]);
 }
 
 void CudaKvLayer::reserve(int64_t tokens) {
   for (size_t h = 0; h < heads_.size(); ++h) {
-    if (lengths_[h] + tokens <= heads_[h].capacity) continue;
-    Head wider = allocate((lengths_[h] + tokens) * 5 / 4);
+    const int64_t needed = lengths_[h] + tokens;
+    if (needed <= heads_[h].capacity) continue;
+    // Appending token by token grows rarely, however short the layer is.
+    Head wider = allocate(needed + std::max<int64_t>(needed / 4, lengths_[h] == 0 ? 0 : kLeastGrowth));
     const size_t bytes = static_cast<size_t>(lengths_[h] * head_dim_) * kElement;
     const HeadKv from = view(static_cast<int64_t>(h));
     wider.places = heads_[h].places;
     wider.shift = heads_[h].shift;
+    wider.window = heads_[h].window;
     std::swap(heads_[h], wider);
     const HeadKv to = view(static_cast<int64_t>(h));
     HEADZIP_CUDA(cudaMemcpyAsync(to.k, from.k, bytes, cudaMemcpyDeviceToDevice, stream_));
     HEADZIP_CUDA(cudaMemcpyAsync(to.v, from.v, bytes, cudaMemcpyDeviceToDevice, stream_));
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before `wider`, now the old buffer, is freed
-    stale_ = true;
+    changed();
   }
 }
 
@@ -97,8 +171,9 @@ std::byte* CudaKvLayer::at(bf16* entries, int64_t entry) const {
   return reinterpret_cast<std::byte*>(entries) + entry * head_dim_ * static_cast<int64_t>(kElement);
 }
 
-void CudaKvLayer::set_window(int64_t, Window window) {
-  if (window.recent != 0) throw Error("the GPU does not know streaming heads yet: use the level head, or the CPU");
+void CudaKvLayer::set_window(int64_t head, Window window) {
+  heads_.at(head).window = window;
+  changed();
 }
 
 CudaKvLayer::Head CudaKvLayer::pick(int64_t head, std::span<const int64_t> index, int64_t appended) const {
@@ -126,9 +201,11 @@ int64_t CudaKvLayer::place(int64_t head, int64_t index) const {
 }
 
 void CudaKvLayer::retain(int64_t head, std::span<const int64_t> index) {
-  heads_.at(head) = pick(head, index, heads_.at(head).shift + lengths_[head]);
+  const Window window = heads_.at(head).window;
+  heads_[head] = pick(head, index, heads_[head].shift + lengths_[head]);
+  heads_[head].window = window;
   lengths_[head] = static_cast<int64_t>(index.size());
-  stale_ = true;
+  changed();
 }
 
 std::unique_ptr<KvLayer> CudaKvLayer::gather(std::span<const std::vector<int64_t>> index, int64_t appended) const {
@@ -138,7 +215,7 @@ std::unique_ptr<KvLayer> CudaKvLayer::gather(std::span<const std::vector<int64_t
     kept->heads_[h] = pick(static_cast<int64_t>(h), index[h], appended);
     kept->lengths_[h] = static_cast<int64_t>(index[h].size());
   }
-    return kept;
+  return kept;
 }
 
 void CudaKvLayer::extend(const KvLayer& tail) {
@@ -151,7 +228,7 @@ void CudaKvLayer::extend(const KvLayer& tail) {
     HEADZIP_CUDA(cudaMemcpyAsync(at(view(h).v, lengths_[h]), from.view(h).v, bytes, cudaMemcpyDeviceToDevice, stream_));
     lengths_[h] += from.lengths_[h];
   }
-  stale_ = true;
+  changed();
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the caller frees the tail
 }
 
@@ -175,14 +252,17 @@ void CudaKvLayer::write(int64_t head, int64_t from, int64_t count, const std::by
   HEADZIP_CUDA(cudaMemcpyAsync(at(view(head).v, from), v, bytes, cudaMemcpyHostToDevice, stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
   std::copy_n(places, count, heads_[head].places.begin() + from);
+  changed();
 }
 
 void CudaKvLayer::resize(int64_t head, int64_t length, int64_t appended) {
-  heads_.at(head) = allocate(length);
+  const Window window = heads_.at(head).window;
+  heads_[head] = allocate(length);
+  heads_[head].window = window;
   heads_[head].places.resize(static_cast<size_t>(length));
   heads_[head].shift = appended - length;
   lengths_[head] = length;
-  stale_ = true;
+  changed();
 }
 
 void CudaKvLayer::truncate(int64_t head, int64_t length) {
@@ -190,7 +270,7 @@ void CudaKvLayer::truncate(int64_t head, int64_t length) {
   if (lengths_[head] == length) return;
   lengths_[head] = length;
   if (static_cast<size_t>(length) < heads_[head].places.size()) heads_[head].places.resize(length);
-  stale_ = true;
+  changed();
 }
 
 std::unique_ptr<KvLayer> CudaKvLayer::clone() const {
@@ -199,6 +279,7 @@ std::unique_ptr<KvLayer> CudaKvLayer::clone() const {
     copy->heads_[h] = allocate(lengths_[h]);
     copy->heads_[h].places = heads_[h].places;
     copy->heads_[h].shift = heads_[h].shift;
+    copy->heads_[h].window = heads_[h].window;
     copy->lengths_[h] = lengths_[h];
     const size_t bytes = static_cast<size_t>(lengths_[h] * head_dim_) * kElement;
     HEADZIP_CUDA(cudaMemcpyAsync(copy->view(h).k, view(h).k, bytes, cudaMemcpyDeviceToDevice, stream_));
@@ -221,7 +302,7 @@ size_t CudaKvLayer::used_bytes() const {
 
 void CudaKvLayer::grow(int64_t tokens) {
   for (int64_t& n : lengths_) n += tokens;
-  stale_ = true;
+  lengths_stale_ = true;
 }
 
 }  // namespace headzip::cuda

@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-#include "../../cuda/types.h"
+#include "../../cuda/decode/decode.h"
 #include "device.h"
 
 namespace headzip::cuda {
@@ -19,7 +19,7 @@ class CudaKvLayer final : public KvLayer {
   int64_t heads() const override { return kv_heads(); }
   int64_t length(int64_t head) const override { return lengths_[head]; }
   int64_t place(int64_t head, int64_t index) const override;
-  Window window(int64_t) const override { return {}; }
+  Window window(int64_t head) const override { return heads_[head].window; }
   void set_window(int64_t head, Window window) override;
   void reserve(int64_t tokens) override;
   void retain(int64_t head, std::span<const int64_t> index) override;
@@ -40,7 +40,15 @@ class CudaKvLayer final : public KvLayer {
   const HeadKv* device_heads() const;
   const int32_t* device_lengths() const;
   const HeadMaps* device_maps() const;  // nullptr without boxes
+  const HeadWindow* device_windows() const;  // nullptr: no head streams
+  const HeadPlaces* device_places() const;   // nullptr: the entries of every head stand one after another
+  bool streams() const;
+  bool has_gaps() const;
+  bool uniform() const;  // all heads hold the same number of entries
+  bool has_room(int64_t tokens) const;
   void grow(int64_t tokens);
+  // Changes with everything but grow().
+  uint64_t epoch() const { return epoch_; }
 
  private:
   struct Head {
@@ -49,15 +57,21 @@ class CudaKvLayer final : public KvLayer {
     HeadMaps maps{};
     std::vector<int32_t> places;  // of the entries that have been through retain()
     int64_t shift = 0;            // what the index of later ones lags behind their place
+    Window window;
   };
   Head allocate(int64_t capacity) const;
   HeadKv view(const Head& head) const;
   std::byte* at(bf16* entries, int64_t entry) const;
   Head pick(int64_t head, std::span<const int64_t> index, int64_t appended) const;
   void check_range(int64_t head, int64_t from, int64_t count) const;
-  void publish() const;  // copies what changed to the device
+  // Copies what changed to the device. Lengths alone change with every token, and few readers want them.
+  void publish(bool lengths) const;
+  void publish_places() const;
+  void changed();
+  int64_t before(int64_t head, int64_t place) const;  // entries that stand before `place`
   size_t lengths_at() const { return heads_.size() * sizeof(HeadKv); }
-  size_t maps_at() const { return (lengths_at() + heads_.size() * sizeof(int32_t) + alignof(HeadMaps) - 1) / alignof(HeadMaps) * alignof(HeadMaps); }
+  size_t windows_at() const { return lengths_at() + heads_.size() * sizeof(int32_t); }
+  size_t maps_at() const { return (windows_at() + heads_.size() * sizeof(HeadWindow) + alignof(HeadMaps) - 1) / alignof(HeadMaps) * alignof(HeadMaps); }
 
   std::shared_ptr<DeviceMeter> meter_;
   cudaStream_t stream_;
@@ -65,8 +79,10 @@ class CudaKvLayer final : public KvLayer {
   std::vector<Head> heads_;
   std::vector<int64_t> lengths_;
   KeyBoxes boxes_;
-  DeviceMemory table_;  // (kv_heads) each of HeadKv, int32 lengths and, with boxes, HeadMaps
-  mutable bool stale_ = true;
+  DeviceMemory table_;  // (kv_heads) each of HeadKv, int32 lengths, HeadWindow and, with boxes, HeadMaps
+  mutable DeviceMemory places_;  // (kv_heads) of HeadPlaces, then the places themselves; where they are asked for
+  mutable bool stale_ = true, lengths_stale_ = true, places_stale_ = true;
+  uint64_t epoch_ = 0;
 };
 
 }  // namespace headzip::cuda

@@ -18,6 +18,8 @@ class Timeline {
   Timeline(const Timeline&) = delete;
   Timeline& operator=(const Timeline&) = delete;
 
+  bool on() const { return on_; }
+
   // What the stream is given while a Span lives counts as `kind`.
   class Span {
    public:

@@ -2,7 +2,13 @@
 
 #include <algorithm>
 
+#include "../error.h"
+
 namespace headzip {
+
+namespace {
+constexpr size_t kMostRecordedTails = 8;
+}
 
 Decoder::Decoder(Backend& backend, const Model& model, const KvCache& cache, int64_t rows)
     : backend_(backend), model_(model), cache_(cache), tile_(rows), runner_(backend, model, cache.ropes, rows),
@@ -38,24 +44,49 @@ void Decoder::pass(Rows x, std::vector<Piece>& pieces, std::span<Tail* const> ta
   }
 }
 
-std::vector<float> Decoder::step(std::span<Tail* const> tails, std::span<const int32_t> ids, bool want_logits, Job& state) {
-  std::vector<float> logits;
+void Decoder::advance(Rows x, std::span<Tail* const> tails, bool head, Job& state) {
+  const auto step = [&] {
+    pieces_.resize(tails.size());
+    for (size_t i = 0; i < tails.size(); ++i) {
+      pieces_[i].first = static_cast<int64_t>(i);
+      pieces_[i].rows = 1;
+    }
+    pass(x, pieces_, tails, state);
+    if (head) runner_.head(x);
+  };
+  state.check();
+  // Routing to experts goes by way of the host, and many tails come and go too often for a recording to pay.
+  if (model_.spec.mixture.experts > 0 || tails.size() > kMostRecordedTails) return step();
+  if (head != recorded_head_ || !std::equal(tails.begin(), tails.end(), recorded_.begin(), recorded_.end())) recording_.reset();
+  recorded_.assign(tails.begin(), tails.end());
+  recorded_head_ = head;
+  backend_.repeat(recording_, step);
+}
+
+void Decoder::settle() {
+  if (!backend_.settle()) throw Error("the model gave a value that is not a finite number; its weights are damaged or overflow");
+}
+
+StepResult Decoder::step(std::span<Tail* const> tails, std::span<const int32_t> ids, Want want, Job& state) {
+  StepResult out;
+  for (Tail* tail : tails)
+    for (const auto& layer : tail->layers) layer->reserve(1);
   for (size_t at = 0; at < ids.size(); at += static_cast<size_t>(tile_)) {
     const size_t rows = std::min(static_cast<size_t>(tile_), ids.size() - at);
     const Rows x = x_.slice(0, static_cast<int64_t>(rows));
     backend_.embed(model_.embed, ids.subspan(at, rows), model_.spec.embed_scale, x);
-    pieces_.resize(rows);
-    for (size_t i = 0; i < rows; ++i) {
-      pieces_[i].first = static_cast<int64_t>(i);
-      pieces_[i].rows = 1;
-    }
-    pass(x, pieces_, tails.subspan(at, rows), state);
+    advance(x, tails.subspan(at, rows), want != Want::kNothing, state);
     for (size_t i = 0; i < rows; ++i) tails[at + i]->tokens += 1;
-    if (!want_logits) continue;
-    const std::vector<float> part = rows_logits(x);
-    logits.insert(logits.end(), part.begin(), part.end());
+    if (want == Want::kBest) {
+      const std::vector<Best> part = backend_.best(runner_.logit_rows(x.rows));
+      out.best.insert(out.best.end(), part.begin(), part.end());
+    } else if (want == Want::kLogits) {
+      const std::vector<float> part = runner_.logits(x.rows);
+      out.logits.insert(out.logits.end(), part.begin(), part.end());
+    }
+    settle();
   }
-  return logits;
+  return out;
 }
 
 }  // namespace headzip

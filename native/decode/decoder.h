@@ -17,6 +17,14 @@ struct Tail {
   int64_t tokens = 0;
 };
 
+// What is wanted of the rows of a step.
+enum class Want { kNothing, kBest, kLogits };
+
+struct StepResult {
+  std::vector<Best> best;     // (tails)
+  std::vector<float> logits;  // (tails, vocab)
+};
+
 class Decoder {
  public:
   // Work buffers for passes of up to `rows` rows; more are cut into several.
@@ -27,12 +35,15 @@ class Decoder {
   // handed over a few rows at a time, so that a long answer's logits never lie in memory together.
   template <typename Take>
   void extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job& state, Take&& take);
-  // One more token in each tail, all in one pass; logits (tails, vocab), or none when nobody wants them.
-  std::vector<float> step(std::span<Tail* const> tails, std::span<const int32_t> ids, bool want_logits, Job& state);
+  // One more token in each tail, all in one pass.
+  StepResult step(std::span<Tail* const> tails, std::span<const int32_t> ids, Want want, Job& state);
 
  private:
   void pass(Rows x, std::vector<Piece>& pieces, std::span<Tail* const> tails, Job& state);
   std::vector<float> rows_logits(Rows x) { return runner_.logits(x); }
+  // pass() and the head behind it, one row a tail; played back while nothing but the tails' lengths changes.
+  void advance(Rows x, std::span<Tail* const> tails, bool head, Job& state);
+  void settle();
 
   Backend& backend_;
   const Model& model_;
@@ -41,6 +52,9 @@ class Decoder {
   LayerRunner runner_;
   OwnedRows x_;                // (tile, hidden)
   std::vector<Piece> pieces_;  // of the pass at hand
+  std::unique_ptr<Recording> recording_;
+  std::vector<Tail*> recorded_;  // the tails that it is of
+  bool recorded_head_ = false;
 };
 
 constexpr int64_t kLogitRows = 16;
@@ -60,6 +74,7 @@ void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job
       const int64_t count = std::min(kLogitRows, rows - row);
       take(static_cast<int64_t>(at) + row, count, rows_logits(x.slice(row, count)));
     }
+    settle();
     state.advance(static_cast<double>(rows));
   }
 }

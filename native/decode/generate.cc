@@ -36,21 +36,17 @@ class Sequence {
 
   // Takes the logits behind what the tail holds. With `keep` the tail must end up holding the last token as well.
   void take(std::span<const float> logits, bool keep) {
-    next = sampler_.pick(logits);
+    const int32_t id = sampler_.pick(logits);
     if (out.first_logits.empty()) {
       out.first_logits.assign(logits.begin(), logits.end());
       out.first_token_seconds = seconds(start_);
       first_ = Clock::now();
     }
-    out.stopped = std::find(job_.stop.begin(), job_.stop.end(), next) != job_.stop.end();
-    if (!out.stopped) {
-      out.ids.push_back(next);
-      feed_.push(next);
-    }
-    last = out.stopped || static_cast<int64_t>(out.ids.size()) >= most_ || feed_.finished();
-    if (last && (!keep || tail.tokens >= room_)) end();
-    if (!last && tail.tokens >= room_) end();
+    take_id(id, keep);
   }
+  // The same of the best logit, where the sampler is greedy.
+  void take(const Best& best, bool keep) { take_id(sampler_.pick(best), keep); }
+  bool greedy() const { return sampler_.greedy(); }
   void end() {
     done = true;
     out.decode_seconds = seconds(first_);
@@ -63,6 +59,18 @@ class Sequence {
   bool done = false;
 
  private:
+  void take_id(int32_t id, bool keep) {
+    next = id;
+    out.stopped = std::find(job_.stop.begin(), job_.stop.end(), next) != job_.stop.end();
+    if (!out.stopped) {
+      out.ids.push_back(next);
+      feed_.push(next);
+    }
+    last = out.stopped || static_cast<int64_t>(out.ids.size()) >= most_ || feed_.finished();
+    if (last && (!keep || tail.tokens >= room_)) end();
+    if (!last && tail.tokens >= room_) end();
+  }
+
   const GenerateJob& job_;
   TokenFeed& feed_;
   Sampler sampler_;
@@ -118,17 +126,19 @@ std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& c
   std::vector<int32_t> ids;
   while (true) {
     active.clear(), tails.clear(), ids.clear();
-    bool wanted = false;
+    Want want = Want::kNothing;
     for (Sequence& s : all) {
       if (s.done) continue;
       active.push_back(&s), tails.push_back(&s.tail), ids.push_back(s.next);
-      wanted |= !s.last;
+      // A cap may make unequal logits equal: who caps them looks at all of them.
+      if (!s.last) want = std::max(want, s.greedy() && model.spec.logit_cap == 0 ? Want::kBest : Want::kLogits);
     }
     if (active.empty()) return all;
-    const std::vector<float> logits = decoder.step(tails, ids, wanted, state);
+    const StepResult made = decoder.step(tails, ids, want, state);
     for (size_t i = 0; i < active.size(); ++i) {
       if (active[i]->last) active[i]->end();
-      else active[i]->take(std::span(logits).subspan(i * model.spec.vocab, model.spec.vocab), keep);
+      else if (want == Want::kBest) active[i]->take(made.best[i], keep);
+      else active[i]->take(std::span(made.logits).subspan(i * model.spec.vocab, model.spec.vocab), keep);
     }
     state.advance(static_cast<double>(active.size()));
   }

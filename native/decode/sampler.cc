@@ -29,10 +29,15 @@ double Sampler::uniform() {
   return static_cast<double>(z >> 11) * 0x1p-53;
 }
 
+int32_t Sampler::pick(const Best& best) const {
+  if (!std::isfinite(best.value)) throw Error("the model gave a logit that is not a finite number; its weights are damaged or overflow");
+  return best.index;
+}
+
 int32_t Sampler::pick(std::span<const float> logits) {
   const auto best = std::max_element(logits.begin(), logits.end());
-  if (!std::isfinite(*best)) throw Error("the model gave a logit that is not a finite number; its weights are damaged or overflow");
-  if (sampling_.temperature == 0) return static_cast<int32_t>(best - logits.begin());
+  const int32_t first = pick(Best{static_cast<int32_t>(best - logits.begin()), *best});
+  if (greedy()) return first;
 
   candidates_.resize(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) {

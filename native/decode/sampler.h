@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "../backend.h"
+
 namespace headzip {
 
 struct Sampling {
@@ -25,6 +27,9 @@ class Sampler {
   explicit Sampler(const Sampling& sampling) : sampling_(sampling) {}
   // The n-th call uses the n-th number of its generator. Throws Error when a logit is not a finite number.
   int32_t pick(std::span<const float> logits);
+  // Greedy sampling needs the best logit only.
+  bool greedy() const { return sampling_.temperature == 0; }
+  int32_t pick(const Best& best) const;
 
  private:
   double uniform();

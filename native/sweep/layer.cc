@@ -60,10 +60,8 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
     int64_t rows = 0;
     for (; i < pieces.size() && pieces[i].own == from.own && pieces[i].first == from.first + rows && pieces[i].position == from.position + rows; ++i)
       rows += pieces[i].rows;
-    const Rows keys = k.slice(from.first, rows);
-    backend_.rope(keys, spec.kv_heads, rope, from.position);
-    backend_.append(*from.own, keys, values ? v.slice(from.first, rows) : Rows{});
-    if (queries) backend_.rope(q.slice(from.first, rows), spec.heads, rope, from.position);
+    backend_.place(*from.own, queries ? q.slice(from.first, rows) : Rows{}, spec.heads, k.slice(from.first, rows),
+                   values ? v.slice(from.first, rows) : Rows{}, rope, from.position);
   }
   for (const Piece& p : pieces) {
     if (!queries) break;
@@ -111,9 +109,7 @@ void LayerRunner::gated(const GatedWeights& w, Rows h, Rows out, bool add) {
     return Rows{of.data, h.rows, w.gate.rows, of.row_bytes / static_cast<size_t>(of.width) * static_cast<size_t>(w.gate.rows)};
   };
   const Rows gate = buffer(gate_), up = buffer(up_);
-  const LinearJob widen[] = {{&w.gate, &w.gate_bias, gate}, {&w.up, &w.up_bias, up}};
-  backend_.linear(h, widen);
-  backend_.gate_mul(model_.spec.activation, gate, up);
+  backend_.gated(model_.spec.activation, h, {&w.gate, &w.gate_bias, gate}, {&w.up, &w.up_bias, up});
   const LinearJob narrow{&w.down, &w.down_bias, out, add};
   backend_.linear(gate, {&narrow, 1});
 }
@@ -159,14 +155,22 @@ void LayerRunner::mixture(int64_t layer, Rows h, Rows out) {
   backend_.scatter_add(answer, every.rows, every.weights, out);
 }
 
-std::vector<float> LayerRunner::logits(Rows rows) {
+void LayerRunner::head(Rows rows) {
   const Rows h = normed_.slice(0, rows.rows);
   norm(rows, model_.final_norm, h);
-  if (logits_.rows < rows.rows) logits_ = backend_.rows(rows.rows, model_.spec.vocab);
-  const Rows out = logits_.slice(0, rows.rows);
-  const LinearJob job{&model_.lm_head, nullptr, out};
+  if (logits_.rows < rows.rows) logits_ = backend_.stream(rows.rows, model_.spec.vocab);
+  const LinearJob job{&model_.lm_head, nullptr, logit_rows(rows.rows)};
   backend_.linear(h, {&job, 1});
-  std::vector<float> host(static_cast<size_t>(rows.rows * model_.spec.vocab));
+}
+
+std::vector<float> LayerRunner::logits(Rows rows) {
+  head(rows);
+  return logits(rows.rows);
+}
+
+std::vector<float> LayerRunner::logits(int64_t rows) {
+  const Rows out = logit_rows(rows);
+  std::vector<float> host(static_cast<size_t>(rows * model_.spec.vocab));
   backend_.download(out, host.data());
   if (const float cap = model_.spec.logit_cap; cap > 0)
     for (float& z : host) z = cap * std::tanh(z / cap);

@@ -32,8 +32,12 @@ class LayerRunner {
   void run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need);
   // Waits for the layer's work; throws Error when a value in it was not finite.
   void settle(int64_t layer);
-  // Logits of a few rows after the last layer, on the host: (rows, vocab).
-  std::vector<float> logits(Rows rows);
+  // Logits of a few rows after the last layer: (rows, vocab) in the backend's memory, without the model's cap.
+  void head(Rows rows);
+  Rows logit_rows(int64_t count) const { return logits_.slice(0, count); }
+  // Those that head() left, on the host: (rows, vocab).
+  std::vector<float> logits(int64_t rows);
+  std::vector<float> logits(Rows rows);  // head(), then these
 
  private:
   void feed_forward(int64_t layer, Rows x);

@@ -1,0 +1,398 @@
+// Attention of a few queries over long keys: every key and value is read once, by the block that owns its piece, for all
+// query heads of its group. A warp has a ring of its own, so that no warp waits for another until the piece is done.
+#include <algorithm>
+
+#include "../attention/mma.cuh"
+#include "decode.h"
+
+namespace headzip::cuda {
+namespace {
+
+template <int D>
+struct Config {
+  static constexpr int kWarps = D == 256 ? 2 : 4, kThreads = kWarps * 32, kKeys = 16;
+  static constexpr int kStages = D == 64 ? 4 : 3;  // 96 KiB at most: more than 99 is not to be had on some chips
+  static constexpr int kHalf = kKeys * D, kStage = 2 * kHalf;
+  static constexpr int kBytes = kWarps * kStages * kStage * 2;
+  static constexpr int kRow = D + 8;  // of sums in shared memory, so that rows lie in different banks
+  static_assert(kWarps * kDecodeRows * (kRow + 2) * 4 <= kBytes);
+};
+
+struct Piece {
+  int head, begin, length;  // head < 0: there is no such piece
+};
+
+__device__ __forceinline__ int pieces_of(int length, int chunk) { return (length + chunk - 1) / chunk; }
+
+__device__ __forceinline__ Piece piece_at(const DecodeSpan& span, int index, int kv_heads, int advance) {
+  if (span.lengths == nullptr) {
+    const int each = span.pieces / kv_heads;
+    return {index / each, index % each * span.chunk, span.length + advance};
+  }
+  const int lane = threadIdx.x % 32;
+  int before = 0;
+  for (int base = 0; base < kv_heads; base += 32) {
+    const int length = base + lane < kv_heads ? span.lengths[base + lane] : 0, count = pieces_of(length, span.chunk);
+    int upto = count;
+    for (int step = 1; step < 32; step *= 2) {
+      const int other = __shfl_up_sync(~0u, upto, step);
+      if (lane >= step) upto += other;
+    }
+    const unsigned past = __ballot_sync(~0u, before + upto > index);
+    if (past != 0) {
+      const int owner = __ffs(past) - 1, first = before + __shfl_sync(~0u, upto - count, owner);
+      return {base + owner, (index - first) * span.chunk, __shfl_sync(~0u, length, owner)};
+    }
+    before += __shfl_sync(~0u, upto, 31);
+  }
+  return {-1, 0, 0};
+}
+
+struct HeadPieces {
+  int first, count;  // those that hold keys
+};
+
+__device__ __forceinline__ HeadPieces pieces_of(const DecodeSpan& span, int head, int kv_heads, int advance) {
+  if (span.lengths == nullptr) return {head * (span.pieces / kv_heads), pieces_of(span.length + advance, span.chunk)};
+  int before = 0;
+  for (int h = threadIdx.x % 32; h < head; h += 32) before += pieces_of(span.lengths[h], span.chunk);
+  for (int step = 16; step > 0; step /= 2) before += __shfl_xor_sync(~0u, before, step);
+  return {before, pieces_of(span.lengths[head], span.chunk)};
+}
+
+// Sums of one piece: (pieces of a launch) x (kDecodeRows, D) in fp32, then as many (kDecodeRows) of maximum and total.
+struct Scratch {
+  float* sums;
+  float2* tops;
+};
+template <int D>
+__host__ __device__ Scratch scratch_of(float* memory, int64_t pieces) {
+  return {memory, reinterpret_cast<float2*>(memory + pieces * kDecodeRows * D)};
+}
+
+// What the rows of a tile may see of a piece's keys.
+struct Sight {
+  int first, end;    // where entry 0 stands by counting; entries from `end` on are not there
+  int position[2];   // of the thread's two rows
+  int window;        // 0: none
+  int recent, sinks; // of a streaming head; recent == 0: it is none
+  HeadPlaces gaps;
+  bool has_gaps;
+  __device__ __forceinline__ bool sees(int key, int row) const {
+    const int at = first + key;
+    if (key >= end || at > position[row]) return false;
+    if (recent > 0 && key >= sinks && at <= position[row] - recent) return false;
+    if (window == 0) return true;
+    const int place = !has_gaps ? at : key < gaps.placed ? gaps.places[key] : key + gaps.shift;
+    return place > position[row] - window;
+  }
+};
+
+template <int D>
+__global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int most_pieces) {
+  using C = Config<D>;
+  extern __shared__ __align__(128) unsigned char memory[];
+  const DecodeJob& job = launch.job[blockIdx.x / tiles];
+  const int tile = static_cast<int>(blockIdx.x) % tiles, kv_heads = launch.shape.kv_heads, head_dim = launch.shape.head_dim;
+  const int group = launch.shape.heads / kv_heads, rows = min(kDecodeRows, job.queries * group - tile * kDecodeRows);
+  int index = static_cast<int>(blockIdx.y);
+  if (rows <= 0) return;
+  const DecodeSpan* span = &job.span[0];
+  if (index >= span->pieces) {
+    index -= span->pieces;
+    if (job.spans < 2 || index >= job.span[1].pieces) return;
+    span = &job.span[1];
+  }
+  const int advance = launch.advance == nullptr ? 0 : *launch.advance;
+  const Piece piece = piece_at(*span, index, kv_heads, advance);
+  if (piece.head < 0 || piece.begin >= piece.length) return;  // room that the span has yet to grow into
+
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int position = job.position + advance, low = position + tile * kDecodeRows / group;
+  const int high = position + (tile * kDecodeRows + rows - 1) / group;
+  Sight sight{};
+  sight.first = span->lengths == nullptr ? span->position : span->position - (piece.length - 1);
+  sight.window = launch.shape.window;
+  sight.has_gaps = span->places != nullptr && sight.window > 0;
+  if (sight.has_gaps) sight.gaps = span->places[piece.head];
+  if (span->windows != nullptr) {
+    const HeadWindow w = span->windows[piece.head];
+    sight.recent = w.recent;
+    // Entries of a span that was never cut stand one after another from its first position on.
+    sight.sinks = span->lengths == nullptr ? w.sink - span->position : w.entries;
+  }
+  int begin = piece.begin;
+  int end = min(min(piece.begin + span->chunk, piece.length), high - sight.first + 1);
+  if (sight.window > 0 && !sight.has_gaps) begin = max(begin, low - sight.window + 1 - sight.first);
+  sight.end = end;
+#pragma unroll
+  for (int h = 0; h < 2; ++h) sight.position[h] = position + (tile * kDecodeRows + lane / 4 + 8 * h) / group;
+
+  // This thread's part of q, as the product's left operand wants it.
+  uint32_t q[D / 16][4];
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    const int row = tile * kDecodeRows + lane / 4 + 8 * h;
+    const bool there = lane / 4 + 8 * h < rows;
+    const bf16* from = job.q + (there ? row / group * launch.stride + static_cast<int64_t>(piece.head * group + row % group) * head_dim : 0);
+#pragma unroll
+    for (int d = 0; d < D / 16; ++d)
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int column = d * 16 + half * 8 + lane % 4 * 2;
+        q[d][half * 2 + h] = there && column < head_dim ? *reinterpret_cast<const uint32_t*>(from + column) : 0u;
+      }
+  }
+
+  bf16* ring = reinterpret_cast<bf16*>(memory) + warp * C::kStages * C::kStage;  // (kStages) of keys, then values
+  const bf16* keys = span->heads[piece.head].k;
+  const bf16* values = span->heads[piece.head].v;
+  const auto first_of = [&](int t) { return begin + (t * C::kWarps + warp) * C::kKeys; };
+  const auto fetch = [&](int t) {
+    const int first = first_of(t);
+    if (first < end) {
+      bf16* to = ring + t % C::kStages * C::kStage;
+#pragma unroll
+      for (int i = 0; i < C::kKeys * D / 8 / 32; ++i) {
+        const int row = (i * 32 + lane) / (D / 8), column = (i * 32 + lane) % (D / 8);
+        const bool valid = first + row < end && column * 8 < head_dim;
+        const int64_t from = valid ? static_cast<int64_t>(first + row) * head_dim + column * 8 : 0;
+        copy_async(shared_address(to + swizzled<D>(row, column)), keys + from, valid);
+        copy_async(shared_address(to + C::kHalf + swizzled<D>(row, column)), values + from, valid);
+      }
+    }
+    commit_copies();
+  };
+#pragma unroll
+  for (int t = 0; t < C::kStages - 1; ++t) fetch(t);
+
+  const float scale = launch.shape.scale * kLog2e;
+  float o[D / 8][4] = {}, peak[2] = {kNone, kNone}, total[2] = {0, 0};
+  for (int t = 0; first_of(t) < end; ++t) {
+    wait_copies<C::kStages - 2>();
+    __syncwarp();  // every lane's copies are there, and every lane is done with the stage that is filled next
+    fetch(t + C::kStages - 1);
+    const bf16* k = ring + t % C::kStages * C::kStage;
+    const bf16* v = k + C::kHalf;
+    float s[2][4] = {};  // (16 rows) x keys 0 .. 7 and 8 .. 15
+#pragma unroll
+    for (int d = 0; d < D / 16; ++d) {
+      uint32_t b[4];
+      ldmatrix(b, shared_address(k + swizzled<D>(lane % 8 + lane / 16 * 8, d * 2 + lane / 8 % 2)));
+      mma(s[0], q[d], b[0], b[1]);
+      mma(s[1], q[d], b[2], b[3]);
+    }
+    if (launch.shape.softcap > 0) {
+#pragma unroll
+      for (int i = 0; i < 8; ++i) s[i / 4][i % 4] = launch.shape.softcap / launch.shape.scale * tanhf(s[i / 4][i % 4] * launch.shape.scale / launch.shape.softcap);
+    }
+    const int first = first_of(t), last = sight.first + first + C::kKeys - 1;
+    if (first + C::kKeys > end || last > low || sight.recent > 0 || sight.has_gaps ||
+        (sight.window > 0 && sight.first + first <= high - sight.window)) {
+#pragma unroll
+      for (int i = 0; i < 8; ++i)
+        if (!sight.sees(first + i / 4 * 8 + lane % 4 * 2 + i % 2, i % 4 / 2)) s[i / 4][i % 4] = kNone;
+    }
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const float top = fmaxf(peak[h], row_max(fmaxf(fmaxf(s[0][2 * h], s[0][2 * h + 1]), fmaxf(s[1][2 * h], s[1][2 * h + 1]))));
+      const float shift = top == kNone ? 0.0f : top * scale, factor = exp2_fast(peak[h] * scale - shift);
+      peak[h] = top;
+      float sum = 0;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sum += s[i / 2][2 * h + i % 2] = exp2_fast(s[i / 2][2 * h + i % 2] * scale - shift);
+      total[h] = total[h] * factor + sum;
+#pragma unroll
+      for (int n = 0; n < D / 8; ++n) {
+        o[n][2 * h] *= factor;
+        o[n][2 * h + 1] *= factor;
+      }
+    }
+    const uint32_t p[4] = {pack(s[0][0], s[0][1]), pack(s[0][2], s[0][3]), pack(s[1][0], s[1][1]), pack(s[1][2], s[1][3])};
+#pragma unroll
+    for (int n = 0; n < D / 16; ++n) {
+      uint32_t b[4];
+      ldmatrix_transposed(b, shared_address(v + swizzled<D>(lane % 16, n * 2 + lane / 16)));
+      mma(o[2 * n], p, b[0], b[1]);
+      mma(o[2 * n + 1], p, b[2], b[3]);
+    }
+  }
+  wait_copies<0>();
+
+  // The warps' sums become the piece's.
+  __syncthreads();
+  float* sums = reinterpret_cast<float*>(memory);                                            // (kWarps, kDecodeRows, kRow)
+  float2* tops = reinterpret_cast<float2*>(sums + C::kWarps * kDecodeRows * C::kRow);        // (kWarps, kDecodeRows)
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    const int row = warp * kDecodeRows + lane / 4 + 8 * h;
+    const float sum = row_sum(total[h]);
+    if (lane % 4 == 0) tops[row] = {peak[h] == kNone ? kNone : peak[h] * scale, sum};
+#pragma unroll
+    for (int n = 0; n < D / 8; ++n)
+      *reinterpret_cast<float2*>(sums + row * C::kRow + n * 8 + lane % 4 * 2) = {o[n][2 * h], o[n][2 * h + 1]};
+  }
+  __syncthreads();
+  const Scratch scratch = scratch_of<D>(launch.scratch, static_cast<int64_t>(gridDim.x) * most_pieces);
+  const int64_t slot = static_cast<int64_t>(blockIdx.x) * most_pieces + blockIdx.y;
+  for (int i = threadIdx.x; i < rows * (D / 4); i += C::kThreads) {
+    const int row = i / (D / 4), column = i % (D / 4) * 4;
+    float top = kNone, all = 0;
+#pragma unroll
+    for (int w = 0; w < C::kWarps; ++w) top = fmaxf(top, tops[w * kDecodeRows + row].x);
+    const float shift = top == kNone ? 0.0f : top;
+    float4 sum = {0, 0, 0, 0};
+#pragma unroll
+    for (int w = 0; w < C::kWarps; ++w) {
+      const float2 part = tops[w * kDecodeRows + row];
+      const float share = exp2_fast(part.x - shift);
+      const float4 x = *reinterpret_cast<const float4*>(sums + (w * kDecodeRows + row) * C::kRow + column);
+      sum = {sum.x + share * x.x, sum.y + share * x.y, sum.z + share * x.z, sum.w + share * x.w};
+      all += share * part.y;
+    }
+    *reinterpret_cast<float4*>(scratch.sums + (slot * kDecodeRows + row) * D + column) = sum;
+    if (column == 0) scratch.tops[slot * kDecodeRows + row] = {top, all};
+  }
+}
+
+// One block a (query, head): its pieces are shared out to teams of D / 4 threads, then the teams are joined.
+constexpr int kJoinThreads = 512;
+
+struct Running {
+  float4 sum{0, 0, 0, 0};
+  float top = kNone, total = 0;
+  __device__ __forceinline__ void join(float4 x, float2 part) {
+    const bool seen = part.y > 0;  // a piece of which nothing is seen may hold anything
+    const float peak = fmaxf(top, seen ? part.x : kNone), shift = peak == kNone ? 0.0f : peak;
+    const float keep = exp2_fast(top - shift), share = seen ? exp2_fast(part.x - shift) : 0.0f;
+    if (!seen) x = {0, 0, 0, 0};
+    sum = {sum.x * keep + x.x * share, sum.y * keep + x.y * share, sum.z * keep + x.z * share, sum.w * keep + x.w * share};
+    total = total * keep + (seen ? part.y : 0.0f) * share;
+    top = peak;
+  }
+};
+
+template <int D>
+__global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int most_pieces) {
+  constexpr int kTeam = D / 4, kTeams = kJoinThreads / kTeam, kAhead = 4;
+  __shared__ float4 sums[kTeams][kTeam];
+  __shared__ float2 tops[kTeams];
+  const DecodeJob& job = launch.job[blockIdx.z];
+  const int query = static_cast<int>(blockIdx.y), head = static_cast<int>(blockIdx.x), kv_heads = launch.shape.kv_heads;
+  if (query >= job.queries) return;
+  const int group = launch.shape.heads / kv_heads, kv_head = head / group, row = query * group + head % group;
+  const int advance = launch.advance == nullptr ? 0 : *launch.advance;
+  const HeadPieces near = pieces_of(job.span[0], kv_head, kv_heads, advance);
+  HeadPieces far{0, 0};
+  if (job.spans > 1) far = pieces_of(job.span[1], kv_head, kv_heads, advance);
+  const int team = threadIdx.x / kTeam, at = threadIdx.x % kTeam, count = near.count + far.count;
+  const int64_t block = static_cast<int64_t>(blockIdx.z) * tiles + row / kDecodeRows, blocks = static_cast<int64_t>(launch.jobs) * tiles;
+  const Scratch scratch = scratch_of<D>(launch.scratch, blocks * most_pieces);
+  const auto row_of = [&](int i) {
+    const int piece = i < near.count ? near.first + i : job.span[0].pieces + far.first + i - near.count;
+    return (block * most_pieces + piece) * kDecodeRows + row % kDecodeRows;
+  };
+
+  Running mine;
+  for (int i = team; i < count; i += kTeams * kAhead) {
+    float4 x[kAhead];
+    float2 part[kAhead];
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) {
+      const bool there = i + a * kTeams < count;
+      const int64_t from = row_of(there ? i + a * kTeams : i);
+      part[a] = scratch.tops[from];
+      x[a] = *reinterpret_cast<const float4*>(scratch.sums + from * D + at * 4);
+      if (!there) part[a].y = 0;
+    }
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) mine.join(x[a], part[a]);
+  }
+  sums[team][at] = mine.sum;
+  if (at == 0) tops[team] = {mine.top, mine.total};
+  __syncthreads();
+  if (team != 0 || at * 4 >= launch.shape.head_dim) return;
+  Running all;
+  for (int t = 0; t < kTeams; ++t) all.join(sums[t][at], tops[t]);
+  const float inverse = all.total > 0 ? 1.0f / all.total : 0.0f;
+  const uint2 packed = {pack(all.sum.x * inverse, all.sum.y * inverse), pack(all.sum.z * inverse, all.sum.w * inverse)};
+  *reinterpret_cast<uint2*>(job.out + query * launch.stride + static_cast<int64_t>(head) * launch.shape.head_dim + at * 4) = packed;
+}
+
+struct Extent {
+  int tiles = 0, queries = 0, pieces = 0;
+};
+Extent extent_of(const DecodeLaunch& launch) {
+  Extent e;
+  const int group = launch.shape.heads / launch.shape.kv_heads;
+  for (int j = 0; j < launch.jobs; ++j) {
+    const DecodeJob& job = launch.job[j];
+    e.queries = std::max(e.queries, job.queries);
+    e.tiles = std::max(e.tiles, (job.queries * group + kDecodeRows - 1) / kDecodeRows);
+    e.pieces = std::max(e.pieces, job.span[0].pieces + (job.spans > 1 ? job.span[1].pieces : 0));
+  }
+  return e;
+}
+
+template <int D>
+cudaError_t allow() {
+  return cudaFuncSetAttribute(attention_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Config<D>::kBytes);
+}
+
+template <int D>
+cudaError_t run(const DecodeLaunch& launch, cudaStream_t stream) {
+  const Extent e = extent_of(launch);
+  if (e.pieces == 0 || e.queries == 0) return cudaErrorInvalidValue;
+  if (const cudaError_t set = allow<D>(); set != cudaSuccess) return set;
+  attention_kernel<D><<<dim3(launch.jobs * e.tiles, e.pieces), Config<D>::kThreads, Config<D>::kBytes, stream>>>(launch, e.tiles, e.pieces);
+  if (const cudaError_t status = cudaGetLastError(); status != cudaSuccess) return status;
+  join_kernel<D><<<dim3(launch.shape.heads, e.queries, launch.jobs), kJoinThreads, 0, stream>>>(launch, e.tiles, e.pieces);
+  return cudaGetLastError();
+}
+
+template <int D>
+int residents() {
+  int blocks = 0;
+  if (allow<D>() != cudaSuccess) return 1;
+  if (cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, attention_kernel<D>, Config<D>::kThreads, Config<D>::kBytes) != cudaSuccess) return 1;
+  return std::max(blocks, 1);
+}
+
+int padded(int head_dim) { return head_dim <= 64 ? 64 : head_dim <= 128 ? 128 : 256; }
+
+}  // namespace
+
+int decode_residents(int head_dim) {
+  return padded(head_dim) == 64 ? residents<64>() : padded(head_dim) == 128 ? residents<128>() : residents<256>();
+}
+
+int decode_pieces(const int32_t* lengths, int kv_heads, int chunk) {
+  int pieces = 0;
+  for (int h = 0; h < kv_heads; ++h) pieces += (lengths[h] + chunk - 1) / chunk;
+  return pieces;
+}
+
+int decode_chunk(const int32_t* lengths, int kv_heads, int blocks) {
+  constexpr int kStep = 64;  // a tile of keys for every warp of a block
+  int64_t keys = 0;
+  for (int h = 0; h < kv_heads; ++h) keys += lengths[h];
+  blocks = std::max(blocks, 2 * kv_heads);
+  int chunk = static_cast<int>(std::max<int64_t>(1, (keys + static_cast<int64_t>(blocks) * kStep - 1) / (static_cast<int64_t>(blocks) * kStep))) * kStep;
+  while (decode_pieces(lengths, kv_heads, chunk) > blocks) chunk += kStep;
+  return chunk;
+}
+
+size_t decode_scratch(const DecodeLaunch& launch) {
+  const Extent e = extent_of(launch);
+  return static_cast<size_t>(launch.jobs) * e.tiles * e.pieces * kDecodeRows * (padded(launch.shape.head_dim) + 2) * sizeof(float);
+}
+
+cudaError_t decode_attention(const DecodeLaunch& launch, cudaStream_t stream) {
+  const int head_dim = launch.shape.head_dim;
+  if (head_dim % 8 != 0 || head_dim > 256 || launch.jobs < 1 || launch.jobs > kMostDecodeJobs) return cudaErrorInvalidValue;
+  if (head_dim <= 64) return run<64>(launch, stream);
+  if (head_dim <= 128) return run<128>(launch, stream);
+  return run<256>(launch, stream);
+}
+
+}  // namespace headzip::cuda

@@ -1,0 +1,107 @@
+// What a step of decoding launches: kernels over a few rows, whose time is that of the bytes they read.
+#pragma once
+#include "../launch.h"
+
+namespace headzip::cuda {
+
+// A streaming head: what stands before `sink` is always seen, the rest while it is among the `recent` latest.
+struct HeadWindow {
+  int32_t recent;   // 0: all is seen
+  int32_t sink;     // a position
+  int32_t entries;  // that stand before it: these are the first ones
+};
+
+// Where the entries of a head that lost some stood: places[i] for the first `placed`, from then on i + shift.
+struct HeadPlaces {
+  const int32_t* places;  // (placed)
+  int32_t placed, shift;
+};
+
+// Keys of every KV head from entry 0 on, cut into pieces of `chunk` keys: one block each.
+struct DecodeSpan {
+  const HeadKv* heads;        // (kv_heads) on the device
+  const int32_t* lengths;     // (kv_heads) on the device, where heads differ in length; nullptr: `length` for all
+  const HeadWindow* windows;  // (kv_heads) on the device; nullptr: no head streams
+  const HeadPlaces* places;   // (kv_heads) on the device; nullptr: entries stand one after another
+  int32_t length;
+  int32_t position;           // of the first key; with `lengths`: of the last
+  int32_t chunk, pieces;      // pieces of all heads; without `lengths` as many for each head, room to grow included
+};
+
+struct DecodeJob {
+  const bf16* q;  // (queries, q_stride), heads of head_dim side by side, rotated
+  bf16* out;      // like q
+  int32_t queries, position, spans;
+  DecodeSpan span[2];
+};
+
+constexpr int kMostDecodeJobs = 8;
+constexpr int kDecodeRows = 16;  // (query, head of group) pairs of a tile
+
+struct DecodeLaunch {
+  AttentionShape shape;
+  int64_t stride;          // from one query to the next, in q and out
+  float* scratch;          // decode_scratch() bytes, 16-byte aligned
+  const int32_t* advance;  // steps since `position` and `length` (of spans without lengths) were true; nullptr: none
+  int32_t jobs;
+  DecodeJob job[kMostDecodeJobs];
+};
+
+// Blocks that one processor holds at the same time.
+int decode_residents(int head_dim);
+// Keys a piece so that heads of these lengths make at most `blocks` pieces, or a few more where heads are many.
+int decode_chunk(const int32_t* lengths, int kv_heads, int blocks);
+int decode_pieces(const int32_t* lengths, int kv_heads, int chunk);
+size_t decode_scratch(const DecodeLaunch& launch);
+// out = softmax(q k^T) v. A piece at a time, then the pieces of a row in the order they lie in: the same bits every run.
+// head_dim up to 256, a multiple of 8.
+cudaError_t decode_attention(const DecodeLaunch& launch, cudaStream_t stream);
+
+// y (rows, out) (+)= x (rows, in) w^T (out, in) (+ bias), sums in fp32, for up to kMostGemvRows rows; `in` a multiple of 8.
+constexpr int kMostGemvRows = 8, kMostGemvJobs = 3;
+struct GemvJob {
+  const bf16* w;     // (out, in)
+  const bf16* bias;  // (out) or nullptr
+  Values y;
+  int64_t out;
+  bool add;
+};
+enum class Gate { kNone, kSilu, kGeluTanh };
+struct Gemv {
+  const bf16* x;
+  int32_t rows, in, jobs;
+  GemvJob job[kMostGemvJobs];
+  Gate gate;  // other than kNone: two jobs of one size, and job[0].y = gate(first product) * second product, in bf16
+};
+cudaError_t gemv(const Gemv& gemv, cudaStream_t stream);
+
+// Rotates the heads of q in place and writes the rotated keys, with their values, behind what the cache holds. `rows`
+// tokens that stand at position + advance, … *flag becomes 1 when a value of q or k is not finite.
+struct Placement {
+  bf16* q;        // (rows, heads * head_dim) or nullptr
+  const bf16* k;  // (rows, kv_heads * head_dim)
+  const bf16* v;  // like k or nullptr
+  int32_t rows, heads, kv_heads, head_dim, pairs, position;
+  const float* inv_freq;  // (pairs)
+  float scale;
+  bool adjacent;
+  const HeadKv* kv;        // (kv_heads) on the device
+  const int32_t* lengths;  // (kv_heads) on the device, or nullptr: `length` for all
+  int32_t length;
+  const int32_t* advance;  // added to position and length; or nullptr
+  int32_t* flag;
+};
+cudaError_t place(const Placement& placement, cudaStream_t stream);
+
+// best[row]: the largest of x (rows, width), its lowest index, as a key that orders values and then indices. A number that
+// is not finite wins. best_of() reads a key.
+cudaError_t best(const float* x, int64_t rows, int64_t width, uint64_t* best, cudaStream_t stream);
+struct Found {
+  int32_t index;
+  float value;
+};
+Found best_of(uint64_t key);
+// *counter += 1
+cudaError_t advance(int32_t* counter, cudaStream_t stream);
+
+}  // namespace headzip::cuda

@@ -1,0 +1,146 @@
+// The product of few rows: a warp streams kOuts rows of the weight past all rows of x. Weights pass by the first cache, which
+// holds x for everybody. A lane adds up in the order of its pieces whatever kRows, kOuts and kAhead are, so that a row's
+// result does not depend on what it shares the launch with.
+#pragma once
+#include <cuda_bf16.h>
+
+#include "decode.h"
+
+namespace headzip::cuda {
+
+constexpr int kGemvWarps = 4;
+
+__device__ __forceinline__ uint4 load_once(const uint4* from) {
+  uint4 v;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from));
+  return v;
+}
+
+// Eight products of a piece onto one sum; a bf16 is the upper half of a float.
+__device__ __forceinline__ float dot8(float sum, const uint4& a, const uint4& b) {
+  const uint32_t u[4] = {a.x, a.y, a.z, a.w}, v[4] = {b.x, b.y, b.z, b.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    sum = fmaf(__uint_as_float(u[i] << 16), __uint_as_float(v[i] << 16), sum);
+    sum = fmaf(__uint_as_float(u[i] & 0xffff0000u), __uint_as_float(v[i] & 0xffff0000u), sum);
+  }
+  return sum;
+}
+
+__device__ __forceinline__ float gated(Gate gate, float x) {
+  if (gate == Gate::kSilu) return x / (1 + __expf(-x));
+  return 0.5f * x * (1 + tanhf(0.797884560802865f * (x + 0.044715f * x * x * x)));
+}
+
+__device__ __forceinline__ void keep(const GemvJob& job, int64_t at, float value) {
+  if (job.y.wide) {
+    float* y = static_cast<float*>(job.y.data) + at;
+    if (job.add) value += *y;
+    *y = value;
+  } else {
+    bf16* y = static_cast<bf16*>(job.y.data) + at;
+    if (job.add) value += __bfloat162float(*y);
+    *y = __float2bfloat16_rn(value);
+  }
+}
+
+// kPaired: the two rows are one each of two jobs, a gate and what it multiplies.
+template <int kRows, int kOuts, int kAhead, bool kPaired>
+__global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_constant__ Gemv g) {
+  static_assert(!kPaired || kOuts == 2);
+  constexpr int kStep = kPaired ? 1 : kOuts;
+  const int lane = threadIdx.x % 32;
+  int64_t out = (blockIdx.x * int64_t{kGemvWarps} + threadIdx.x / 32) * kStep;
+  int j = 0;
+  if (!kPaired)
+    for (; j + 1 < g.jobs && out >= (g.job[j].out + kStep - 1) / kStep * kStep; ++j) out -= (g.job[j].out + kStep - 1) / kStep * kStep;
+  const GemvJob& job = g.job[j];
+  if (out >= job.out) return;
+
+  const uint4* w[kOuts];
+#pragma unroll
+  for (int o = 0; o < kOuts; ++o) {
+    const bf16* from = kPaired ? g.job[o].w + out * g.in : job.w + (out + o < job.out ? out + o : out) * g.in;
+    w[o] = reinterpret_cast<const uint4*>(from);
+  }
+  const uint4* x[kRows];
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) x[r] = reinterpret_cast<const uint4*>(g.x + static_cast<int64_t>(r < g.rows ? r : 0) * g.in);
+
+  float sum[kOuts][kRows] = {};
+  const int pieces = g.in / 8;
+  int first = 0;
+  for (; first + kAhead * 32 <= pieces; first += kAhead * 32) {
+    uint4 weight[kAhead][kOuts];
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a)
+#pragma unroll
+      for (int o = 0; o < kOuts; ++o) weight[a][o] = load_once(w[o] + first + a * 32 + lane);
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a)
+#pragma unroll
+      for (int r = 0; r < kRows; ++r) {
+        const uint4 mine = __ldg(x[r] + first + a * 32 + lane);
+#pragma unroll
+        for (int o = 0; o < kOuts; ++o) sum[o][r] = dot8(sum[o][r], weight[a][o], mine);
+      }
+  }
+  if (first < pieces) {
+    uint4 weight[kAhead][kOuts];
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a)
+#pragma unroll
+      for (int o = 0; o < kOuts; ++o) {
+        const int at = first + a * 32 + lane;
+        weight[a][o] = at < pieces ? load_once(w[o] + at) : uint4{0, 0, 0, 0};
+      }
+#pragma unroll
+    for (int a = 0; a < kAhead; ++a) {
+      const int at = first + a * 32 + lane;
+      if (at >= pieces) continue;
+#pragma unroll
+      for (int r = 0; r < kRows; ++r) {
+        const uint4 mine = __ldg(x[r] + at);
+#pragma unroll
+        for (int o = 0; o < kOuts; ++o) sum[o][r] = dot8(sum[o][r], weight[a][o], mine);
+      }
+    }
+  }
+
+#pragma unroll
+  for (int o = 0; o < kOuts; ++o)
+#pragma unroll
+    for (int r = 0; r < kRows; ++r)
+#pragma unroll
+      for (int step = 16; step > 0; step /= 2) sum[o][r] += __shfl_xor_sync(~0u, sum[o][r], step);
+
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) {
+    if (r >= g.rows) break;
+    if constexpr (kPaired) {
+      if (lane != r) continue;
+      const float a = sum[0][r] + (g.job[0].bias == nullptr ? 0.0f : __bfloat162float(g.job[0].bias[out]));
+      const float b = sum[kOuts - 1][r] + (g.job[1].bias == nullptr ? 0.0f : __bfloat162float(g.job[1].bias[out]));
+      keep(job, r * job.out + out, gated(g.gate, a) * b);
+    } else {
+#pragma unroll
+      for (int o = 0; o < kOuts; ++o) {
+        if (lane != r * kOuts + o || out + o >= job.out) continue;
+        const float bias = job.bias == nullptr ? 0.0f : __bfloat162float(job.bias[out + o]);
+        keep(job, r * job.out + out + o, sum[o][r] + bias);
+      }
+    }
+  }
+}
+
+template <int kRows, int kOuts, int kAhead, bool kPaired>
+cudaError_t launch_gemv(const Gemv& g, cudaStream_t stream) {
+  constexpr int kStep = kPaired ? 1 : kOuts;
+  int64_t warps = 0;
+  for (int j = 0; j < (kPaired ? 1 : g.jobs); ++j) warps += (g.job[j].out + kStep - 1) / kStep;
+  const auto blocks = static_cast<unsigned>((warps + kGemvWarps - 1) / kGemvWarps);
+  gemv_kernel<kRows, kOuts, kAhead, kPaired><<<blocks, kGemvWarps * 32, 0, stream>>>(g);
+  return cudaGetLastError();
+}
+
+}  // namespace headzip::cuda

@@ -1,0 +1,105 @@
+// What lies between the products of a step: rotation with the way into the cache, the best token, the step's own count.
+#include <cuda_bf16.h>
+
+#include <cstring>
+
+#include "decode.h"
+
+namespace headzip::cuda {
+namespace {
+
+constexpr int kThreads = 128;
+
+// One block a (row, head): heads of q first, then those of k and v.
+__global__ void place_kernel(const __grid_constant__ Placement p) {
+  const int row = static_cast<int>(blockIdx.y), queries = p.q == nullptr ? 0 : p.heads, dim = p.head_dim;
+  const bool query = static_cast<int>(blockIdx.x) < queries;
+  const int head = query ? static_cast<int>(blockIdx.x) : static_cast<int>(blockIdx.x) - queries;
+  const int ahead = p.advance == nullptr ? 0 : *p.advance;
+  const bf16* from = query ? p.q + (static_cast<int64_t>(row) * p.heads + head) * dim : p.k + (static_cast<int64_t>(row) * p.kv_heads + head) * dim;
+  bf16* to = p.q + (static_cast<int64_t>(row) * p.heads + head) * dim;
+  if (!query) {
+    const int64_t entry = (p.lengths == nullptr ? p.length + ahead : p.lengths[head]) + row;
+    to = p.kv[head].k + entry * dim;
+    if (p.v != nullptr) {
+      const bf16* v = p.v + (static_cast<int64_t>(row) * p.kv_heads + head) * dim;
+      for (int c = threadIdx.x * 8; c < dim; c += kThreads * 8)
+        *reinterpret_cast<uint4*>(p.kv[head].v + entry * dim + c) = *reinterpret_cast<const uint4*>(v + c);
+    }
+  }
+  bool bad = false;
+  const int step = p.adjacent ? 2 : 1, apart = p.adjacent ? 1 : p.pairs;
+  for (int d = threadIdx.x; d < p.pairs; d += kThreads) {
+    float sine, cosine;
+    // As in rope(): the angle is rounded to fp32 first, and reduced exactly.
+    sincosf(static_cast<float>(p.position + ahead + row) * p.inv_freq[d], &sine, &cosine);
+    sine *= p.scale;
+    cosine *= p.scale;
+    const float a = __bfloat162float(from[d * step]), b = __bfloat162float(from[d * step + apart]);
+    bad |= !isfinite(a) || !isfinite(b);
+    to[d * step] = __float2bfloat16_rn(a * cosine - b * sine);
+    to[d * step + apart] = __float2bfloat16_rn(b * cosine + a * sine);
+  }
+  for (int d = 2 * p.pairs + threadIdx.x; d < dim; d += kThreads) {
+    bad |= !isfinite(__bfloat162float(from[d]));
+    if (!query) to[d] = from[d];
+  }
+  if (bad) *p.flag = 1;
+}
+
+// Floats as integers in the same order; above the value the complement of the index, so that the lowest index wins.
+__device__ __forceinline__ unsigned long long key_of(float value, int index) {
+  uint32_t bits = __float_as_uint(value);
+  bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+  if (!isfinite(value)) bits = 0xffffffffu;
+  return static_cast<unsigned long long>(bits) << 32 | static_cast<uint32_t>(~index);
+}
+
+__global__ void best_kernel(const float* x, int64_t width, unsigned long long* best) {
+  const float* row = x + blockIdx.y * width;
+  unsigned long long mine = 0;
+  for (int64_t c = blockIdx.x * int64_t{kThreads} + threadIdx.x; c < width; c += int64_t{gridDim.x} * kThreads) {
+    const unsigned long long key = key_of(row[c], static_cast<int>(c));
+    mine = mine > key ? mine : key;
+  }
+  for (int step = 16; step > 0; step /= 2) {
+    const unsigned long long other = __shfl_xor_sync(~0u, mine, step);
+    mine = mine > other ? mine : other;
+  }
+  if (threadIdx.x % 32 == 0) atomicMax(best + blockIdx.y, mine);
+}
+
+__global__ void advance_kernel(int32_t* counter) { *counter += 1; }
+
+}  // namespace
+
+cudaError_t place(const Placement& p, cudaStream_t stream) {
+  if (p.rows == 0) return cudaSuccess;
+  if (p.head_dim % 8 != 0 || 2 * p.pairs > p.head_dim) return cudaErrorInvalidValue;
+  place_kernel<<<dim3((p.q == nullptr ? 0 : p.heads) + p.kv_heads, p.rows), kThreads, 0, stream>>>(p);
+  return cudaGetLastError();
+}
+
+cudaError_t best(const float* x, int64_t rows, int64_t width, uint64_t* best, cudaStream_t stream) {
+  if (rows == 0) return cudaSuccess;
+  if (const cudaError_t status = cudaMemsetAsync(best, 0, static_cast<size_t>(rows) * sizeof *best, stream); status != cudaSuccess) return status;
+  const int64_t blocks = (width + kThreads * 8 - 1) / (kThreads * 8);
+  best_kernel<<<dim3(static_cast<unsigned>(blocks < 256 ? blocks : 256), static_cast<unsigned>(rows)), kThreads, 0, stream>>>(
+      x, width, reinterpret_cast<unsigned long long*>(best));
+  return cudaGetLastError();
+}
+
+Found best_of(uint64_t key) {
+  uint32_t bits = static_cast<uint32_t>(key >> 32);
+  bits = bits == 0xffffffffu ? 0x7fc00000u : bits & 0x80000000u ? bits & 0x7fffffffu : ~bits;
+  Found b{static_cast<int32_t>(~static_cast<uint32_t>(key)), 0};
+  std::memcpy(&b.value, &bits, sizeof bits);
+  return b;
+}
+
+cudaError_t advance(int32_t* counter, cudaStream_t stream) {
+  advance_kernel<<<1, 1, 0, stream>>>(counter);
+  return cudaGetLastError();
+}
+
+}  // namespace headzip::cuda

@@ -1,0 +1,235 @@
+// The CUDA backend over a few rows: kernels that read their bytes once, and steps that are recorded and played back.
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+
+#include "../error.h"
+#include "backend.h"
+#include "step_graph.h"
+
+namespace headzip::cuda {
+
+namespace {
+
+// More (query, head of group) rows than this a KV head, and tiles of the other kernels are full enough.
+constexpr int64_t kMostDecodeRows = 128;
+constexpr int64_t kTailChunk = 256;  // keys of a piece of a span that grows: the same however long it is
+
+bool is_whole(const KeySpan& span) { return span.begin == 0 && span.count < 0; }
+
+const CudaKvLayer& layer_of(const KeySpan& span) { return static_cast<const CudaKvLayer&>(*span.kv); }
+
+// Whether what a query sees of these keys is more than the other kernels understand.
+bool is_special(const headzip::AttentionJob& job) {
+  return std::any_of(job.spans.begin(), job.spans.end(), [&](const KeySpan& span) {
+    const CudaKvLayer& kv = layer_of(span);
+    return kv.streams() || (job.window > 0 && span.from_end && kv.has_gaps());
+  });
+}
+
+bool is_possible(const headzip::AttentionJob& job) {
+  return job.scores == nullptr && job.out.data != nullptr && job.spans.size() <= 2 &&
+         std::all_of(job.spans.begin(), job.spans.end(), [](const KeySpan& s) { return is_whole(s) && (s.from_end || layer_of(s).uniform()); });
+}
+
+}  // namespace
+
+bool CudaBackend::decodes(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) const {
+  const bool special = std::any_of(jobs.begin(), jobs.end(), is_special);
+  const bool possible = std::all_of(jobs.begin(), jobs.end(), is_possible);
+  if (special && !possible) throw Error("the GPU cannot attend to streaming heads, or to heads with gaps under a window, in this way");
+  return special || (possible && std::all_of(jobs.begin(), jobs.end(), [&](const headzip::AttentionJob& job) {
+    return job.q.rows * spec.group() <= kMostDecodeRows;
+  }));
+}
+
+DecodeSpan CudaBackend::decode_span(const ModelSpec& spec, const KeySpan& from, bool alone, int64_t window) const {
+  const CudaKvLayer& kv = layer_of(from);
+  const auto heads = static_cast<int>(kv.kv_heads());
+  DecodeSpan span{};
+  span.heads = kv.device_heads();
+  span.windows = kv.device_windows();
+  span.position = static_cast<int32_t>(from.position);
+  span.length = static_cast<int32_t>(kv.length(0));
+  span.chunk = kTailChunk;
+  if (from.from_end || alone) {
+    std::vector<int32_t> lengths;
+    for (int64_t h = 0; h < heads; ++h) lengths.push_back(static_cast<int32_t>(kv.length(h)));
+    // A block for every place there is; a tail has one a head as well.
+    span.chunk = decode_chunk(lengths.data(), heads, processors_ * residents_for(spec.head_dim) - heads);
+    span.pieces = decode_pieces(lengths.data(), heads, span.chunk);
+  } else {
+    int64_t room = kv.capacity(0);
+    for (int64_t h = 1; h < heads; ++h) room = std::min(room, kv.capacity(h));
+    span.pieces = static_cast<int32_t>((room + kTailChunk - 1) / kTailChunk) * heads;
+  }
+  if (from.from_end) {
+    span.lengths = kv.device_lengths();
+    if (window > 0) span.places = kv.device_places();
+  }
+  return span;
+}
+
+int CudaBackend::residents_for(int64_t head_dim) const {
+  if (resident_dim_ != head_dim) residents_ = decode_residents(static_cast<int>(head_dim));
+  resident_dim_ = head_dim;
+  return residents_;
+}
+
+void CudaBackend::launch_decode(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) {
+  const Timeline::Span timed(timeline_, "attention");
+  DecodeLaunch launch{};
+  launch.shape = {static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
+                  spec.attention_scale, spec.score_scale(), static_cast<int32_t>(std::min<int64_t>(jobs[0].window, 1 << 30)), 0};
+  launch.stride = spec.heads * spec.head_dim;
+  launch.advance = advance_;
+  const auto flush = [&] {
+    if (launch.jobs == 0) return;
+    launch.scratch = scratch(decode_scratch(launch));
+    HEADZIP_CUDA(decode_attention(launch, stream_));
+    launch.jobs = 0;
+  };
+  const int64_t queries = std::max<int64_t>(1, kMostDecodeRows / spec.group());  // of a launch's job: longer ones are cut
+  for (const headzip::AttentionJob& job : jobs) {
+    DecodeJob whole{};
+    whole.spans = static_cast<int32_t>(job.spans.size());
+    for (size_t s = 0; s < job.spans.size(); ++s) whole.span[s] = decode_span(spec, job.spans[s], job.spans.size() == 1, job.window);
+    for (int64_t row = 0; row < job.q.rows; row += queries) {
+      DecodeJob part = whole;
+      part.q = values(job.q.slice(row, 1));
+      part.out = values(job.out.slice(row, 1));
+      part.queries = static_cast<int32_t>(std::min(queries, job.q.rows - row));
+      part.position = static_cast<int32_t>(job.position + row);
+      launch.job[launch.jobs++] = part;
+      if (launch.jobs == kMostDecodeJobs) flush();
+    }
+  }
+  flush();
+}
+
+float* CudaBackend::scratch(size_t bytes) {
+  if (scratch_.bytes() < bytes) {
+    if (advance_ != nullptr) throw Error("a recorded step asked for more memory than the step before it");
+    HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+    scratch_ = DeviceMemory();
+    scratch_ = DeviceMemory(meter_, bytes, "sums of attention");
+  }
+  return scratch_.as<float>();
+}
+
+bool CudaBackend::few(Rows x) const { return x.rows <= kMostGemvRows && x.width % 8 == 0; }
+
+GemvJob CudaBackend::few_rows_job(const LinearJob& job) {
+  const bf16* bias = job.bias != nullptr && *job.bias ? weights_.get(*job.bias) : nullptr;
+  return {weights_.get(*job.weight), bias, stored(job.out), job.weight->rows, job.add};
+}
+
+void CudaBackend::few_rows_linear(Rows x, std::span<const LinearJob> jobs) {
+  for (size_t at = 0; at < jobs.size(); at += kMostGemvJobs) {
+    Gemv g{values(x), static_cast<int32_t>(x.rows), static_cast<int32_t>(x.width), 0, {}, Gate::kNone};
+    for (const LinearJob& job : jobs.subspan(at, std::min<size_t>(kMostGemvJobs, jobs.size() - at))) g.job[g.jobs++] = few_rows_job(job);
+    HEADZIP_CUDA(gemv(g, stream_));
+  }
+}
+
+void CudaBackend::gated(Activation activation, Rows x, const LinearJob& gate, const LinearJob& up) {
+  if (!few(x)) return Backend::gated(activation, x, gate, up);
+  const Timeline::Span timed(timeline_, "products");
+  Gemv g{values(x), static_cast<int32_t>(x.rows), static_cast<int32_t>(x.width), 2, {few_rows_job(gate), few_rows_job(up)},
+         activation == Activation::kSilu ? Gate::kSilu : Gate::kGeluTanh};
+  HEADZIP_CUDA(gemv(g, stream_));
+}
+
+void CudaBackend::place(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& rope, int64_t position) {
+  auto& layer = static_cast<CudaKvLayer&>(kv);
+  if (k.rows > kMostGemvRows) return Backend::place(kv, q, heads, k, v, rope, position);
+  const Timeline::Span timed(timeline_, "rope");
+  layer.reserve(k.rows);
+  const bool uniform = layer.uniform();
+  const auto kv_heads = static_cast<int32_t>(layer.kv_heads());
+  HEADZIP_CUDA(cuda::place({q.data == nullptr ? nullptr : values(q), values(k), v.data == nullptr ? nullptr : values(v),
+                            static_cast<int32_t>(k.rows), static_cast<int32_t>(heads), kv_heads, static_cast<int32_t>(k.width / kv_heads),
+                            static_cast<int32_t>(rope->inv_freq.size()), static_cast<int32_t>(position), frequencies(rope), rope->scale,
+                            rope->adjacent, layer.device_heads(), uniform ? nullptr : layer.device_lengths(),
+                            static_cast<int32_t>(layer.length(0)), advance_, flag_.as<int32_t>()},
+                           stream_));
+  if (recorder_ != nullptr) recorder_->appends(layer, k.rows);
+  layer.grow(k.rows);
+}
+
+std::vector<Best> CudaBackend::best(Rows x) {
+  std::vector<Best> out(static_cast<size_t>(x.rows));
+  if (!stored(x).wide) throw Error("the best value is looked for among fp32 values only");
+  constexpr int64_t kMost = kBestKeys;
+  for (int64_t row = 0; row < x.rows; row += kMost) {
+    const int64_t count = std::min(kMost, x.rows - row);
+    HEADZIP_CUDA(cuda::best(reinterpret_cast<const float*>(x.slice(row, count).data), count, x.width, best_keys_.as<uint64_t>(), stream_));
+    HEADZIP_CUDA(cudaMemcpyAsync(host_keys_.as<uint64_t>(), best_keys_.as(), static_cast<size_t>(count) * sizeof(uint64_t), cudaMemcpyDeviceToHost, stream_));
+    HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+    for (int64_t i = 0; i < count; ++i) {
+      const auto [index, value] = best_of(host_keys_.as<uint64_t>()[i]);
+      out[static_cast<size_t>(row + i)] = {index, value};
+    }
+  }
+  return out;
+}
+
+// HEADZIP_GRAPH=off launches every kernel of every step itself, to compare or to rule recordings out.
+bool CudaBackend::records() const {
+  const char* asked = std::getenv("HEADZIP_GRAPH");
+  return !weights_.streamed() && !timeline_.on() && (asked == nullptr || std::string_view(asked) != "off");
+}
+
+// The first time a step runs as it is: what it needs is then in its place, and nothing is allocated or copied while the
+// second one is recorded.
+void CudaBackend::repeat(std::unique_ptr<Recording>& recording, const std::function<void()>& step) {
+  if (!records()) return step();
+  auto* known = static_cast<StepGraph*>(recording.get());
+  if (known != nullptr && known->fits(scratch_.as())) return known->play(stream_);
+  if (known == nullptr || known->recorded()) {
+    recording = std::make_unique<StepGraph>(meter_);
+    return step();
+  }
+  known->begin(stream_, scratch_.as());
+  struct Recorder {
+    CudaBackend& backend;
+    ~Recorder() { backend.recorder_ = nullptr, backend.advance_ = nullptr; }
+  };
+  try {
+    const Recorder ends{*this};
+    recorder_ = known;
+    advance_ = known->counter();
+    step();
+    HEADZIP_CUDA(advance(known->counter(), stream_));
+  } catch (...) {
+    known->abandon(stream_);
+    throw;
+  }
+  known->finish(stream_);
+}
+
+size_t CudaBackend::device_bytes() const {
+  size_t free = 0, total = 0;
+  HEADZIP_CUDA(cudaMemGetInfo(&free, &total));
+  return total - free;
+}
+
+double CudaBackend::copy_rate() {
+  size_t bytes = size_t{1} << 30;
+  while (bytes > (size_t{1} << 24) && meter_->now() + 2 * bytes > meter_->limit()) bytes /= 2;
+  const DeviceMemory from(meter_, bytes, "what is copied"), to(meter_, bytes, "a copy");
+  HEADZIP_CUDA(cudaMemsetAsync(from.as(), 1, bytes, stream_));
+  TimedEvent begin, end;
+  std::vector<float> milliseconds(9);
+  for (float& each : milliseconds) {
+    HEADZIP_CUDA(cudaEventRecord(begin, stream_));
+    HEADZIP_CUDA(cudaMemcpyAsync(to.as(), from.as(), bytes, cudaMemcpyDeviceToDevice, stream_));
+    HEADZIP_CUDA(cudaEventRecord(end, stream_));
+    HEADZIP_CUDA(cudaEventSynchronize(end));
+    HEADZIP_CUDA(cudaEventElapsedTime(&each, begin, end));
+  }
+  std::sort(milliseconds.begin(), milliseconds.end());
+  return 2.0 * static_cast<double>(bytes) / (milliseconds[milliseconds.size() / 2] * 1e-3);
+}
+
+}  // namespace headzip::cuda
