@@ -38,7 +38,7 @@ struct Shape : Plan<D> {
 // Barriers and notes, one set a block.
 struct Signals {
   uint64_t q_full, q_empty, k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
-  KeyTile tile[kStages];
+  Note note[kStages];
 };
 
 struct Item {
@@ -92,7 +92,9 @@ __device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* ti
       }
       const uint32_t k_full = shared_address(&signals.k_full[stage]), v_full = shared_address(&signals.v_full[stage]);
       barrier_wait(shared_address(&signals.k_empty[stage]), parity);
-      signals.tile[stage] = walk.tile();
+      KeyTile tile = walk.tile();
+      if (must_hide<S::kKeys, S::kRows>(tile, job.position + item.row, shape.window)) tile.flags |= KeyTile::kHide;
+      leave(signals.note[stage], tile);
       barrier_expect(k_full, S::kKeyBytes);
       load_keys<D, S::kKeys, kCluster>(k + stage * S::kKeyBytes, &maps->k[kCluster - 1], walk.first(), rank, k_full);
       barrier_wait(shared_address(&signals.v_empty[stage]), parity);
@@ -163,12 +165,11 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
   float s[kKeys / 2], o[D / 2];
   uint32_t p[kKeys / 4];
   int count = 0;
-  KeyTile tile;
+  KeyTile tile{};
 
   const auto issue_qk = [&](int n) {
     const int stage = n % kStages;
     barrier_wait(shared_address(&signals.k_full[stage]), n / kStages & 1);
-    tile = signals.tile[stage];
     issue_logits<D, S::kRows, kKeys>(s, my_q, k + stage * S::kKeyBytes);
   };
   const auto issue_pv = [&](int n) {
@@ -209,23 +210,25 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     turn_wait(mine);
     issue_qk(count);
     turn_pass(following);
+    read(signals.note[count % kStages], tile);  // while the products run
     wgmma_wait<0>();
     pin(s);
     release_keys<kCluster>(signals.k_empty[count % kStages]);
-    if (must_hide<kKeys>(tile, position, shape.window)) hide<kKeys>(s, tile, sight(tile, position + row, shape.window));
+    hide_unseen<kKeys>(s, tile, position, row, shape.window);
     softmax<kKeys>(s, peak, total, factor, scale);
     pack_p();
-    if (tile.sums) leave_sums(item, peak, total);
-    while (!tile.last) {
+    if (tile.flags & KeyTile::kSums) leave_sums(item, peak, total);
+    while (!(tile.flags & KeyTile::kLast)) {
       ++count;
       turn_wait(mine);
       issue_qk(count);
       issue_pv(count - 1);
       turn_pass(following);
+      read(signals.note[count % kStages], tile);
       wgmma_wait<1>();
       pin(s);
       release_keys<kCluster>(signals.k_empty[count % kStages]);
-      if (must_hide<kKeys>(tile, position, shape.window)) hide<kKeys>(s, tile, sight(tile, position + row, shape.window));
+      hide_unseen<kKeys>(s, tile, position, row, shape.window);
       softmax<kKeys>(s, peak, total, factor, scale);
       wgmma_wait<0>();
       pin(o);
@@ -233,7 +236,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
 #pragma unroll
       for (int i = 0; i < D / 2; ++i) o[i] *= factor[i / 2 % 2];
       pack_p();
-      if (tile.sums) leave_sums(item, peak, total);
+      if (tile.flags & KeyTile::kSums) leave_sums(item, peak, total);
     }
     if (threadIdx.x % 128 == 0) barrier_arrive(shared_address(&signals.q_empty));
     issue_pv(count);

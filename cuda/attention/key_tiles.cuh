@@ -9,13 +9,17 @@ __device__ __forceinline__ int item_of_round(int round, int cluster, int cluster
   return round * clusters + (round % 2 == 0 ? cluster : clusters - 1 - cluster);
 }
 
-// Left in shared memory beside a tile of keys.
+// What those who use a tile of keys must know.
 struct KeyTile {
+  enum : uint32_t {
+    kLast = 1,  // the item's last tile (of its pass)
+    kSums = 2,  // with it, all keys that are in the score have been met
+    kHide = 4,  // some query of the block must not see all of it: the other members say what
+  };
   int first;  // key entry of the tile's first row
   int end;    // entries from here on are not to be seen
   int shift;  // a query at position p sees entries before shift + p
-  int16_t last;  // the item's last tile (of its pass)
-  int16_t sums;  // with it, all keys that are in the score have been met
+  uint32_t flags;
 };
 
 // Tiles of kKeys keys over a job's segments, from the newest to the oldest: tiles that need masks come first. kScoreFirst
@@ -33,10 +37,11 @@ class KeyTiles {
   __device__ const HeadMaps* maps() const { return job_.segment[max(index_, 0)].maps + kv_head_; }
   // With nothing to see at all, one tile with no visible key stands in.
   __device__ KeyTile tile() const {
-    if (done()) return {0, 0, 0, 1, which_ == Which::kScoreFirst};
+    if (done()) return {0, 0, 0, KeyTile::kLast | (which_ == Which::kScoreFirst ? KeyTile::kSums : 0u)};
     KeyTiles next = *this;
     next.next();
-    return {at_, segment_.end, segment_.begin - segment_.position + 1, next.done(), score_ && (next.done() || !next.score_)};
+    const bool sums = score_ && (next.done() || !next.score_);
+    return {at_, segment_.end, segment_.begin - segment_.position + 1, (next.done() ? KeyTile::kLast : 0u) | (sums ? KeyTile::kSums : 0u)};
   }
   __device__ void next() {
     at_ -= kKeys;
@@ -87,11 +92,11 @@ __device__ __forceinline__ Sight sight(const KeyTile& tile, int position, int wi
   }
   return see;
 }
-// Whether any of 64 rows from `position` on must not see all of the tile.
-template <int kKeys>
+// Whether any of kRows rows from `position` on must not see all of the tile.
+template <int kKeys, int kRows>
 __device__ __forceinline__ bool must_hide(const KeyTile& tile, int position, int window) {
   return tile.first + kKeys > min(tile.end, tile.shift + position) ||
-         (window > 0 && tile.first < tile.shift + position + 63 - window);
+         (window > 0 && tile.first < tile.shift + position + kRows - 1 - window);
 }
 
 }  // namespace headzip::cuda

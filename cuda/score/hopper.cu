@@ -18,7 +18,7 @@ struct Shape {
 template <int D>
 struct Signals {
   uint64_t q_full, q_empty, k_full[Shape<D>::kStages], k_empty[Shape<D>::kStages];
-  KeyTile tile[Shape<D>::kStages];
+  Note note[Shape<D>::kStages];
 };
 
 struct Item {
@@ -59,7 +59,9 @@ __device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* ti
         known = maps;
         const uint32_t k_full = shared_address(&signals.k_full[stage]);
         barrier_wait(shared_address(&signals.k_empty[stage]), (count / S::kStages & 1) ^ 1);
-        signals.tile[stage] = walk.tile();
+        KeyTile tile = walk.tile();
+        tile.flags |= KeyTile::kHide;  // raising needs to know where the tile lies
+        leave(signals.note[stage], tile);
         barrier_expect(k_full, S::kKeyBytes);
         load_keys<D, kKeys, 1>(k + stage * S::kKeyBytes, &maps->score_k, walk.first(), 0, k_full);
         ++count;
@@ -125,17 +127,17 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
   const float scale = shape.score_scale * kLog2e;
   float s[kKeys / 2];
   int count = 0;
-  KeyTile tile;
+  KeyTile tile{};
   const auto logits = [&](int position) {
     const int stage = count % S::kStages;
     barrier_wait(shared_address(&signals.k_full[stage]), count / S::kStages & 1);
-    tile = signals.tile[stage];
     issue_logits<D, kRows, kKeys>(s, q + consumer * 64 * 128, k + stage * S::kKeyBytes);
+    read(signals.note[stage], tile);
     wgmma_wait<0>();
     pin(s);
     if (lane == 0) barrier_arrive(shared_address(&signals.k_empty[stage]));  // each warp has read the note itself
     ++count;
-    if (must_hide<kKeys>(tile, position, shape.window)) hide<kKeys>(s, tile, sight(tile, position + row, shape.window));
+    hide_unseen<kKeys>(s, tile, position, row, shape.window);
   };
   Item item;
   for (int round = 0; item_at(round, tiles, tile_count, shape.heads, item); ++round) {
@@ -151,7 +153,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
       do {
         logits(position);
         add_to_softmax(s, peak, total, scale);
-      } while (!tile.last);
+      } while (!(tile.flags & KeyTile::kLast));
     }
 #pragma unroll
     for (int r = 0; r < 2; ++r) {  // base 2; rows past the job's end get no say
@@ -163,7 +165,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     do {
       logits(position);
       raise_scores(s, lse, scale, tile, scores);
-    } while (!tile.last);
+    } while (!(tile.flags & KeyTile::kLast));
     if (threadIdx.x % 128 == 0) barrier_arrive(shared_address(&signals.q_empty));
   }
 }
