@@ -3,6 +3,7 @@
 #   bash .gpu/run.sh                    everything: checks, rates beside PyTorch's, scoring beside the published procedure
 #   bash .gpu/run.sh cli ARGUMENTS      the headzip command
 #   bash .gpu/run.sh check | measure [decode]    the kernels alone, or only those of a decoding step
+#   bash .gpu/run.sh decode [SHAPE]     a decoded token beside the time of its bytes, and beside PyTorch's
 #   bash .gpu/run.sh test [FILES]       test/device, where the checkout's tests came along
 # Needs bash, xz or python3, and for the comparison a python3 with torch and transformers.
 set -euo pipefail
@@ -55,10 +56,18 @@ all() {
   cli bench --device cuda --shape llama3.1-70b --layers 4 --tokens 124000 --sweeps full --gpu-memory 24GiB
 }
 
+decode() {
+  local shape=${1:-qwen2.5-7b}
+  "$scratch/gpu_ladder" measure decode
+  cli bench --device cuda --shape "$shape" --tokens 124000 --decode
+  python3 "$here/score_torch.py" "$shape" 124000 --decode-only
+}
+
 case ${1:-all} in
   all) all ;;
+  decode) shift; decode "$@" ;;
   cli) shift; cli "$@" ;;
   check | measure) "$scratch/gpu_ladder" "$@" ;;
   test) shift; tests "${@:-test/device}" ;;
-  *) sed -n '2,7p' "$0"; exit 2 ;;
+  *) sed -n '2,8p' "$0"; exit 2 ;;
 esac

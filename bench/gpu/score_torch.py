@@ -1,6 +1,6 @@
 """Seconds and peak memory of the published scoring procedure on this GPU, and decoding after it.
 
-usage: score_torch.py [SHAPE=qwen2.5-7b] [CONTEXT_TOKENS=124000] [--decode]       needs: torch with CUDA, transformers
+usage: score_torch.py [SHAPE=qwen2.5-7b] [CONTEXT_TOKENS=124000] [--decode | --decode-only]       needs: torch with CUDA, transformers
 Random weights of the model's shape on transformers' own modules; FlashAttention-2 through PyTorch's operator; prefill
 in pieces of 16,000 tokens, the KV of all layers kept, one pass a chunk of 2,000. Prints one JSON line a run.
 """
@@ -107,6 +107,9 @@ def main():
         torch.set_default_dtype(torch.float32)
     with torch.inference_mode():
         timed(model, scorer, 6000)
+        if "--decode-only" in sys.argv:
+            print(json.dumps({"shape": shape, **decoding(model, scorer, context)}), flush=True)
+            return
         for tokens in sorted({min(32000, context), context}):
             print(json.dumps({"shape": shape, **timed(model, scorer, tokens)}), flush=True)
         if "--decode" in sys.argv:

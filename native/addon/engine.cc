@@ -18,7 +18,8 @@ Napi::Function Engine::define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod<&Engine::sweep>("sweep"), InstanceMethod<&Engine::generate>("generate"),
                       InstanceMethod<&Engine::log_probs>("logProbs"), InstanceMethod<&Engine::restore>("restore"),
-                      InstanceMethod<&Engine::score_chunks>("scoreChunks"),
+                      InstanceMethod<&Engine::score_chunks>("scoreChunks"), InstanceMethod<&Engine::memory>("memory"),
+                      InstanceMethod<&Engine::copy_rate>("copyRate"),
                       InstanceMethod<&Engine::close>("close")});
 }
 
@@ -208,6 +209,29 @@ Napi::Value Engine::restore(const Napi::CallbackInfo& info) {
     throw engine_error(info.Env(), e.what());
   }
   return Cache::wrap(info.Env(), std::move(shared));
+}
+
+Napi::Value Engine::memory(const Napi::CallbackInfo& info) {
+  const auto runtime = open(info.Env());
+  Napi::Object o = Napi::Object::New(info.Env());
+  try {
+    o.Set("allocatedBytes", static_cast<double>(runtime->backend->allocated_bytes()));
+    o.Set("deviceBytes", static_cast<double>(runtime->backend->device_bytes()));
+  } catch (const Error& e) {
+    throw engine_error(info.Env(), e.what());
+  }
+  return o;
+}
+
+Napi::Value Engine::copy_rate(const Napi::CallbackInfo& info) {
+  auto runtime = open(info.Env());
+  auto state = std::make_shared<Job>();
+  auto rate = std::make_shared<double>(0);
+  const auto work = [=] {
+    const Turn turn(*runtime, *state);
+    *rate = runtime->backend->copy_rate();
+  };
+  return start(info.Env(), state, work, [=](Napi::Env e) -> Napi::Value { return Napi::Number::New(e, *rate); });
 }
 
 }  // namespace headzip::addon

@@ -82,6 +82,8 @@ class Engine final : public Napi::ObjectWrap<Engine> {
   Napi::Value generate(const Napi::CallbackInfo& info);
   Napi::Value log_probs(const Napi::CallbackInfo& info);
   Napi::Value restore(const Napi::CallbackInfo& info);
+  Napi::Value memory(const Napi::CallbackInfo& info);
+  Napi::Value copy_rate(const Napi::CallbackInfo& info);
   // The argument as a cache of this engine's, free for a job that changes it or one that reads it.
   std::shared_ptr<SharedCache> cache_of(const Napi::Value& value, const Runtime& runtime, bool change) const;
   void close(const Napi::CallbackInfo& info);

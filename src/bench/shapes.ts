@@ -76,6 +76,8 @@ export interface SparseModel {
   vocab: number
   /** Of the weights that scoring reads: the layers and the embedding. */
   weightBytes: number
+  /** Of the weights that a decoded token reads: all but the embedding. */
+  decodedBytes: number
 }
 
 /**
@@ -92,10 +94,18 @@ export function writeSparseModel(folder: string, name: ShapeName, layers?: numbe
   writeFileSync(join(folder, 'config.json'), JSON.stringify(configOf(shape, count), null, 2))
   const tensors = tensorsOf(shape, count)
   writeHole(join(folder, 'model.safetensors'), tensors)
-  const weightBytes = tensors
-    .filter(([tensor]) => tensor !== 'lm_head.weight')
-    .reduce((sum, [, dimensions]) => sum + bytesOf(dimensions), 0)
-  return { folder, layers: count, allLayers: shape.layers, vocab: shape.vocab, weightBytes }
+  const bytesWithout = (without: string): number =>
+    tensors
+      .filter(([tensor]) => tensor !== without)
+      .reduce((sum, [, dimensions]) => sum + bytesOf(dimensions), 0)
+  return {
+    folder,
+    layers: count,
+    allLayers: shape.layers,
+    vocab: shape.vocab,
+    weightBytes: bytesWithout('lm_head.weight'),
+    decodedBytes: bytesWithout('model.embed_tokens.weight'),
+  }
 }
 
 const headDim = 128

@@ -187,7 +187,17 @@ export interface NativeEngine {
   logProbs(cache: NativeCache, query: Int32Array, answer: Int32Array): NativeJob<Float32Array>
   /** A cache with these lengths, all zero, to be written. */
   restore(shape: NativeCacheShape): NativeCache
+  memory(): NativeMemory
+  /** Bytes a second that a large copy on the device reads and writes; 0 on the CPU. */
+  copyRate(): NativeJob<number>
   close(): void
+}
+
+export interface NativeMemory {
+  /** Held by the engine now; on the CPU weights are mapped and not counted. */
+  allocatedBytes: number
+  /** In use on the GPU by everybody; 0 on the CPU. */
+  deviceBytes: number
 }
 
 export interface NativeEngineOptions {

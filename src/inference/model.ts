@@ -1,6 +1,6 @@
 /** A loaded model: reads contexts, answers queries, scores its heads. */
 
-import type { KernelTime, NativeEngine } from '../engine/binding.js'
+import type { KernelTime, NativeEngine, NativeMemory } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { type EngineOptions, openEngine } from '../engine/open.js'
 import { scoredLayers } from '../engine/spec.js'
@@ -277,6 +277,16 @@ export class Model {
       kernels,
       seconds: (performance.now() - started) / 1000,
     }
+  }
+
+  /** What the engine holds now, weights on a GPU included; `deviceBytes` is what everybody uses there, 0 on the CPU. */
+  get memory(): NativeMemory {
+    return this.engine.memory()
+  }
+
+  /** Bytes a second that a large copy reads and writes on the GPU; 0 on the CPU. */
+  copyRate(): Promise<number> {
+    return watch(() => this.engine.copyRate())
   }
 
   /** Gives the weights' mapping and work memory back once running jobs and open caches have ended. */

@@ -1,8 +1,10 @@
 import type { Argv } from 'yargs'
 import { benchKernels, benchScoring } from '../../bench/bench.js'
+import { benchDecoding, type DecodeRun } from '../../bench/shape-decoding.js'
 import { benchShape, type ShapeRun } from '../../bench/shape-scoring.js'
 import { type ShapeName, shapeNames } from '../../bench/shapes.js'
 import { readSample } from '../../data/samples.js'
+import { checkRatio, InputError } from '../../errors.js'
 import type { Sweep } from '../../scores/head-scores.js'
 import { interruptSignal } from '../interrupt.js'
 import { bytesIn, engineOptions, type GlobalOptions, withModel } from '../options.js'
@@ -44,6 +46,17 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             default: false,
             describe: "With --shape: tell where the GPU's time goes",
           },
+          decode: {
+            type: 'boolean',
+            default: false,
+            describe: 'With --shape: time a decoded token instead, beside the time of the bytes it reads',
+          },
+          ratios: {
+            type: 'number',
+            array: true,
+            default: [1, 0.6, 0.3],
+            describe: 'With --decode: shares of the KV heads that keep their context',
+          },
           ...engineOptions,
         })
         .example('$0 bench', 'Rates of the engine with the embedded model')
@@ -52,7 +65,11 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           'A 7B model on a GPU, no download',
         ),
     async (args) => {
-      if (args.shape !== undefined) return shapeBench({ ...args, shape: args.shape })
+      if (args.shape !== undefined) {
+        const shaped = { ...args, shape: args.shape }
+        return args.decode ? decodeBench(shaped) : shapeBench(shaped)
+      }
+      if (args.decode) throw new InputError('--decode needs --shape')
       const kernels = await withProgress('kernels', args.json, () => benchKernels())
       const scoring = await withModel(args.model, args, async (model) => {
         const { context } = await readSample(args.data, 0)
@@ -97,6 +114,7 @@ interface ShapeArguments extends GlobalOptions {
   sweeps: Sweep[]
   layers: number | undefined
   kernels: boolean
+  ratios: number[]
   device: 'auto' | 'cpu' | 'cuda'
   gpuMemory: string | undefined
 }
@@ -125,6 +143,42 @@ async function shapeBench(args: ShapeArguments): Promise<void> {
     }),
   )
   if (args.json) printJson({ runs })
+}
+
+async function decodeBench(args: ShapeArguments): Promise<void> {
+  const { shape, tokens, ratios, layers } = args
+  for (const ratio of ratios) checkRatio(ratio)
+  const device = args.device === 'auto' ? 'cuda' : args.device
+  const gpuMemory = args.gpuMemory === undefined ? undefined : bytesIn(args.gpuMemory, '--gpu-memory')
+  const onRun = (run: DecodeRun): void => {
+    if (!args.json) printLine(decodeLine(run))
+  }
+  const runs = await withProgress(shape, args.json, (onProgress) =>
+    benchDecoding({
+      shape,
+      tokens,
+      ratios,
+      layers,
+      device,
+      gpuMemory,
+      onProgress,
+      onRun,
+      signal: interruptSignal,
+    }),
+  )
+  if (args.json) printJson({ runs })
+}
+
+function decodeLine(run: DecodeRun): string {
+  const part = run.layers < run.allLayers ? `, ${run.layers} of ${run.allLayers} layers` : ''
+  const floor = `${(run.weightMs + run.kvMs).toFixed(2)} ms (weights ${run.weightMs.toFixed(2)} + KV ${run.kvMs.toFixed(2)})`
+  return (
+    `${run.shape} ${run.tokens} tokens${part}, ratio ${run.ratio} (${run.keptHeads} of ${run.heads} heads): ` +
+    `${run.ms.toFixed(2)} ms a token, ${run.overFloor.toFixed(2)}x the floor of ${floor} at ` +
+    `${(run.copyRate / 1e12).toFixed(2)} TB/s; KV ${formatBytes(run.kvBytes)}, peak ${formatBytes(run.peakBytes)}, ` +
+    `decoding holds ${formatBytes(run.heldBytes)}, in use on the GPU ${formatBytes(run.deviceBytes)}` +
+    `${run.repeatable ? '' : '; ANSWERS DIFFERED'}`
+  )
 }
 
 function shapeLine(run: ShapeRun): string {
