@@ -47,6 +47,7 @@ AttentionJob CudaBackend::describe(const ModelSpec& spec, const headzip::Attenti
 void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) {
   if (jobs.empty()) return;
   if (decodes(spec, jobs)) return launch_decode(spec, jobs);
+  not_recorded("attention of many rows");
   AttentionShape shape{static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
                        spec.attention_scale, spec.score_scale(), 0, 0};
   AttentionShape seen = shape;  // scores know no window; the jobs of a layer share theirs

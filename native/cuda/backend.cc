@@ -145,7 +145,7 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
 void CudaBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) {
   const Timeline::Span span(timeline_, "norm");
   HEADZIP_CUDA(cuda::rms_norm(stored(x), weights_.get(weight), job.eps, job.offset, job.add, x.rows, x.width, stored(out),
-                              flag_.as<int32_t>(), stream_));
+                              flag_.as<int32_t>(), work_));
 }
 
 void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
@@ -156,9 +156,9 @@ void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
     const bf16* bias = job.bias != nullptr && *job.bias ? weights_.get(*job.bias) : nullptr;
     const bool within = bias != nullptr && !job.add && !out.wide;  // the product adds it before it rounds
     const std::string why = gemm_->run({values(x), weights_.get(*job.weight), within ? bias : nullptr, out, x.rows, job.weight->rows,
-                                        job.weight->cols, job.add}, stream_);
+                                        job.weight->cols, job.add}, work_);
     if (!why.empty()) throw Error(why);
-    if (bias != nullptr && !within) HEADZIP_CUDA(add_bias(out, bias, x.rows, job.weight->rows, stream_));
+    if (bias != nullptr && !within) HEADZIP_CUDA(add_bias(out, bias, x.rows, job.weight->rows, work_));
   }
 }
 
@@ -176,11 +176,12 @@ const float* CudaBackend::frequencies(const RopeRef& rope) {
 void CudaBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) {
   const Timeline::Span span(timeline_, "rope");
   HEADZIP_CUDA(cuda::rope(values(x), x.rows, heads, x.width / heads, static_cast<int64_t>(rope->inv_freq.size()), position,
-                          frequencies(rope), rope->scale, rope->adjacent, flag_.as<int32_t>(), stream_));
+                          frequencies(rope), rope->scale, rope->adjacent, flag_.as<int32_t>(), work_));
 }
 
 void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
   const Timeline::Span span(timeline_, "append");
+  not_recorded("appending to a cache");
   auto& layer = static_cast<CudaKvLayer&>(kv);
   layer.reserve(k.rows);
   HEADZIP_CUDA(append_kv(values(k), v.data == nullptr ? nullptr : values(v), k.rows, layer.kv_heads(), k.width / layer.kv_heads(),
@@ -191,7 +192,7 @@ void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
 void CudaBackend::gate_mul(Activation activation, Rows gate, Rows up) {
   const Timeline::Span span(timeline_, "gate");
   const auto mul = activation == Activation::kSilu ? cuda::silu_mul : cuda::gelu_tanh_mul;
-  HEADZIP_CUDA(mul(values(gate), values(up), gate.rows * gate.width, stream_));
+  HEADZIP_CUDA(mul(values(gate), values(up), gate.rows * gate.width, work_));
 }
 
 void CudaBackend::gather(Rows x, std::span<const int32_t> index, Rows out) {

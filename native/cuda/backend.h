@@ -73,6 +73,7 @@ class CudaBackend final : public Backend {
   void few_rows_linear(Rows x, std::span<const LinearJob> jobs);
   const float* frequencies(const RopeRef& rope);
   bool records() const;
+  void not_recorded(const char* what) const;  // throws Error while a step is recorded
   void bring(const Image& image);  // into plan_
   template <typename T>
   const T* planned(size_t offset) const { return reinterpret_cast<const T*>(plan_.as<std::byte>() + offset); }
@@ -81,6 +82,8 @@ class CudaBackend final : public Backend {
 
   std::shared_ptr<DeviceMeter> meter_;
   Stream stream_;
+  Stream recording_stream_;       // caches are changed on `stream_` by other threads, too: that must not be recorded
+  cudaStream_t work_ = stream_;   // where the kernels of a step go: `stream_`, or the other one while it is recorded
   Timeline timeline_;
   WeightStore weights_;
   DeviceMemory workspace_;

@@ -86,7 +86,7 @@ void CudaBackend::launch_decode(const ModelSpec& spec, std::span<const headzip::
   const auto flush = [&] {
     if (launch.jobs == 0) return;
     launch.scratch = scratch(decode_scratch(launch));
-    HEADZIP_CUDA(decode_attention(launch, stream_));
+    HEADZIP_CUDA(decode_attention(launch, work_));
     launch.jobs = 0;
   };
   const int64_t queries = std::max<int64_t>(1, kMostDecodeRows / spec.group());  // of a launch's job: longer ones are cut
@@ -128,7 +128,7 @@ void CudaBackend::few_rows_linear(Rows x, std::span<const LinearJob> jobs) {
   for (size_t at = 0; at < jobs.size(); at += kMostGemvJobs) {
     Gemv g{values(x), static_cast<int32_t>(x.rows), static_cast<int32_t>(x.width), 0, {}, Gate::kNone};
     for (const LinearJob& job : jobs.subspan(at, std::min<size_t>(kMostGemvJobs, jobs.size() - at))) g.job[g.jobs++] = few_rows_job(job);
-    HEADZIP_CUDA(gemv(g, stream_));
+    HEADZIP_CUDA(gemv(g, work_));
   }
 }
 
@@ -137,7 +137,7 @@ void CudaBackend::gated(Activation activation, Rows x, const LinearJob& gate, co
   const Timeline::Span timed(timeline_, "products");
   Gemv g{values(x), static_cast<int32_t>(x.rows), static_cast<int32_t>(x.width), 2, {few_rows_job(gate), few_rows_job(up)},
          activation == Activation::kSilu ? Gate::kSilu : Gate::kGeluTanh};
-  HEADZIP_CUDA(gemv(g, stream_));
+  HEADZIP_CUDA(gemv(g, work_));
 }
 
 void CudaBackend::place(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& rope, int64_t position) {
@@ -152,7 +152,7 @@ void CudaBackend::place(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, cons
                             static_cast<int32_t>(rope->inv_freq.size()), static_cast<int32_t>(position), frequencies(rope), rope->scale,
                             rope->adjacent, layer.device_heads(), uniform ? nullptr : layer.device_lengths(),
                             static_cast<int32_t>(layer.length(0)), advance_, flag_.as<int32_t>()},
-                           stream_));
+                           work_));
   if (recorder_ != nullptr) recorder_->appends(layer, k.rows);
   layer.grow(k.rows);
 }
@@ -190,22 +190,29 @@ void CudaBackend::repeat(std::unique_ptr<Recording>& recording, const std::funct
     recording = std::make_unique<StepGraph>(meter_);
     return step();
   }
-  known->begin(stream_, scratch_.as());
+  HEADZIP_CUDA(cudaMemsetAsync(known->counter(), 0, sizeof(int32_t), stream_));
+  known->begin(recording_stream_, scratch_.as());
   struct Recorder {
     CudaBackend& backend;
-    ~Recorder() { backend.recorder_ = nullptr, backend.advance_ = nullptr; }
+    ~Recorder() { backend.recorder_ = nullptr, backend.advance_ = nullptr, backend.work_ = backend.stream_; }
   };
   try {
     const Recorder ends{*this};
     recorder_ = known;
     advance_ = known->counter();
+    work_ = recording_stream_;
     step();
-    HEADZIP_CUDA(advance(known->counter(), stream_));
+    HEADZIP_CUDA(advance(known->counter(), work_));
   } catch (...) {
-    known->abandon(stream_);
+    known->abandon(recording_stream_);
     throw;
   }
-  known->finish(stream_);
+  known->finish(recording_stream_);
+  known->launch(stream_);
+}
+
+void CudaBackend::not_recorded(const char* what) const {
+  if (recorder_ != nullptr) throw Error(std::string(what) + " cannot be recorded");
 }
 
 size_t CudaBackend::device_bytes() const {

@@ -17,7 +17,6 @@ bool StepGraph::fits(const void* scratch) const {
 void StepGraph::begin(cudaStream_t stream, const void* scratch) {
   scratch_ = scratch;
   growths_.clear();
-  HEADZIP_CUDA(cudaMemsetAsync(counter_.as(), 0, sizeof(int32_t), stream));
   // Other threads, those that read weights among them, may go on with what they do.
   HEADZIP_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
 }
@@ -32,8 +31,9 @@ void StepGraph::finish(cudaStream_t stream) {
   const cudaError_t made = cudaGraphInstantiateWithFlags(&exec_, graph, 0);
   cudaGraphDestroy(graph);
   HEADZIP_CUDA(made);
-  HEADZIP_CUDA(cudaGraphLaunch(exec_, stream));
 }
+
+void StepGraph::launch(cudaStream_t stream) const { HEADZIP_CUDA(cudaGraphLaunch(exec_, stream)); }
 
 void StepGraph::abandon(cudaStream_t stream) noexcept {
   cudaGraph_t graph = nullptr;
@@ -43,7 +43,7 @@ void StepGraph::abandon(cudaStream_t stream) noexcept {
 }
 
 void StepGraph::play(cudaStream_t stream) {
-  HEADZIP_CUDA(cudaGraphLaunch(exec_, stream));
+  launch(stream);
   for (Growth& g : growths_) {
     g.layer->grow(g.tokens);
     g.length += g.tokens;

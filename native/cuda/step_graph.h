@@ -21,9 +21,11 @@ class StepGraph final : public Recording {
 
   void begin(cudaStream_t stream, const void* scratch);
   void appends(CudaKvLayer& layer, int64_t tokens);  // called before the layer grows
-  void finish(cudaStream_t stream);                  // and runs it for the first time
+  void finish(cudaStream_t stream);
   void abandon(cudaStream_t stream) noexcept;
-  // Launches it and lets the layers' own lengths follow.
+  // For the step that was recorded: the layers' own lengths know of it.
+  void launch(cudaStream_t stream) const;
+  // For the next one: launches it and lets the lengths follow.
   void play(cudaStream_t stream);
 
  private:
