@@ -4,8 +4,8 @@ import { expect } from 'vitest'
 import type { KvCache } from '../../src/inference/kv-cache.js'
 import type { Model } from '../../src/inference/model.js'
 
-/** Difference of two logits that bf16 arithmetic may turn around. */
-export const tie = 0.05
+/** PyTorch's own bf16 turns around two of nano's logits that lie up to 0.48 apart (180 of 6,072 positions of the samples). */
+export const tie = 0.5
 
 /** @returns how far apart the CPU's logits of the two tokens are where the answers part; undefined where they do not */
 export async function gapWhereTheyPart(

@@ -4,7 +4,9 @@ import { benchDecoding, type DecodeRun } from '../../bench/shape-decoding.js'
 import { benchShape, type ShapeRun } from '../../bench/shape-scoring.js'
 import { type ShapeName, shapeNames } from '../../bench/shapes.js'
 import { readSample } from '../../data/samples.js'
-import { checkRatio, InputError } from '../../errors.js'
+
+import { InputError } from '../../errors.js'
+import { parseRatios } from '../../eval/ratios.js'
 import type { Sweep } from '../../scores/head-scores.js'
 import { interruptSignal } from '../interrupt.js'
 import { bytesIn, engineOptions, type GlobalOptions, withModel } from '../options.js'
@@ -52,10 +54,9 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             describe: 'With --shape: time a decoded token instead, beside the time of the bytes it reads',
           },
           ratios: {
-            type: 'number',
-            array: true,
-            default: [1, 0.6, 0.3],
-            describe: 'With --decode: shares of the KV heads that keep their context',
+            type: 'string',
+            default: '1.0,0.6,0.3',
+            describe: 'With --decode: shares of the KV heads that keep their context, as in eval',
           },
           ...engineOptions,
         })
@@ -114,7 +115,7 @@ interface ShapeArguments extends GlobalOptions {
   sweeps: Sweep[]
   layers: number | undefined
   kernels: boolean
-  ratios: number[]
+  ratios: string
   device: 'auto' | 'cpu' | 'cuda'
   gpuMemory: string | undefined
 }
@@ -146,8 +147,8 @@ async function shapeBench(args: ShapeArguments): Promise<void> {
 }
 
 async function decodeBench(args: ShapeArguments): Promise<void> {
-  const { shape, tokens, ratios, layers } = args
-  for (const ratio of ratios) checkRatio(ratio)
+  const { shape, tokens, layers } = args
+  const ratios = parseRatios(args.ratios)
   const device = args.device === 'auto' ? 'cuda' : args.device
   const gpuMemory = args.gpuMemory === undefined ? undefined : bytesIn(args.gpuMemory, '--gpu-memory')
   const onRun = (run: DecodeRun): void => {
