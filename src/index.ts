@@ -36,6 +36,7 @@ export { type HubSettings, hubSettings } from './hub/settings.js'
 export { resolveShortName, type ShortName, shortNames } from './hub/short-names.js'
 export { shortNameTable } from './hub/tables.js'
 export type { DownloadProgress } from './hub/transfers.js'
+export { budgetOfCache } from './inference/cache-budget.js'
 export { Conversation } from './inference/conversation.js'
 export type {
   BatchOptions,

@@ -6,10 +6,13 @@ import { dataSetName, isMeasuredInTokens } from '../../data/sets.js'
 import { checkRatio, invalidParameter } from '../../errors.js'
 import { itemsOf } from '../../eval/shard.js'
 import { encodeScores, writeScores } from '../../scores/arrow.js'
+import { type BudgetOptions, budgetOf } from '../../scores/budget.js'
 import { checkWritable, writeFilesAtomic } from '../../scores/files.js'
 import type { Sweep } from '../../scores/head-scores.js'
+import { mergeScores } from '../../scores/merge.js'
 import { defaultChunkSize } from '../../scoring/reconstruction.js'
 import { NoChunksLeft, type ScoredHeads, scoreHeads } from '../../scoring/score.js'
+import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { fetchFromHub } from '../hub-data.js'
 import { interruptSignal } from '../interrupt.js'
 import {
@@ -72,6 +75,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             default: 'head_scores',
             describe: 'Folder for <model>/<data>-<idx>.arrow',
           },
+          ...budgetOptions,
           ...engineOptions,
           ...forceOption,
         })
@@ -85,6 +89,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           'A quarter of a hundred samples of each data set',
         ),
     async (args) => {
+      const cost = budgetFrom(args)
       const shard = chosenShard(args.shard)
       const indices = args.samples === undefined ? indicesIn(args.idx, '--idx') : firstIndices(args.samples)
       const jobs = namesIn(args.data, '--data').flatMap((data) => indices.map((index) => ({ data, index })))
@@ -125,14 +130,14 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           scored.push({ file, scores })
         }
         if (shard.count > 1) {
-          if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores)))
-          else printLine(scored.length > 0 ? describe(scored) : 'Nothing is left for this shard.')
+          if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores, cost)))
+          else printLine(scored.length > 0 ? describe(scored, cost) : 'Nothing is left for this shard.')
           return
         }
         const files = scored.map(({ file, scores }) => [file, encodeScores(scores)] as const)
         await writeFilesAtomic(files, { force: args.force })
-        if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores)))
-        else printLine(describe(scored))
+        if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores, cost)))
+        else printLine(describe(scored, cost))
       })
     },
   )
@@ -148,12 +153,13 @@ function firstIndices(count: number): number[] {
   throw invalidParameter('--samples', 'a positive whole number', count)
 }
 
-function summary(file: string, scores: ScoredHeads): object {
+function summary(file: string, scores: ScoredHeads, cost: BudgetOptions): object {
   const { provenance, layers, kvHeads, positions, peakBytes, seconds, stopped } = scores
-  return { file, ...provenance, layers, kvHeads, positions, seconds, peakBytes, ...stopped }
+  const { budget } = budgetOf(scores, cost)
+  return { file, ...provenance, layers, kvHeads, positions, seconds, peakBytes, ...stopped, budget }
 }
 
-function describe(scored: { file: string; scores: ScoredHeads }[]): string {
+function describe(scored: { file: string; scores: ScoredHeads }[], cost: BudgetOptions): string {
   const rows = scored.map(({ file, scores: { positions, max, peakBytes, seconds } }) => [
     file,
     String(positions),
@@ -172,5 +178,8 @@ function describe(scored: { file: string; scores: ScoredHeads }[]): string {
           `${(100 * stopped.saved).toFixed(0)}% of the repetition was not run`,
       )
   }
+  // One budget: of the maximum over all of them, which is what a merge keeps.
+  const each = [...new Map(scored.map(({ file, scores }) => [file, scores])).values()]
+  lines.push('', ...(each.length > 1 ? ['merged:'] : []), budgetText(mergeScores(each), cost))
   return lines.join('\n')
 }
