@@ -104,6 +104,29 @@ describe('stability', () => {
   })
 })
 
+describe('the method kvzip+', () => {
+  it('gets a folder of its own, is named by compare, and is not merged with kvzip', async () => {
+    writeFileSync(
+      join(cwd, 'two.jsonl'),
+      JSON.stringify({ prompts: ['The key of cabin nine is blue. '.repeat(20)] }),
+    )
+    const score = ['score', 'nano', '--data', 'two.jsonl', '-o', 'methods', '--method']
+    const { out } = await headzip([...score, 'kvzip+', '--json'], { cwd })
+    const file = 'methods/nano/kvzip+/two-0.arrow'
+    expect(JSON.parse(out)).toMatchObject([{ file, method: 'kvzip+', sweep: 'full' }])
+    await headzip([...score, 'kvzip'], { cwd })
+    expect(readdirSync(join(cwd, 'methods/nano')).sort()).toEqual(['kvzip+', 'two-0.arrow'])
+
+    const both = ['methods/nano/two-0.arrow', file]
+    const compared = await headzip(['compare', ...both], { cwd })
+    expect(compared.out).toContain(`\nA: ${both[0]}, scored by kvzip\nratio `)
+    expect(compared.out).toContain(`\nB: ${file}, scored by kvzip+\nratio `)
+    expect((await headzip(['merge', ...both, '-o', 'x.arrow'], { cwd })).err).toBe(
+      'two-0 and two-0 cannot be merged: their method differs, kvzip against kvzip+\n',
+    )
+  })
+})
+
 describe('bad input ends with exit code 2, one sentence, and nothing written', () => {
   writeFileSync(join(cwd, 'notes.txt'), 'hello')
   it.each<[string, string[], RegExp]>([
@@ -134,6 +157,7 @@ describe('bad input ends with exit code 2, one sentence, and nothing written', (
       ['export', llama, '--to', 'retrieval', '-o', 'x.json', '--query-heads', '12'],
       /^queryHeads must be a multiple of the 8 KV heads, got 12$/,
     ],
+    ['an unknown method', ['score', 'nano', '--data', 'own.jsonl', '--method', 'kvzip++'], /kvzip\+\+/],
     ['chunks without pairs', ['stability', llama, '--chunk-size', '9'], /score with --pairs$/],
     [
       'no sample',

@@ -8,7 +8,7 @@ import { itemsOf } from '../../eval/shard.js'
 import { encodeScores, writeScores } from '../../scores/arrow.js'
 import { type BudgetOptions, budgetOf } from '../../scores/budget.js'
 import { checkWritable, writeFilesAtomic } from '../../scores/files.js'
-import type { Sweep } from '../../scores/head-scores.js'
+import { type ScoreMethod, type Sweep, scoreMethods } from '../../scores/head-scores.js'
 import { mergeScores } from '../../scores/merge.js'
 import { defaultChunkSize } from '../../scoring/reconstruction.js'
 import { NoChunksLeft, type ScoredHeads, scoreHeads } from '../../scoring/score.js'
@@ -58,6 +58,11 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           },
           'max-context': { type: 'number', describe: 'Score the first so many tokens of each context only' },
           ...shardOption,
+          method: {
+            choices: scoreMethods,
+            default: 'kvzip' as ScoreMethod,
+            describe: 'Attention as published, or weighted by what values add to the stream (CPU only)',
+          },
           sweep: {
             choices: ['full', 'chunk', 'block'] as const satisfies readonly Sweep[],
             default: 'full' as Sweep,
@@ -73,7 +78,8 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             alias: 'o',
             type: 'string',
             default: 'head_scores',
-            describe: 'Folder for <model>/<data>-<idx>.arrow',
+            describe:
+              'Folder for <model>/<data>-<idx>.arrow; other methods than kvzip get one of their own in it',
           },
           ...budgetOptions,
           ...engineOptions,
@@ -104,7 +110,8 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         const planned = []
         for (const { data, index } of own) {
           const name = `${dataSetName(data)}-${index}${part}.arrow`
-          const file = join(args.out, model.description.id, name)
+          const method = args.method === 'kvzip' ? '' : args.method
+          const file = join(args.out, model.description.id, method, name)
           // A shard that is run again goes on after what it has done.
           if (shard.count > 1 && !args.force && existsSync(file)) {
             process.stderr.write(`${file} is there already\n`)
@@ -115,13 +122,23 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         }
         const scored: { file: string; scores: ScoredHeads }[] = []
         for (const { file, ...sample } of planned) {
-          const { sweep, chunkSize, pairs, maxContext } = args
+          const { method, sweep, chunkSize, pairs, maxContext } = args
           const untilStable =
             args.untilStable === undefined
               ? undefined
               : { spearman: args.untilStable, ratio: checkRatio(args.stableRatio, '--stable-ratio') }
           const chunks = byChunks ? shard : undefined
-          const job = { ...sample, sweep, chunkSize, chunks, pairs, maxContext, untilStable, ...reading }
+          const job = {
+            ...sample,
+            method,
+            sweep,
+            chunkSize,
+            chunks,
+            pairs,
+            maxContext,
+            untilStable,
+            ...reading,
+          }
           const scores = await withProgress(`${sample.data} ${sample.index}`, args.json, (onProgress) =>
             scoreHeads(model, { ...job, onProgress }).catch(unlessNothingLeft),
           )
