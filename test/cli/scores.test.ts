@@ -84,7 +84,10 @@ describe('stability', () => {
     expect(samples.out).toMatch(/^ +3 +1\.000 \(1\.000 to 1\.000\) +1\.000 \(1\.000 to 1\.000\)$/m)
     expect(samples.out).toMatch(/\d+ of 24 heads are kept in some redrawn sets/)
     for (const word of words) expect(samples.out).toContain(`\n${word} `)
-    expect(readFileSync(join(cwd, 'drawn/stability.svg'), 'utf8')).toContain('samples</text>')
+    const drawn = readFileSync(join(cwd, 'drawn/stability.svg'), 'utf8')
+    expect(drawn).toContain('samples</text>')
+    // however many there are, the title fits the picture
+    expect(drawn).toContain('font-weight="bold">nano, own-0 to 2</text>')
 
     await headzip([...score, 'pairs', '--pairs'], { cwd })
     const chunks = await headzip(['stability', 'pairs/nano/own-0.arrow', '--json'], { cwd })
