@@ -30,7 +30,7 @@ struct OwnedRows : Rows {
   std::unique_ptr<Memory> memory;
 };
 
-// (kv_heads, positions) running maxima in the backend's memory.
+// (kv_heads, positions) running maxima in the backend's memory; also (heads, entries) or (1, rows) of ScoreWeights.
 struct ScoreBuffer {
   float* data = nullptr;
   int64_t kv_heads = 0, positions = 0;
@@ -89,6 +89,14 @@ struct KeySpan {
 };
 constexpr size_t kMostSpans = 8;
 
+// What a softmax weight is multiplied and divided by before the score's maximum (KVzip+), as base-2 logarithms. Lies in
+// ScoreBuffers; nullptr: weights are scored as they are.
+struct ScoreWeights {
+  const float* values = nullptr;  // (heads, value_stride): norm of W_O^h v, by entry of the scored span's layer
+  int64_t value_stride = 0;
+  const float* rows = nullptr;    // (queries): norm of the row that attention was given
+};
+
 struct AttentionJob {
   Rows q;                // (queries, heads * head_dim), rotated
   int64_t position = 0;  // of the first query; the next one stands one further
@@ -97,6 +105,7 @@ struct AttentionJob {
   int64_t window = 0;       // a query sees its own position and window - 1 before it; 0: all. Scores know no window
   float* scores = nullptr;  // in a ScoreBuffer: maxima over the scored span's keys are raised from here on; or nullptr
   int64_t score_stride = 0; // from one KV head to the next
+  ScoreWeights weights;
 };
 
 struct LinearJob {
@@ -171,6 +180,15 @@ class Backend {
     if (q.data != nullptr) rope(q, heads, turn, position);
   }
   virtual void attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) = 0;
+  // Whether scores can be weighted. A backend that cannot is asked for neither of the two below.
+  virtual bool weighs_scores() const { return false; }
+  // Norms of what entries [begin, begin + count) add to the stream through each query head's columns of `o`, to
+  // `out` (heads, entries) at their index. False when a value is not finite.
+  virtual bool value_norms(const Weight& /*o*/, const KvLayer&, int64_t /*begin*/, int64_t /*count*/,
+                           const ScoreBuffer& /*out*/) {
+    return false;
+  }
+  virtual void row_norms(Rows, const ScoreBuffer& /*out*/) {}
   // gate = activation(gate) * up
   virtual void gate_mul(Activation activation, Rows gate, Rows up) = 0;
   // The products of gate and up, then gate_mul() of what they gave. Nobody reads up's rows afterwards.

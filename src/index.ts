@@ -36,6 +36,7 @@ export { type HubSettings, hubSettings } from './hub/settings.js'
 export { resolveShortName, type ShortName, shortNames } from './hub/short-names.js'
 export { shortNameTable } from './hub/tables.js'
 export type { DownloadProgress } from './hub/transfers.js'
+export { budgetOfCache } from './inference/cache-budget.js'
 export { Conversation } from './inference/conversation.js'
 export type {
   BatchOptions,
@@ -74,7 +75,7 @@ export { budgetTable, provenanceBlock } from './report/tables.js'
 export { readScores, writeScores } from './scores/arrow.js'
 export { type Budget, type BudgetOptions, budget, budgetOf, formatBudget } from './scores/budget.js'
 export { type Comparison, compareScores, kendall, spearman, topShareOverlap } from './scores/compare.js'
-export type { HeadScores, Provenance, Source, Sweep } from './scores/head-scores.js'
+export type { HeadScores, Provenance, ScoreMethod, Source, Sweep } from './scores/head-scores.js'
 export { mergeScores } from './scores/merge.js'
 export { randomHeads, type Selection, type SelectionRule, selectHeads, selectPairs } from './scores/select.js'
 export {

@@ -137,6 +137,9 @@ SweepJob read_sweep(const Napi::Value& value) {
   else if (sweep == "chunk") job.kind = SweepKind::kChunk;
   else if (sweep == "block") job.kind = SweepKind::kBlock;
   else refuse(value.Env(), "sweep must be full, chunk or block, got " + sweep);
+  const std::string method = text(field(o, "method"), "method");
+  if (method == "kvzip+") job.method = ScoreMethod::kKvzipPlus;
+  else if (method != "kvzip") refuse(value.Env(), "method must be kvzip or kvzip+, got " + method);
   job.before = integer(field(o, "before"), "before");
   job.after = integer(field(o, "after"), "after");
   job.want_pairs = boolean(field(o, "pairs"), "pairs");

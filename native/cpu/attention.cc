@@ -100,6 +100,7 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
       }
     }
     const int64_t at = p.head * group * spec.head_dim;
+    const bool weighted = p.scores && job.weights.values != nullptr;
     const AttentionTask task{
         .q = floats(job.q, p.first) + at,
         .q_stride = static_cast<int64_t>(job.q.row_bytes / sizeof(float)),
@@ -116,6 +117,9 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
         .spans = spans,
         .span_count = count,
         .scores = p.scores ? job.scores + p.head * job.score_stride : nullptr,
+        .value_norms = weighted ? job.weights.values + p.head * group * job.weights.value_stride : nullptr,
+        .value_norm_stride = job.weights.value_stride,
+        .row_norms = weighted ? job.weights.rows + p.first : nullptr,
     };
     k_.attention(task, memory + thread * each);
   });

@@ -27,6 +27,9 @@ class CpuBackend final : public Backend {
   void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
   void append(KvLayer& kv, Rows k, Rows v) override;
   void attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) override;
+  bool weighs_scores() const override { return true; }
+  bool value_norms(const Weight& o, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out) override;
+  void row_norms(Rows x, const ScoreBuffer& out) override;
   void gate_mul(Activation activation, Rows gate, Rows up) override;
   void gather(Rows x, std::span<const int32_t> index, Rows out) override;
   void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) override;

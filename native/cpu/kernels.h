@@ -44,6 +44,10 @@ struct AttentionTask {
   const SpanView* spans;
   int64_t span_count;
   float* scores;      // (keys of the scored span), running maximum shared between threads; nullptr: none
+  // Base-2 logarithms that the score's are raised and lowered by, see ScoreWeights. Where there are any:
+  const float* value_norms = nullptr;  // (group, value_norm_stride), by entry of the scored span's head; whole panels may be read
+  int64_t value_norm_stride = 0;
+  const float* row_norms = nullptr;    // (queries)
   float* lse = nullptr;  // (rows): log2 of the sum of 2^logit, to join results over parts of the keys; nullptr: not wanted
 };
 

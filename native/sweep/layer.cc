@@ -1,5 +1,6 @@
 #include "layer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -40,6 +41,11 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   const Rows v = v_.slice(0, x.rows), out = attended_.slice(0, x.rows);
 
   norm(x, w.attn_norm, h);
+  const bool weighted = std::any_of(pieces.begin(), pieces.end(), [](const Piece& p) { return p.weights.values != nullptr; });
+  if (weighted) {
+    if (!row_norms_.memory) row_norms_ = backend_.scores(1, normed_.rows);
+    backend_.row_norms(h, row_norms_);
+  }
   std::vector<LinearJob> projections{{&w.k, &w.k_bias, k}};
   if (queries) projections.push_back({&w.q, &w.q_bias, q});
   if (values) projections.push_back({&w.v, &w.v_bias, v});
@@ -66,7 +72,9 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   for (const Piece& p : pieces) {
     if (!queries) break;
     jobs.push_back({q.slice(p.first, p.rows), p.position, p.spans,
-                    need == Need::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores, p.score_stride});
+                    need == Need::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores, p.score_stride,
+                    p.weights});
+    if (weighted) jobs.back().weights.rows = row_norms_.data + p.first;
   }
   if (!queries) return;
   backend_.attention(spec, jobs);
@@ -78,6 +86,10 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   if (spec.out_norms) norm(added, w.attn_out_norm, x, true);
   feed_forward(layer, x);
   if (!backend_.finite(x)) not_finite(layer);
+}
+
+void LayerRunner::value_norms(int64_t layer, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out) {
+  if (!backend_.value_norms(model_.layers[layer].o, kv, begin, count, out)) not_finite(layer);
 }
 
 void LayerRunner::settle(int64_t layer) {

@@ -15,6 +15,7 @@ struct Piece {
   std::vector<KeySpan> spans;   // what they see, once appended
   float* scores = nullptr;      // see AttentionJob
   int64_t score_stride = 0;
+  ScoreWeights weights;         // `rows` is filled in
 };
 
 enum class Need {
@@ -30,6 +31,8 @@ class LayerRunner {
   LayerRunner(Backend& backend, const Model& model, std::vector<RopeRef> ropes, int64_t rows);
   // x (rows, hidden) becomes the layer's output with Need::kHidden.
   void run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need);
+  // Norms of what entries [begin, begin + count) of `kv` add to the stream, for ScoreWeights. Throws as settle() does.
+  void value_norms(int64_t layer, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out);
   // Waits for the layer's work; throws Error when a value in it was not finite.
   void settle(int64_t layer);
   // Logits of a few rows after the last layer: (rows, vocab) in the backend's memory, without the model's cap.
@@ -52,6 +55,7 @@ class LayerRunner {
   const Model& model_;
   std::vector<RopeRef> ropes_;
   OwnedRows normed_, q_, k_, v_, attended_, gate_, up_;
+  ScoreBuffer row_norms_;        // (1, rows) of a tile, once scores are weighted
   OwnedRows logits_;  // as many rows as were asked for at most
   OwnedRows added_;              // what a part adds to the stream, where it is normalised first
   OwnedRows routed_, gathered_;  // mixtures: router logits; rows of one expert, then its answers

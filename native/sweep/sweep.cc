@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <string>
 
 #include "check.h"
 #include "layer.h"
@@ -10,6 +11,8 @@
 namespace headzip {
 
 namespace {
+
+constexpr int64_t kKeyBlock = 32;
 
 // Rows that reconstruction inputs of one group hold together: their own KV is alive at the same time.
 struct Group {
@@ -36,15 +39,22 @@ class SweepRun {
   void context_layer(int64_t layer, KvLayer& kv);
   void repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores);
   Piece repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const;
+  void weigh(int64_t layer, const KvLayer& kv);
   void evict(int64_t layer, KvLayer& kv, std::span<const float> scores, KvCache& cache) const;
   int64_t context_tile_end(int64_t row, bool last) const;  // of the tile that starts at `row` of the context
   std::vector<Piece> context_pieces(int64_t row, int64_t end, KvLayer& kv) const;
   double tile_work(int64_t layer, int64_t rows, double keys, Need need) const;
+  double weigh_work(int64_t entries) const {
+    return static_cast<double>(entries) * static_cast<double>(spec_.heads * spec_.head_dim * spec_.hidden);
+  }
   // Nothing after this layer reads the repeat stream, or the context's but for its last row.
   bool last_of_repeat(int64_t layer) const { return layer == last_scored_; }
   bool last_of_context(int64_t layer) const { return layer + 1 == end_; }
   bool scoring() const { return !job_.chunks.empty(); }
   bool blocks() const { return job_.kind == SweepKind::kBlock && scoring(); }
+  bool weighted() const { return scoring() && job_.method == ScoreMethod::kKvzipPlus; }
+  // Of the context in the last layer, where no output is wanted.
+  Need last_need() const { return job_.want_cache || weighted() ? Need::kValues : Need::kKeys; }
   // Context positions of all chunks, which lie in a row.
   int64_t scored_positions() const { return job_.chunks.back().end - job_.chunks.front().start; }
 
@@ -56,6 +66,7 @@ class SweepRun {
   int64_t sink_, prefill_, tile_;
   int64_t last_scored_, end_;  // layers [0, end_) are run
   OwnedRows context_rows_, repeat_rows_;
+  ScoreBuffer value_norms_;  // (heads, entries) of the layer at hand, when weighted
   std::vector<Group> groups_;
   std::vector<std::unique_ptr<KvLayer>> own_;  // KV of the inputs of a group
   std::unique_ptr<LayerRunner> runner_;
@@ -123,6 +134,7 @@ void SweepRun::plan() {
   for (int64_t l = 0; l < end_; ++l) {
     if (!job_.full) total += tile_work(l, prefill_, context_keys, last_of_context(l) ? Need::kKeys : Need::kHidden);
     if (l > last_scored_) continue;
+    if (weighted() && spec_.layer[l].scored) total += weigh_work(scored_positions());
     const bool last = last_of_repeat(l);
     total += tile_work(l, row, narrow || last ? 1.5 * chunk : context + chunk / 2, last ? Need::kScores : Need::kHidden);
   }
@@ -163,7 +175,7 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
     const int64_t end = context_tile_end(row, last);
     const std::vector<Piece> pieces = context_pieces(row, end, kv);
     const bool final_row = last && job_.want_cache && row == prefill_ - 1;
-    const Need need = !last || final_row ? Need::kHidden : job_.want_cache ? Need::kValues : Need::kKeys;
+    const Need need = !last || final_row ? Need::kHidden : last_need();
     runner_->run(layer, context_rows_.slice(row, end - row), pieces, need);
     backend_.pace();
     double work = 0;
@@ -181,7 +193,8 @@ Piece SweepRun::repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t 
   const int64_t start = sink_ + c.start, end = sink_ + c.end;
   const int64_t first = job_.before + prefill_ + job_.after;  // position of the input's first token
   float* const to = scores == nullptr ? nullptr : scores + c.start - job_.chunks.front().start;
-  Piece piece{0, rows, first + offset, &own, {}, to, scored_positions()};
+  Piece piece{0, rows, first + offset, &own, {}, to, scored_positions(), {}};
+  if (to != nullptr && weighted()) piece.weights = {value_norms_.data, value_norms_.positions, nullptr};
   const auto add = [&](KvLayer& from, int64_t begin, int64_t count, int64_t position, bool in_score, bool scored) {
     if (count != 0) piece.spans.push_back({&from, begin, count, position, false, in_score, scored});
   };
@@ -219,6 +232,16 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
     runner_->run(layer, repeat_rows_.slice(group.first_row + from, to - from), pieces, need);
     backend_.pace();
     state_.advance(work);
+  }
+}
+
+// Tile by tile, so that it can be stopped.
+void SweepRun::weigh(int64_t layer, const KvLayer& kv) {
+  const int64_t begin = sink_ + job_.chunks.front().start, end = begin + scored_positions();
+  for (int64_t at = begin; at < end; at += tile_) {
+    const int64_t count = std::min(tile_, end - at);
+    runner_->value_norms(layer, kv, at, count, value_norms_);
+    state_.advance(weigh_work(count));
   }
 }
 
@@ -264,6 +287,8 @@ SweepResult SweepRun::run() {
   if (scoring()) {
     scores = backend_.scores(heads, scored_positions());
     host.resize(static_cast<size_t>(heads * scored_positions()));
+    // Kernels read whole blocks of keys.
+    if (weighted()) value_norms_ = backend_.scores(spec_.heads, (prefill_ + kKeyBlock - 1) / kKeyBlock * kKeyBlock);
   }
   std::unique_ptr<KvLayer> kv;
   for (int64_t layer = 0; layer < end_; ++layer) {
@@ -276,6 +301,7 @@ SweepResult SweepRun::run() {
     }
     KvLayer& context_kv = job_.full ? *job_.full->layers[static_cast<size_t>(layer)] : *kv;
     if (scored) backend_.clear(scores);
+    if (scored && weighted()) weigh(layer, context_kv);
     if (layer <= last_scored_)
       for (const Group& group : groups_) repeat_group(layer, context_kv, group, scored ? scores.data : nullptr);
     if (summary.valid()) summary.get();
@@ -304,6 +330,8 @@ SweepResult SweepRun::run() {
 
 SweepResult run_sweep(Backend& backend, const Model& model, const SweepJob& job, Job& state) {
   check_job(job, model.spec);
+  if (job.method == ScoreMethod::kKvzipPlus && !backend.weighs_scores())
+    throw Error(std::string("kvzip+ scores are computed on the CPU only, not on ") + backend.name() + "; score with --device cpu");
   return SweepRun(backend, model, job, state).run();
 }
 

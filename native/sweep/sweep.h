@@ -14,6 +14,10 @@ namespace headzip {
 // What a reconstruction input (and under kBlock the context, too) may see of the context.
 enum class SweepKind { kFull, kChunk, kBlock };
 
+// What of a pair's attention is its score: the softmax weight as it is, or times the norm of what its value adds to the
+// stream and over the norm of the row that looks at it (KVzip+).
+enum class ScoreMethod { kKvzip, kKvzipPlus };
+
 struct Chunk {
   int64_t start = 0, end = 0;  // context tokens [start, end)
   std::vector<int32_t> ids;    // the reconstruction input
@@ -23,6 +27,7 @@ struct SweepJob {
   std::vector<int32_t> sink, context;
   std::vector<Chunk> chunks;        // in order, covering the context; empty: prefill only
   SweepKind kind = SweepKind::kFull;
+  ScoreMethod method = ScoreMethod::kKvzip;
   // kBlock: context tokens before and after those given, which keep their positions: blocks see nothing of one another,
   // so any run of them can be scored apart.
   int64_t before = 0, after = 0;

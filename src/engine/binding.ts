@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { InputError } from '../errors.js'
-import type { Sweep } from '../scores/head-scores.js'
+import type { ScoreMethod, Sweep } from '../scores/head-scores.js'
 import type { EngineSpec, Rope, WeightRef } from './spec.js'
 
 /** A running native job. */
@@ -21,6 +21,8 @@ export interface NativeSweepJob {
   /** Empty: prefill only. */
   chunks: { start: number; end: number; ids: Int32Array }[]
   sweep: Sweep
+  /** `kvzip+` runs on the CPU only. */
+  method: ScoreMethod
   /** Sweep `block`: context tokens before and after those given, which keep their positions. */
   before: number
   after: number

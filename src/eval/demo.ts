@@ -9,6 +9,7 @@ import { exportKvzip, kvzipFileName } from '../formats/kvzip-pt.js'
 import { loadModel, type Model } from '../inference/model.js'
 import { type ReportPaths, writeReport } from '../report/report.js'
 import { writeScores } from '../scores/arrow.js'
+import { type Budget, budgetOf, longestSource } from '../scores/budget.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { mergeScores } from '../scores/merge.js'
 import { randomHeads, selectHeads } from '../scores/select.js'
@@ -42,6 +43,8 @@ export interface DemoResult {
   /** Questions asked of each data set. */
   questions: number[]
   rows: DemoRow[]
+  /** Of the merged scores, evicted as the table's heads are, at the longest scored context. */
+  budget: Budget
   quickStart: { query: string; full: string; evicted: string }[]
   scoreFiles: string[]
   exports: string[]
@@ -71,7 +74,11 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     const quickStart = await askProfile(model, merged, options)
     const { questions, rows } = await makeTable(model, merged, options)
     const data = scores.map(({ provenance }) => provenance.sources[0]!.data)
-    return { data, questions, rows, quickStart, scoreFiles: files, exports, report }
+    // System prefix and question are always kept, and nothing else of an evicted head.
+    const sink = model.prompts.sinkIds.length
+    const tokens = sink + longestSource(merged)!
+    const { budget } = budgetOf(merged, { ratio: options.ratio, sink, recent: 0, tokens })
+    return { data, questions, rows, budget, quickStart, scoreFiles: files, exports, report }
   } finally {
     model.close()
   }

@@ -2,9 +2,11 @@
 
 import type { Sample } from '../data/sample.js'
 import type { JobOptions } from '../engine/job.js'
+import { budgetOfCache } from '../inference/cache-budget.js'
 import type { KvCache } from '../inference/kv-cache.js'
 import { isPairLevel, type LevelOptions } from '../inference/levels.js'
 import type { Model } from '../inference/model.js'
+import type { Budget } from '../scores/budget.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
 
 export interface ProfileOptions extends LevelOptions, JobOptions {
@@ -56,6 +58,7 @@ export interface Profile {
   ratio: number
   kept: number
   total: number
+  budget: Budget
   steps: ProfiledStep[]
   caches: [full: ProfiledCache, pruned: ProfiledCache]
   answers: ProfiledAnswer[]
@@ -70,6 +73,7 @@ export async function profileSample(model: Model, sample: Sample, options: Profi
   try {
     const { sink, context } = full.info
     const { kept, total } = pruned.pruned!
+    const budget = budgetOfCache(pruned, options)
     const queries = sample.queries.slice(0, questions)
     const answers: ProfiledAnswer[] = []
     for (const [i, query] of queries.entries()) {
@@ -86,7 +90,19 @@ export async function profileSample(model: Model, sample: Sample, options: Profi
     caches[0].meanLogProb = meanOf(answers.map(({ logProb }) => logProb?.full))
     caches[1].meanLogProb = meanOf(answers.map(({ logProb }) => logProb?.pruned))
     const { data, index } = sample
-    return { data, index, tokens: { sink, context }, level, ratio, kept, total, steps, caches, answers }
+    return {
+      data,
+      index,
+      tokens: { sink, context },
+      level,
+      ratio,
+      kept,
+      total,
+      budget,
+      steps,
+      caches,
+      answers,
+    }
   } finally {
     full.close()
     pruned.close()

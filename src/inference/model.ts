@@ -10,7 +10,7 @@ import { describeModel, type ModelDescription, ropesFor } from '../model/describ
 import { type Prompts, promptsFor } from '../model/prompts.js'
 import type { Tokenizer } from '../model/tokenizer.js'
 import { readScores } from '../scores/arrow.js'
-import type { Sweep } from '../scores/head-scores.js'
+import type { ScoreMethod, Sweep } from '../scores/head-scores.js'
 import { type ReconstructionInput, reconstructionInputs } from '../scoring/reconstruction.js'
 import { restoreCache } from './cache-file.js'
 import {
@@ -40,6 +40,8 @@ export interface ScorePairsJob extends JobOptions {
   contextIds: Int32Array
   chunks: ReconstructionInput[]
   sweep: Sweep
+  /** Default `kvzip`. */
+  method?: ScoreMethod | undefined
   /** Sweep `block`: context tokens before and after `contextIds`, a run of its chunks. */
   before?: number | undefined
   after?: number | undefined
@@ -206,7 +208,7 @@ export class Model {
    */
   scoreChunks(
     kv: KvCache,
-    job: Pick<ScorePairsJob, 'sinkIds' | 'contextIds' | 'sweep'>,
+    job: Pick<ScorePairsJob, 'sinkIds' | 'contextIds' | 'sweep' | 'method'>,
     chunks: ReconstructionInput[],
     options: JobOptions = {},
   ): Promise<{ pairs: Float32Array; peakBytes: number }> {
@@ -217,6 +219,7 @@ export class Model {
           context: job.contextIds,
           chunks,
           sweep: job.sweep,
+          method: job.method ?? 'kvzip',
           before: 0,
           after: 0,
           pairs: true,
@@ -253,6 +256,7 @@ export class Model {
           context: job.contextIds,
           chunks: job.chunks,
           sweep: job.sweep,
+          method: job.method ?? 'kvzip',
           before: job.before ?? 0,
           after: job.after ?? 0,
           pairs: job.pairs ?? false,

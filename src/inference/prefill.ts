@@ -84,6 +84,7 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
     context: contextIds,
     chunks,
     sweep,
+    method: 'kvzip',
     before: 0,
     after: 0,
     pairs,

@@ -55,7 +55,7 @@ context. Heads with the lowest scores give up their context; crosses mark them.<
 <div class="control">
 <label for="hz-ratio">Share of heads kept</label>
 <input id="hz-ratio" type="range" min="0.01" max="1" step="0.01" value="${ratio}">
-<output for="hz-ratio">ratio <span id="hz-asked">${ratio}</span>: <span id="hz-kept">${budget.kept} of ${budget.heads}</span></output>
+<output for="hz-ratio">ratio <span id="hz-asked">${ratio}</span>: <span id="hz-kept">${budget.kept} of ${budget.total}</span></output>
 <p id="hz-readout" role="status">Point at a head, or move there with the arrow keys, to read its score.</p>
 </div>
 <figure class="wide" id="hz-heatmap" tabindex="0" role="region" aria-label="Heatmaps">

@@ -26,11 +26,11 @@ export function budgetRowsAt(
   return ratios.map((ratio) => budgetRow(budgetOf(scores, { ...options, ratio }).budget))
 }
 
-function budgetRow({ asked, kept, heads, ratio, sparsity, compressionRatio, effectiveKv }: Budget): string[] {
+function budgetRow({ asked, kept, total, ratio, sparsity, compressionRatio, effectiveKv }: Budget): string[] {
   const fixed = (value: number | null): string => (value === null ? '-' : value.toFixed(4))
   return [
     String(asked),
-    `${kept} of ${heads}`,
+    `${kept} of ${total}`,
     fixed(ratio),
     fixed(sparsity),
     fixed(compressionRatio),

@@ -5,8 +5,11 @@ import type { HeadScores } from './head-scores.js'
 import { type Selection, type SelectionRule, selectHeads } from './select.js'
 
 export interface BudgetInput {
-  /** (layers, kv_heads) 1 keeps its context KV, 0 makes the head streaming */
-  keep: Uint8Array
+  /** what is evicted or kept whole: KV heads (default), or single pairs of all heads */
+  unit?: 'head' | 'pair'
+  /** units that keep their context KV, of `total`; the other heads are made streaming */
+  kept: number
+  total: number
   /** what was asked for; the share really kept may differ by rounding or by the published rule */
   ratio: number
   /** tokens at the start that every head keeps */
@@ -18,13 +21,14 @@ export interface BudgetInput {
 }
 
 export interface Budget {
-  heads: number
+  unit: 'head' | 'pair'
   kept: number
+  total: number
   /** asked for */
   asked: number
-  /** share of heads that keep their context KV */
+  /** share of units that keep their context KV */
   ratio: number
-  /** share of heads made streaming: 1 - ratio */
+  /** share of heads made streaming: 1 - ratio; 0 where single pairs are evicted */
   sparsity: number
   /** share of the cache's bytes removed: 1 - effectiveKv; null when tokens are unknown */
   compressionRatio: number | null
@@ -35,9 +39,12 @@ export interface Budget {
   tokens: number | null
 }
 
-/** Every scored head has the same head_dim and type, so that tokens kept stand for bytes kept. */
+/**
+ * Every scored head has the same head_dim and type, so that tokens kept stand for bytes kept. Pairs evicted one by one
+ * leave the sink as heads do: the share of bytes is the same sum for both.
+ */
 export function budget(input: BudgetInput): Budget {
-  const { keep, ratio, sink, recent, tokens } = input
+  const { unit = 'head', kept, total, ratio, sink, recent, tokens } = input
   for (const [name, value] of [
     ['sink', sink],
     ['recent', recent],
@@ -45,17 +52,16 @@ export function budget(input: BudgetInput): Budget {
   ] as const)
     if (!Number.isSafeInteger(value) || value < (name === 'tokens' ? 1 : 0))
       throw invalidParameter(name, 'a whole number of tokens', value)
-  const heads = keep.length
-  const kept = keep.reduce((sum, flag) => sum + flag, 0)
-  const share = heads > 0 ? kept / heads : 0
+  const share = total > 0 ? kept / total : 0
   const streaming = tokens === null ? null : Math.min(tokens, sink + recent) / tokens
   const effectiveKv = streaming === null ? null : share + (1 - share) * streaming
   return {
-    heads,
+    unit,
     kept,
+    total,
     asked: ratio,
     ratio: share,
-    sparsity: 1 - share,
+    sparsity: unit === 'head' ? 1 - share : 0,
     compressionRatio: effectiveKv === null ? null : 1 - effectiveKv,
     effectiveKv,
     sink,
@@ -88,7 +94,8 @@ export function budgetOf(
   const { ratio, rule = 'exact', sink = 128, recent = 256 } = options
   const selection = selectHeads(scores, { ratio, rule })
   const tokens = options.tokens === undefined ? longestSource(scores) : options.tokens
-  return { selection, budget: budget({ keep: selection.keep, ratio, sink, recent, tokens }) }
+  const { keep, kept } = selection
+  return { selection, budget: budget({ kept, total: keep.length, ratio, sink, recent, tokens }) }
 }
 
 /** Context tokens of the longest source; null when none is known. */
@@ -100,18 +107,22 @@ export function longestSource({ provenance }: HeadScores): number | null {
 /** word, value with four decimals, meaning: for a terminal, a page, anything that prints a budget */
 export function budgetRows(of: Budget): [word: string, value: string, meaning: string][] {
   const at = of.tokens === null ? 'the context length is not known' : `at ${of.tokens} tokens`
-  const windows = `${of.sink} sink and ${of.recent} recent tokens a streaming head`
+  const counted = `${of.kept} of ${of.total}, asked ${of.asked}`
+  const [kept, streaming, windows] =
+    of.unit === 'head'
+      ? [
+          `share of KV heads that keep their context: ${counted}`,
+          `share of KV heads made streaming: ${of.total - of.kept} of ${of.total}`,
+          `${of.sink} sink and ${of.recent} recent tokens a streaming head`,
+        ]
+      : [
+          `share of the context's pairs kept: ${counted}`,
+          'share of KV heads made streaming: none, pairs are evicted one by one',
+          `${of.sink} sink tokens in every head`,
+        ]
   return [
-    [
-      'ratio',
-      fixed(of.ratio),
-      `share of KV heads that keep their context: ${of.kept} of ${of.heads}, asked ${of.asked}`,
-    ],
-    [
-      'sparsity',
-      fixed(of.sparsity),
-      `share of KV heads made streaming: ${of.heads - of.kept} of ${of.heads}`,
-    ],
+    ['ratio', fixed(of.ratio), kept],
+    ['sparsity', fixed(of.sparsity), streaming],
     ['compression_ratio', fixed(of.compressionRatio), `share of the cache removed, ${at}`],
     ['effective KV', fixed(of.effectiveKv), `share of the cache's bytes kept, ${windows}`],
   ]

@@ -2,6 +2,13 @@
 
 export type Sweep = 'full' | 'chunk' | 'block'
 
+/**
+ * What a pair's score is the maximum of: the attention it gets while the context is repeated (`kvzip`), or that times
+ * the norm of what its value adds to the stream, over the norm of the row that looks at it (`kvzip+`).
+ */
+export type ScoreMethod = 'kvzip' | 'kvzip+'
+export const scoreMethods = ['kvzip', 'kvzip+'] as const satisfies readonly ScoreMethod[]
+
 export interface Provenance {
   /** `nano`, `Qwen/Qwen2.5-7B-Instruct-1M`, or a folder's name */
   model: string
@@ -9,7 +16,7 @@ export interface Provenance {
   modelHash: string
   /** `sample_qa_eng-0`; a merged file names all of its sources here */
   sources: Source[]
-  /** `kvzip` (maximum of reconstruction attention), or the foreign method an import came from */
+  /** a ScoreMethod, or the foreign method an import came from */
   method: string
   /** '' when unknown (imported files) */
   sweep: Sweep | ''

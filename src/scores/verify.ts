@@ -122,3 +122,16 @@ export function sourceLabel(scores: HeadScores): string {
     .map(({ data, index, part }) => `${data}-${index}${part ? ` [${part.start}, ${part.end})` : ''}`)
     .join(' + ')
 }
+
+/** The same for a title: samples that follow one another in their data set are told by the first and the last. */
+export function shortSourceLabel({ provenance }: HeadScores): string {
+  const runs: { data: string; first: number; last: number }[] = []
+  for (const { data, index } of provenance.sources) {
+    const run = runs.at(-1)
+    if (run && run.data === data && index === run.last + 1) run.last = index
+    else runs.push({ data, first: index, last: index })
+  }
+  return runs
+    .map(({ data, first, last }) => `${data}-${first}${last > first ? ` to ${last}` : ''}`)
+    .join(' + ')
+}

@@ -8,7 +8,7 @@ import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
 import { reachOf } from '../model/describe.js'
-import type { HeadScores, Sweep } from '../scores/head-scores.js'
+import { type HeadScores, type ScoreMethod, type Sweep, scoreMethods } from '../scores/head-scores.js'
 import { defaultChunkSize, type ReconstructionInput, reconstructionInputs } from './reconstruction.js'
 import { type StoppedScores, scoreUntilStable, type UntilStable } from './until-stable.js'
 
@@ -18,6 +18,8 @@ export interface ScoreOptions extends JobOptions {
   index?: number | undefined
   context?: string | undefined
   sweep?: Sweep | undefined
+  /** Default `kvzip`, as published; `kvzip+` on the CPU only. */
+  method?: ScoreMethod | undefined
   chunkSize?: number | undefined
   /** Sweep `block`: score only this shard of the context's chunks. Merged, the shards' maxima are those of one run. */
   chunks?: { index: number; count: number } | undefined
@@ -41,9 +43,12 @@ export interface ScoredHeads extends HeadScores {
 
 /** @throws InputError when the context does not fit the model, with the figures and what to change */
 export async function scoreHeads(model: Model, options: ScoreOptions): Promise<ScoredHeads> {
-  const { sweep = 'full', chunkSize = defaultChunkSize } = options
+  const { sweep = 'full', method = 'kvzip', chunkSize = defaultChunkSize } = options
   if (!['full', 'chunk', 'block'].includes(sweep))
     throw invalidParameter('sweep', 'full, chunk or block', sweep)
+  if (!scoreMethods.includes(method)) throw invalidParameter('method', scoreMethods.join(' or '), method)
+  if (method === 'kvzip+' && model.device !== 'cpu')
+    throw new InputError('kvzip+ scores are computed on the CPU only: score with device cpu')
   if (options.chunks && sweep !== 'block')
     throw new InputError('only the sweep block scores chunks apart: with the others they see one another')
   const sample = await sampleOf(model, options)
@@ -57,6 +62,7 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
     contextIds: contextIds.slice(start, end),
     chunks,
     sweep,
+    method,
     before: start,
     after: contextIds.length - end,
   }
@@ -84,7 +90,7 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
           ...(!whole && { part: { start, end, of: contextIds.length } }),
         },
       ],
-      method: 'kvzip',
+      method,
       sweep,
       chunkSize,
       arithmetic: model.arithmetic,

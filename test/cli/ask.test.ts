@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { Budget } from '../../src/scores/budget.js'
 import { scratchFolder } from '../scratch.js'
 import { headzip, packageRoot } from './headzip.js'
 
@@ -21,7 +22,8 @@ const ask = (...args: string[]) => headzip(['ask', 'nano', '--context', 'kim.txt
 
 describe('headzip ask', () => {
   it.each([
-    [['--level', 'streaming', '--scores', scores, '--recent', '8'], 'streaming 0.5', 12, 24],
+    [['--level', 'head', '--scores', scores], 'head 0.5', 12, 24],
+    [['--level', 'streaming', '--scores', scores, '--sink', '9', '--recent', '8'], 'streaming 0.5', 12, 24],
     [['--level', 'pair'], 'pair 0.5', 324, 648],
     [['--level', 'pair-uniform', '--sweep', 'block'], 'pair-uniform 0.5', 336, 648],
   ])('evicts by %j', async (how, name, kept, total) => {
@@ -36,7 +38,14 @@ describe('headzip ask', () => {
     )
     expect(code).toBe(0)
     const { caches, answers } = JSON.parse(out) as {
-      caches: { name: string; kept: number; total: number; bytes: number; fullBytes: number }[]
+      caches: {
+        name: string
+        kept: number
+        total: number
+        bytes: number
+        fullBytes: number
+        budget: Budget
+      }[]
       answers: { answers: { text: string }[] }[]
     }
     expect(caches).toMatchObject([
@@ -44,6 +53,10 @@ describe('headzip ask', () => {
       { name, kept, total },
     ])
     expect(caches[0]?.bytes).toBe(caches[0]?.fullBytes)
+    // What the words say is what the engine holds.
+    for (const { bytes, fullBytes, budget } of caches)
+      expect(budget.effectiveKv! * fullBytes).toBeCloseTo(bytes, 3)
+    expect(caches[1]!.budget).toMatchObject({ kept, total, ratio: kept / total })
     expect(answers[0]?.answers[0]?.text).toBe('Kim')
   })
 
@@ -195,7 +208,7 @@ describe('headzip profile', () => {
     expect(mean).toBeLessThan(0)
   })
 
-  it('prints four tables for heads, and one sentence for what cannot be', async () => {
+  it('prints the budget and four tables for heads, and one sentence for what cannot be', async () => {
     const { out, code } = await run(
       '--level',
       'head',
@@ -210,7 +223,7 @@ describe('headzip profile', () => {
     )
     expect(code).toBe(0)
     expect(out).toMatch(
-      /^nano on cpu\/fp32, kim 0: 38 \+ 27 tokens; head 0\.6 keeps 14 of 24\n\nstep +time +engine peak +process\n/,
+      /^nano on cpu\/fp32, kim 0: 38 \+ 27 tokens; head 0\.6 keeps 14 of 24\n\nratio +0\.5833 .*\nsparsity .*\ncompression_ratio .*\neffective KV .*\n\nstep +time +engine peak +process\n/,
     )
     expect(out).toContain('\nWhat is my name?  Kim        Kim ')
     const wrong = await run('--idx', '3')

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { Budget } from '../../src/scores/budget.js'
 import { scratchFolder } from '../scratch.js'
 import { headzip, packageRoot } from './headzip.js'
 
@@ -37,13 +38,45 @@ describe('the command line', () => {
         chunkSize: 2000,
         layers: 6,
         kvHeads: 4,
+        budget: { kept: 14, total: 24, effectiveKv: 1 },
       },
     ])
+    const { out: text } = await headzip(
+      [
+        'score',
+        'nano',
+        '--data',
+        'own.jsonl',
+        '--idx',
+        '0,1',
+        '-o',
+        'text',
+        '--ratio',
+        '0.25',
+        '--tokens',
+        '3840',
+      ],
+      { cwd },
+    )
+    expect(text).toContain(
+      '\n\nmerged:\nratio              0.2500  share of KV heads that keep their context: 6 of 24',
+    )
+    expect(text).toContain('\neffective KV       0.3250  ')
   })
 
   it('merges a folder of scores, draws it, and exports the result to both formats', async () => {
     const merged = await headzip(['merge', 'head_scores/nano', '-o', 'merged.arrow'], { cwd })
-    expect(merged.out).toBe('merged.arrow: 6 layers x 4 KV heads, the maximum over own-0, own-1\n')
+    expect(merged.out).toBe(
+      [
+        'merged.arrow: 6 layers x 4 KV heads, the maximum over own-0, own-1',
+        '',
+        'ratio              0.5833  share of KV heads that keep their context: 14 of 24, asked 0.6',
+        'sparsity           0.4167  share of KV heads made streaming: 10 of 24',
+        'compression_ratio  0.2191  share of the cache removed, at 810 tokens',
+        "effective KV       0.7809  share of the cache's bytes kept, 128 sink and 256 recent tokens a streaming head",
+        '',
+      ].join('\n'),
+    )
     const duo = await headzip(['export', 'merged.arrow', '--to', 'duo', '-o', 'duo'], { cwd })
     expect(duo.out).toContain(
       'ratio              0.5833  share of KV heads that keep their context: 14 of 24, asked 0.6',
@@ -88,8 +121,9 @@ describe('the command line', () => {
     })
     expect(err).toBe('')
     expect(code).toBe(0)
-    const { rows, quickStart, ...files } = JSON.parse(out) as {
+    const { rows, budget, quickStart, ...files } = JSON.parse(out) as {
       rows: { name: string; accuracy: number[]; kv: number }[]
+      budget: Budget
       quickStart: { full: string }[]
       scoreFiles: string[]
       exports: string[]
@@ -103,6 +137,8 @@ describe('the command line', () => {
     expect(rows[0]).toMatchObject({ accuracy: [1], kv: 1 })
     expect(rows[1]?.kv).toBeLessThan(1)
     expect(rows[1]?.kv).toBe(rows[2]?.kv)
+    expect(budget).toMatchObject({ kept: 14, total: 24, recent: 0 })
+    expect(budget.effectiveKv).toBeCloseTo(rows[1]!.kv, 12)
     expect(quickStart.map(({ full }) => full)).toEqual(['Kim', 'Yes', 'computer science'])
     const { svg, png, html } = files.report
     const written = [...files.scoreFiles, ...files.exports, svg, png, html]

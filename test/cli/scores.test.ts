@@ -84,7 +84,10 @@ describe('stability', () => {
     expect(samples.out).toMatch(/^ +3 +1\.000 \(1\.000 to 1\.000\) +1\.000 \(1\.000 to 1\.000\)$/m)
     expect(samples.out).toMatch(/\d+ of 24 heads are kept in some redrawn sets/)
     for (const word of words) expect(samples.out).toContain(`\n${word} `)
-    expect(readFileSync(join(cwd, 'drawn/stability.svg'), 'utf8')).toContain('samples</text>')
+    const drawn = readFileSync(join(cwd, 'drawn/stability.svg'), 'utf8')
+    expect(drawn).toContain('samples</text>')
+    // however many there are, the title fits the picture
+    expect(drawn).toContain('font-weight="bold">nano, own-0 to 2</text>')
 
     await headzip([...score, 'pairs', '--pairs'], { cwd })
     const chunks = await headzip(['stability', 'pairs/nano/own-0.arrow', '--json'], { cwd })
@@ -101,6 +104,29 @@ describe('stability', () => {
     const args = ['score', 'nano', '--data', 'own.jsonl', '--chunk-size', '15', '--until-stable', '0.5']
     const { out } = await headzip([...args, '-o', 'early'], { cwd })
     expect(out).toMatch(/own-0\.arrow: stable after \d+ of \d+ chunks; \d+% of the repetition was not run/)
+  })
+})
+
+describe('the method kvzip+', () => {
+  it('gets a folder of its own, is named by compare, and is not merged with kvzip', async () => {
+    writeFileSync(
+      join(cwd, 'two.jsonl'),
+      JSON.stringify({ prompts: ['The key of cabin nine is blue. '.repeat(20)] }),
+    )
+    const score = ['score', 'nano', '--data', 'two.jsonl', '-o', 'methods', '--method']
+    const { out } = await headzip([...score, 'kvzip+', '--json'], { cwd })
+    const file = 'methods/nano/kvzip+/two-0.arrow'
+    expect(JSON.parse(out)).toMatchObject([{ file, method: 'kvzip+', sweep: 'full' }])
+    await headzip([...score, 'kvzip'], { cwd })
+    expect(readdirSync(join(cwd, 'methods/nano')).sort()).toEqual(['kvzip+', 'two-0.arrow'])
+
+    const both = ['methods/nano/two-0.arrow', file]
+    const compared = await headzip(['compare', ...both], { cwd })
+    expect(compared.out).toContain(`\nA: ${both[0]}, scored by kvzip\nratio `)
+    expect(compared.out).toContain(`\nB: ${file}, scored by kvzip+\nratio `)
+    expect((await headzip(['merge', ...both, '-o', 'x.arrow'], { cwd })).err).toBe(
+      'two-0 and two-0 cannot be merged: their method differs, kvzip against kvzip+\n',
+    )
   })
 })
 
@@ -134,6 +160,7 @@ describe('bad input ends with exit code 2, one sentence, and nothing written', (
       ['export', llama, '--to', 'retrieval', '-o', 'x.json', '--query-heads', '12'],
       /^queryHeads must be a multiple of the 8 KV heads, got 12$/,
     ],
+    ['an unknown method', ['score', 'nano', '--data', 'own.jsonl', '--method', 'kvzip++'], /kvzip\+\+/],
     ['chunks without pairs', ['stability', llama, '--chunk-size', '9'], /score with --pairs$/],
     [
       'no sample',

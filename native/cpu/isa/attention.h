@@ -220,19 +220,29 @@ void raise_to(float* target, float value) {
   }
 }
 
-// `filled` columns of tile.saved hold logits; the span's first key is column `skip`.
-void write_scores(const AttentionTask& t, const Tile& tile, int64_t filled, int64_t skip, int64_t keys) {
+// `filled` columns of tile.saved hold logits, the first of them that of entry `first`; the span's first key is column `skip`.
+template <bool kWeighted>
+void write_scores(const AttentionTask& t, const Tile& tile, int64_t first, int64_t filled, int64_t skip, int64_t keys) {
   for (int64_t j = 0; j < filled; ++j) tile.columns[j] = kNone;
   const vf by = splat(t.score_scale * kLog2e);
   for (int64_t r = 0; r < tile.rows; ++r) {
     const RowStats& stats = tile.scored[r];
-    const vf lse = splat(stats.reference + __builtin_log2f(sum(load(stats.total))));
+    float less = stats.reference + __builtin_log2f(sum(load(stats.total)));
+    if (kWeighted) less += t.row_norms[r / t.group];
+    const vf lse = splat(less);
     const float* row = tile.saved + r * tile.saved_stride;
-    for (int64_t j = 0; j < filled; j += W)
-      store(tile.columns + j, max(load(tile.columns + j), load(row + j) * by - lse));
+    const float* norms = kWeighted ? t.value_norms + r % t.group * t.value_norm_stride + first : nullptr;
+    for (int64_t j = 0; j < filled; j += W) {
+      vf x = load(row + j) * by - lse;
+      if (kWeighted) x += load(norms + j);
+      store(tile.columns + j, max(load(tile.columns + j), x));
+    }
   }
-  // A probability: rounding must not carry it past 1.
-  for (int64_t j = 0; j < filled; j += W) store(tile.columns + j, exp2(min(load(tile.columns + j), vf{})));
+  // Unweighted it is a probability: rounding must not carry it past 1.
+  for (int64_t j = 0; j < filled; j += W) {
+    const vf x = load(tile.columns + j);
+    store(tile.columns + j, exp2(kWeighted ? x : min(x, vf{})));
+  }
   for (int64_t j = skip; j < lesser(filled, skip + keys); ++j) raise_to(t.scores + j - skip, tile.columns[j]);
 }
 
@@ -240,7 +250,7 @@ void attention(const AttentionTask& t, void* scratch) {
   const Tile tile = lay_out(t, scratch);
   pack_queries(t, tile.q);
   const int64_t last_position = t.position + t.queries - 1;
-  int64_t filled = 0, skip = 0, keys = 0;
+  int64_t filled = 0, scored_first = 0, skip = 0, keys = 0;
   for (int64_t s = 0; s < t.span_count; ++s) {
     const SpanView& span = t.spans[s];
     if (t.out == nullptr && !span.in_score) continue;
@@ -251,10 +261,14 @@ void attention(const AttentionTask& t, void* scratch) {
       attend_block(t, tile, span, base, greater(base, begin), lesser(base + kKeyBlock, end), base - first);
     if (!span.scored || end <= begin) continue;
     filled = round_up(end - first, kPanel);
+    scored_first = first;
     skip = span.begin - first;
     keys = span.end - span.begin;
   }
-  if (t.scores != nullptr && filled > 0) write_scores(t, tile, filled, skip, keys);
+  if (t.scores != nullptr && filled > 0) {
+    if (t.value_norms != nullptr) write_scores<true>(t, tile, scored_first, filled, skip, keys);
+    else write_scores<false>(t, tile, scored_first, filled, skip, keys);
+  }
   if (t.out == nullptr) return;
   if (t.lse != nullptr)
     for (int64_t r = 0; r < tile.rows; ++r) t.lse[r] = tile.attended[r].reference + __builtin_log2f(sum(load(tile.attended[r].total)));

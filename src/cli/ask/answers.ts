@@ -2,6 +2,7 @@
 
 import type { Generation } from '../../inference/generate.js'
 import type { Model } from '../../inference/model.js'
+import { formatBudget } from '../../scores/budget.js'
 import { interruptSignal } from '../interrupt.js'
 import { formatBytes, formatSeconds, table } from '../output.js'
 import type { Answering } from './answering.js'
@@ -48,6 +49,7 @@ export function answersAsText(caches: readonly NamedCache[], answers: readonly A
     .join('\n\n')
 }
 
+/** With the four words for what was evicted; a full cache has no need of them. */
 export function cachesAsText(caches: readonly NamedCache[]): string {
   const rows = caches.map(({ name, kv }) => [
     name,
@@ -55,7 +57,8 @@ export function cachesAsText(caches: readonly NamedCache[]): string {
     formatBytes(kv.fullBytes),
     formatBytes(kv.bytes),
   ])
-  return table(['cache', 'kept of the context', 'KV before', 'KV after'], rows)
+  const words = caches.filter(({ kv }) => kv.pruned).map(({ budget }) => formatBudget(budget))
+  return [table(['cache', 'kept of the context', 'KV before', 'KV after'], rows), ...words].join('\n\n')
 }
 
 /** `14 of 24 heads` */
@@ -67,7 +70,7 @@ function keptOf({ pruned }: NamedCache['kv']): string {
 
 export function asJson(caches: readonly NamedCache[], answers: readonly Answers[]): object {
   return {
-    caches: caches.map(({ name, kv }) => ({
+    caches: caches.map(({ name, kv, budget }) => ({
       name,
       keptHeads: kv.keptHeads,
       heads: kv.model.layers * kv.model.kvHeads,
@@ -76,6 +79,7 @@ export function asJson(caches: readonly NamedCache[], answers: readonly Answers[
       bytes: kv.bytes,
       fullBytes: kv.fullBytes,
       peakBytes: kv.peakBytes,
+      budget,
     })),
     answers: answers.map(({ query, made }) => ({
       query,

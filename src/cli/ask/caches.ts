@@ -1,12 +1,15 @@
 import type { JobOptions } from '../../engine/job.js'
+import { budgetOfCache } from '../../inference/cache-budget.js'
 import type { KvCache } from '../../inference/kv-cache.js'
 import type { Model } from '../../inference/model.js'
+import type { Budget } from '../../scores/budget.js'
 import { type ChosenEviction, evictionName } from '../eviction.js'
 
 /** A cache to answer from: `full`, `head 0.6`. */
 export interface NamedCache {
   name: string
   kv: KvCache
+  budget: Budget
 }
 
 /** Without a comparison the context is evicted while it is read, which keeps the peak low. */
@@ -17,15 +20,13 @@ export async function readContext(
   compare: boolean,
   job: JobOptions,
 ): Promise<NamedCache[]> {
+  const named = (name: string, kv: KvCache): NamedCache => ({ name, kv, budget: budgetOfCache(kv, eviction) })
   const name = evictionName(eviction)
-  if (!eviction || !compare) return [{ name, kv: await model.prefill(context, { ...eviction, ...job }) }]
+  if (!eviction || !compare) return [named(name, await model.prefill(context, { ...eviction, ...job }))]
   // Scored, where the level asks for it, and not yet evicted.
   const { ratio, ...scoring } = eviction
   const full = await model.prefill(context, { ...scoring, ...job })
   const kv = full.clone()
   kv.prune({ ...scoring, ratio })
-  return [
-    { name: 'full', kv: full },
-    { name, kv },
-  ]
+  return [named('full', full), named(name, kv)]
 }

@@ -36,11 +36,18 @@ export function compare(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       if (args.json)
         printJson({
           pairs: pairs.map(({ a, b, comparison }) => ({ a, b, shares: overlapShares, ...comparison })),
-          budgets: scores.map((each, i) => ({ file: args.files[i], ...budgetOf(each, cost).budget })),
+          budgets: scores.map((each, i) => ({
+            file: args.files[i],
+            method: each.provenance.method,
+            ...budgetOf(each, cost).budget,
+          })),
         })
       else {
         printLine(describe(pairs, args.show))
-        for (const [i, each] of scores.entries()) printLine(`\n${args.files[i]}\n${budgetText(each, cost)}`)
+        for (const [i, each] of scores.entries())
+          printLine(
+            `\n${letter(i)}: ${args.files[i]}, scored by ${each.provenance.method}\n${budgetText(each, cost)}`,
+          )
       }
     },
   )

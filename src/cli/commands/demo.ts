@@ -3,6 +3,7 @@ import type { Argv } from 'yargs'
 import { packagedNames } from '../../data/sets.js'
 import { checkRatio } from '../../errors.js'
 import { type DemoResult, runDemo } from '../../eval/demo.js'
+import { formatBudget } from '../../scores/budget.js'
 import { interruptSignal } from '../interrupt.js'
 import { type GlobalOptions, namesIn } from '../options.js'
 import { formatSeconds, printJson, printLine, table } from '../output.js'
@@ -56,7 +57,7 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
 }
 
 function describe(result: DemoResult, seconds: number): string {
-  const { data, questions, rows, quickStart, scoreFiles, exports, report } = result
+  const { data, questions, rows, budget, quickStart, scoreFiles, exports, report } = result
   const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
   const answers = table(
     ['question', 'full cache', rows[1]?.name ?? ''],
@@ -67,5 +68,5 @@ function describe(result: DemoResult, seconds: number): string {
     rows.map((row) => [row.name, ...row.accuracy.map(percent), percent(row.kv)]),
   )
   const files = [...scoreFiles, ...exports, report.svg, report.png].map((file) => `  ${file}`).join('\n')
-  return `\n${answers}\n\n${accuracy}\n\nWritten in ${formatSeconds(seconds)}:\n${files}\n\nThe report, to open in a browser: ${resolve(report.html)}`
+  return `\n${answers}\n\n${accuracy}\n\n${formatBudget(budget)}\n\nWritten in ${formatSeconds(seconds)}:\n${files}\n\nThe report, to open in a browser: ${resolve(report.html)}`
 }

@@ -1,8 +1,10 @@
 import type { Argv } from 'yargs'
 import { readAnyScores } from '../../formats/detect.js'
 import { writeScores } from '../../scores/arrow.js'
+import { budgetOf } from '../../scores/budget.js'
 import { checkWritable } from '../../scores/files.js'
 import { mergeScores } from '../../scores/merge.js'
+import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
 import { printJson, printLine } from '../output.js'
 import { scoreFiles } from '../score-files.js'
@@ -21,19 +23,25 @@ export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         })
         .options({
           out: { alias: 'o', type: 'string', demandOption: true, describe: 'File to write' },
+          ...budgetOptions,
           ...forceOption,
         })
         .example('$0 merge head_scores/nano -o head_scores/nano/merged.arrow', 'All scores in the folder'),
     async (args) => {
+      const cost = budgetFrom(args)
       await checkWritable(args.out, { force: args.force })
       const files = await scoreFiles(args.files, args.out)
       const merged = mergeScores(await Promise.all(files.map(readAnyScores)))
       await writeScores(args.out, merged, { force: args.force })
       const { layers, kvHeads, positions, provenance } = merged
-      if (args.json) printJson({ file: args.out, from: files, layers, kvHeads, positions, ...provenance })
-      else {
+      if (args.json) {
+        const { budget } = budgetOf(merged, cost)
+        printJson({ file: args.out, from: files, layers, kvHeads, positions, ...provenance, budget })
+      } else {
         const sources = provenance.sources.map(({ data, index }) => `${data}-${index}`).join(', ')
-        printLine(`${args.out}: ${layers} layers x ${kvHeads} KV heads, the maximum over ${sources}`)
+        printLine(
+          `${args.out}: ${layers} layers x ${kvHeads} KV heads, the maximum over ${sources}\n\n${budgetText(merged, cost)}`,
+        )
       }
     },
   )

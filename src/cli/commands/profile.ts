@@ -3,6 +3,7 @@ import { readSample } from '../../data/samples.js'
 import { type Profile, profileSample } from '../../eval/profile.js'
 import { defaultMaxNewTokens } from '../../inference/generate.js'
 import type { Level } from '../../inference/levels.js'
+import { formatBudget } from '../../scores/budget.js'
 import { evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
 import { engineOptions, type GlobalOptions, withModel } from '../options.js'
@@ -63,7 +64,7 @@ export function profile(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
 }
 
 function asText(model: string, made: Profile): string {
-  const { data, index, tokens, level, ratio, kept, total, steps, caches, answers } = made
+  const { data, index, tokens, level, ratio, kept, total, budget, steps, caches, answers } = made
   const head = `${model}, ${data} ${index}: ${tokens.sink} + ${tokens.context} tokens; ${level} ${ratio} keeps ${kept} of ${total}`
   const stepRows = steps.map(({ name, seconds, peakBytes, residentBytes }) => [
     name,
@@ -85,6 +86,7 @@ function asText(model: string, made: Profile): string {
   )
   return [
     head,
+    formatBudget(budget),
     table(['step', 'time', 'engine peak', 'process'], stepRows),
     table(['cache', 'KV', 'first token', 'tokens/s', 'P(reference token)'], cacheRows),
     table(['question', 'reference', 'full', 'pruned', 'P full', 'P pruned'], answerRows),

@@ -6,10 +6,13 @@ import { dataSetName, isMeasuredInTokens } from '../../data/sets.js'
 import { checkRatio, invalidParameter } from '../../errors.js'
 import { itemsOf } from '../../eval/shard.js'
 import { encodeScores, writeScores } from '../../scores/arrow.js'
+import { type BudgetOptions, budgetOf } from '../../scores/budget.js'
 import { checkWritable, writeFilesAtomic } from '../../scores/files.js'
-import type { Sweep } from '../../scores/head-scores.js'
+import { type ScoreMethod, type Sweep, scoreMethods } from '../../scores/head-scores.js'
+import { mergeScores } from '../../scores/merge.js'
 import { defaultChunkSize } from '../../scoring/reconstruction.js'
 import { NoChunksLeft, type ScoredHeads, scoreHeads } from '../../scoring/score.js'
+import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { fetchFromHub } from '../hub-data.js'
 import { interruptSignal } from '../interrupt.js'
 import {
@@ -55,6 +58,11 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           },
           'max-context': { type: 'number', describe: 'Score the first so many tokens of each context only' },
           ...shardOption,
+          method: {
+            choices: scoreMethods,
+            default: 'kvzip' as ScoreMethod,
+            describe: 'Attention as published, or weighted by what values add to the stream (CPU only)',
+          },
           sweep: {
             choices: ['full', 'chunk', 'block'] as const satisfies readonly Sweep[],
             default: 'full' as Sweep,
@@ -70,8 +78,10 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             alias: 'o',
             type: 'string',
             default: 'head_scores',
-            describe: 'Folder for <model>/<data>-<idx>.arrow',
+            describe:
+              'Folder for <model>/<data>-<idx>.arrow; other methods than kvzip get one of their own in it',
           },
+          ...budgetOptions,
           ...engineOptions,
           ...forceOption,
         })
@@ -85,6 +95,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           'A quarter of a hundred samples of each data set',
         ),
     async (args) => {
+      const cost = budgetFrom(args)
       const shard = chosenShard(args.shard)
       const indices = args.samples === undefined ? indicesIn(args.idx, '--idx') : firstIndices(args.samples)
       const jobs = namesIn(args.data, '--data').flatMap((data) => indices.map((index) => ({ data, index })))
@@ -99,7 +110,8 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         const planned = []
         for (const { data, index } of own) {
           const name = `${dataSetName(data)}-${index}${part}.arrow`
-          const file = join(args.out, model.description.id, name)
+          const method = args.method === 'kvzip' ? '' : args.method
+          const file = join(args.out, model.description.id, method, name)
           // A shard that is run again goes on after what it has done.
           if (shard.count > 1 && !args.force && existsSync(file)) {
             process.stderr.write(`${file} is there already\n`)
@@ -110,13 +122,23 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         }
         const scored: { file: string; scores: ScoredHeads }[] = []
         for (const { file, ...sample } of planned) {
-          const { sweep, chunkSize, pairs, maxContext } = args
+          const { method, sweep, chunkSize, pairs, maxContext } = args
           const untilStable =
             args.untilStable === undefined
               ? undefined
               : { spearman: args.untilStable, ratio: checkRatio(args.stableRatio, '--stable-ratio') }
           const chunks = byChunks ? shard : undefined
-          const job = { ...sample, sweep, chunkSize, chunks, pairs, maxContext, untilStable, ...reading }
+          const job = {
+            ...sample,
+            method,
+            sweep,
+            chunkSize,
+            chunks,
+            pairs,
+            maxContext,
+            untilStable,
+            ...reading,
+          }
           const scores = await withProgress(`${sample.data} ${sample.index}`, args.json, (onProgress) =>
             scoreHeads(model, { ...job, onProgress }).catch(unlessNothingLeft),
           )
@@ -125,14 +147,14 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           scored.push({ file, scores })
         }
         if (shard.count > 1) {
-          if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores)))
-          else printLine(scored.length > 0 ? describe(scored) : 'Nothing is left for this shard.')
+          if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores, cost)))
+          else printLine(scored.length > 0 ? describe(scored, cost) : 'Nothing is left for this shard.')
           return
         }
         const files = scored.map(({ file, scores }) => [file, encodeScores(scores)] as const)
         await writeFilesAtomic(files, { force: args.force })
-        if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores)))
-        else printLine(describe(scored))
+        if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores, cost)))
+        else printLine(describe(scored, cost))
       })
     },
   )
@@ -148,12 +170,13 @@ function firstIndices(count: number): number[] {
   throw invalidParameter('--samples', 'a positive whole number', count)
 }
 
-function summary(file: string, scores: ScoredHeads): object {
+function summary(file: string, scores: ScoredHeads, cost: BudgetOptions): object {
   const { provenance, layers, kvHeads, positions, peakBytes, seconds, stopped } = scores
-  return { file, ...provenance, layers, kvHeads, positions, seconds, peakBytes, ...stopped }
+  const { budget } = budgetOf(scores, cost)
+  return { file, ...provenance, layers, kvHeads, positions, seconds, peakBytes, ...stopped, budget }
 }
 
-function describe(scored: { file: string; scores: ScoredHeads }[]): string {
+function describe(scored: { file: string; scores: ScoredHeads }[], cost: BudgetOptions): string {
   const rows = scored.map(({ file, scores: { positions, max, peakBytes, seconds } }) => [
     file,
     String(positions),
@@ -172,5 +195,8 @@ function describe(scored: { file: string; scores: ScoredHeads }[]): string {
           `${(100 * stopped.saved).toFixed(0)}% of the repetition was not run`,
       )
   }
+  // One budget: of the maximum over all of them, which is what a merge keeps.
+  const each = [...new Map(scored.map(({ file, scores }) => [file, scores])).values()]
+  lines.push('', ...(each.length > 1 ? ['merged:'] : []), budgetText(mergeScores(each), cost))
   return lines.join('\n')
 }

@@ -16,7 +16,7 @@ import {
   type Step,
   spreadOrder,
 } from '../../scores/stability.js'
-import { sourceLabel } from '../../scores/verify.js'
+import { shortSourceLabel } from '../../scores/verify.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
 import { printJson, printLine, table } from '../output.js'
@@ -62,7 +62,7 @@ export function stability(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       const steps = convergence(parts, options)
       const bands = confidenceBands(parts, options)
       if (out.length > 0) {
-        const title = `${merged.provenance.model}, ${sourceLabel(merged)}`
+        const title = `${merged.provenance.model}, ${shortSourceLabel(merged)}`
         const svg = stabilityCurve(steps, {
           parts: what,
           title,
