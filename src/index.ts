@@ -50,6 +50,7 @@ export {
   type AnswerLogProbs,
   type LoadOptions,
   loadModel,
+  type Means,
   type Model,
   type ScoredPairs,
   type ScorePairsJob,
@@ -86,8 +87,9 @@ export {
   type Part,
   type Step,
 } from './scores/stability.js'
+export { duoEstimate, type EstimateShape, estimateLength, type LayerMeans } from './scoring/duo-estimate.js'
 export { reconstructionInputs } from './scoring/reconstruction.js'
-export { type ScoredHeads, type ScoreOptions, scoreHeads } from './scoring/score.js'
+export { type Method, methods, type ScoredHeads, type ScoreOptions, scoreHeads } from './scoring/score.js'
 export { type StoppedScores, scoreUntilStable, type UntilStable } from './scoring/until-stable.js'
 export type { ServeOptions } from './serve/options.js'
 export { type RunningServer, serve } from './serve/server.js'

@@ -9,7 +9,7 @@ export interface Provenance {
   modelHash: string
   /** `sample_qa_eng-0`; a merged file names all of its sources here */
   sources: Source[]
-  /** `kvzip` (maximum of reconstruction attention), or the foreign method an import came from */
+  /** `kvzip` (maximum of reconstruction attention), `duo-estimate`, or the foreign method an import came from */
   method: string
   /** '' when unknown (imported files) */
   sweep: Sweep | ''

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs'
 import { readAnyScores } from '../../formats/detect.js'
 import { writeScores } from '../../scores/arrow.js'
 import { checkWritable } from '../../scores/files.js'
-import { mergeScores } from '../../scores/merge.js'
+import { mergeScores, mergesTo } from '../../scores/merge.js'
 import { forceOption, type GlobalOptions } from '../options.js'
 import { printJson, printLine } from '../output.js'
 import { scoreFiles } from '../score-files.js'
@@ -33,7 +33,9 @@ export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       if (args.json) printJson({ file: args.out, from: files, layers, kvHeads, positions, ...provenance })
       else {
         const sources = provenance.sources.map(({ data, index }) => `${data}-${index}`).join(', ')
-        printLine(`${args.out}: ${layers} layers x ${kvHeads} KV heads, the maximum over ${sources}`)
+        printLine(
+          `${args.out}: ${layers} layers x ${kvHeads} KV heads, the ${mergesTo(merged)} over ${sources}`,
+        )
       }
     },
   )

@@ -9,7 +9,7 @@ import { encodeScores, writeScores } from '../../scores/arrow.js'
 import { checkWritable, writeFilesAtomic } from '../../scores/files.js'
 import type { Sweep } from '../../scores/head-scores.js'
 import { defaultChunkSize } from '../../scoring/reconstruction.js'
-import { NoChunksLeft, type ScoredHeads, scoreHeads } from '../../scoring/score.js'
+import { type Method, methods, NoChunksLeft, type ScoredHeads, scoreHeads } from '../../scoring/score.js'
 import { fetchFromHub } from '../hub-data.js'
 import { interruptSignal } from '../interrupt.js'
 import {
@@ -42,6 +42,12 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           samples: {
             type: 'number',
             describe: 'The first so many samples of each data set, instead of --idx',
+          },
+          method: {
+            choices: methods,
+            default: 'kvzip' as Method,
+            describe:
+              "By reconstruction, or DuoAttention's on-the-fly estimate, a baseline (in a folder of its own)",
           },
           'until-stable': {
             type: 'number',
@@ -99,7 +105,9 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         const planned = []
         for (const { data, index } of own) {
           const name = `${dataSetName(data)}-${index}${part}.arrow`
-          const file = join(args.out, model.description.id, name)
+          // Scores of one method lie in one folder, so that the folder can be merged.
+          const folder = args.method === 'kvzip' ? [] : [args.method]
+          const file = join(args.out, model.description.id, ...folder, name)
           // A shard that is run again goes on after what it has done.
           if (shard.count > 1 && !args.force && existsSync(file)) {
             process.stderr.write(`${file} is there already\n`)
@@ -110,13 +118,23 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         }
         const scored: { file: string; scores: ScoredHeads }[] = []
         for (const { file, ...sample } of planned) {
-          const { sweep, chunkSize, pairs, maxContext } = args
+          const { method, sweep, chunkSize, pairs, maxContext } = args
           const untilStable =
             args.untilStable === undefined
               ? undefined
               : { spearman: args.untilStable, ratio: checkRatio(args.stableRatio, '--stable-ratio') }
           const chunks = byChunks ? shard : undefined
-          const job = { ...sample, sweep, chunkSize, chunks, pairs, maxContext, untilStable, ...reading }
+          const job = {
+            ...sample,
+            method,
+            sweep,
+            chunkSize,
+            chunks,
+            pairs,
+            maxContext,
+            untilStable,
+            ...reading,
+          }
           const scores = await withProgress(`${sample.data} ${sample.index}`, args.json, (onProgress) =>
             scoreHeads(model, { ...job, onProgress }).catch(unlessNothingLeft),
           )
