@@ -2,6 +2,13 @@
 
 export type Sweep = 'full' | 'chunk' | 'block'
 
+/**
+ * How heads are scored: the maximum of the attention that pairs get while the context is repeated (`kvzip`), or
+ * DuoAttention's on-the-fly estimate, a baseline (`duo-estimate`).
+ */
+export type ScoreMethod = 'kvzip' | 'duo-estimate'
+export const scoreMethods = ['kvzip', 'duo-estimate'] as const satisfies readonly ScoreMethod[]
+
 export interface Provenance {
   /** `nano`, `Qwen/Qwen2.5-7B-Instruct-1M`, or a folder's name */
   model: string
@@ -9,7 +16,7 @@ export interface Provenance {
   modelHash: string
   /** `sample_qa_eng-0`; a merged file names all of its sources here */
   sources: Source[]
-  /** `kvzip` (maximum of reconstruction attention), `duo-estimate`, or the foreign method an import came from */
+  /** a ScoreMethod, or the foreign method an import came from */
   method: string
   /** '' when unknown (imported files) */
   sweep: Sweep | ''

@@ -8,18 +8,14 @@ import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
 import { reachOf } from '../model/describe.js'
-import type { HeadScores, Sweep } from '../scores/head-scores.js'
+import { type HeadScores, type ScoreMethod, type Sweep, scoreMethods } from '../scores/head-scores.js'
 import { estimateHeads } from './estimate.js'
 import { defaultChunkSize, type ReconstructionInput, reconstructionInputs } from './reconstruction.js'
 import { type StoppedScores, scoreUntilStable, type UntilStable } from './until-stable.js'
 
-/** How heads are scored: by reconstruction as published, or by DuoAttention's on-the-fly estimate, to compare with. */
-export const methods = ['kvzip', 'duo-estimate'] as const
-export type Method = (typeof methods)[number]
-
 export interface ScoreOptions extends JobOptions {
   /** Default `kvzip`; the estimate knows neither sweeps nor chunks nor pairs. */
-  method?: Method | undefined
+  method?: ScoreMethod | undefined
   /** Data set name or Parquet/JSONL file, with `index`; or a text of your own in `context`. */
   data?: string | undefined
   index?: number | undefined
@@ -49,7 +45,7 @@ export interface ScoredHeads extends HeadScores {
 /** @throws InputError when the context does not fit the model, with the figures and what to change */
 export async function scoreHeads(model: Model, options: ScoreOptions): Promise<ScoredHeads> {
   const { method = 'kvzip', sweep = 'full', chunkSize = defaultChunkSize } = options
-  if (!methods.includes(method)) throw invalidParameter('method', methods.join(' or '), method)
+  if (!scoreMethods.includes(method)) throw invalidParameter('method', scoreMethods.join(' or '), method)
   if (!['full', 'chunk', 'block'].includes(sweep))
     throw invalidParameter('sweep', 'full, chunk or block', sweep)
   if (options.chunks && sweep !== 'block')

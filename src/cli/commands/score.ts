@@ -7,9 +7,9 @@ import { checkRatio, invalidParameter } from '../../errors.js'
 import { itemsOf } from '../../eval/shard.js'
 import { encodeScores, writeScores } from '../../scores/arrow.js'
 import { checkWritable, writeFilesAtomic } from '../../scores/files.js'
-import type { Sweep } from '../../scores/head-scores.js'
+import { type ScoreMethod, type Sweep, scoreMethods } from '../../scores/head-scores.js'
 import { defaultChunkSize } from '../../scoring/reconstruction.js'
-import { type Method, methods, NoChunksLeft, type ScoredHeads, scoreHeads } from '../../scoring/score.js'
+import { NoChunksLeft, type ScoredHeads, scoreHeads } from '../../scoring/score.js'
 import { fetchFromHub } from '../hub-data.js'
 import { interruptSignal } from '../interrupt.js'
 import {
@@ -44,8 +44,8 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             describe: 'The first so many samples of each data set, instead of --idx',
           },
           method: {
-            choices: methods,
-            default: 'kvzip' as Method,
+            choices: scoreMethods,
+            default: 'kvzip' as ScoreMethod,
             describe:
               "By reconstruction, or DuoAttention's on-the-fly estimate, a baseline (in a folder of its own)",
           },
