@@ -51,6 +51,7 @@ export {
   type AnswerLogProbs,
   type LoadOptions,
   loadModel,
+  type Means,
   type Model,
   type ScoredPairs,
   type ScorePairsJob,
@@ -87,6 +88,7 @@ export {
   type Part,
   type Step,
 } from './scores/stability.js'
+export { duoEstimate, type EstimateShape, estimateLength, type LayerMeans } from './scoring/duo-estimate.js'
 export { reconstructionInputs } from './scoring/reconstruction.js'
 export { type ScoredHeads, type ScoreOptions, scoreHeads } from './scoring/score.js'
 export { type StoppedScores, scoreUntilStable, type UntilStable } from './scoring/until-stable.js'

@@ -3,6 +3,7 @@
 #include "../cuda/info.h"
 #include "../decode/generate.h"
 #include "../error.h"
+#include "../sweep/means.h"
 #include "../sweep/sweep.h"
 #include "args.h"
 #include "spec.h"
@@ -18,8 +19,8 @@ Napi::Function Engine::define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod<&Engine::sweep>("sweep"), InstanceMethod<&Engine::generate>("generate"),
                       InstanceMethod<&Engine::log_probs>("logProbs"), InstanceMethod<&Engine::restore>("restore"),
-                      InstanceMethod<&Engine::score_chunks>("scoreChunks"), InstanceMethod<&Engine::memory>("memory"),
-                      InstanceMethod<&Engine::copy_rate>("copyRate"),
+                      InstanceMethod<&Engine::score_chunks>("scoreChunks"), InstanceMethod<&Engine::means>("means"),
+                      InstanceMethod<&Engine::memory>("memory"), InstanceMethod<&Engine::copy_rate>("copyRate"),
                       InstanceMethod<&Engine::close>("close")});
 }
 
@@ -93,6 +94,25 @@ Napi::Value Engine::sweep(const Napi::CallbackInfo& info) {
       shared->cache = std::move(result->cache);
       o.Set("cache", Cache::wrap(env, std::move(shared)));
     }
+    return o;
+  };
+  return start(info.Env(), state, work, finish);
+}
+
+Napi::Value Engine::means(const Napi::CallbackInfo& info) {
+  auto runtime = open(info.Env());
+  auto job = std::make_shared<MeansJob>(read_means(info[0]));
+  auto state = std::make_shared<Job>();
+  auto result = std::make_shared<MeansResult>();
+  const auto work = [=] {
+    const Turn turn(*runtime, *state);
+    *result = run_means(*runtime->backend, *runtime->model, *job, *state);
+  };
+  const auto finish = [=](Napi::Env env) -> Napi::Value {
+    Napi::Object o = Napi::Object::New(env);
+    o.Set("queries", to_js(env, result->queries));
+    o.Set("keys", to_js(env, result->keys));
+    o.Set("peakBytes", static_cast<double>(result->peak_bytes));
     return o;
   };
   return start(info.Env(), state, work, finish);

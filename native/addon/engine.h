@@ -78,6 +78,7 @@ class Engine final : public Napi::ObjectWrap<Engine> {
 
  private:
   Napi::Value sweep(const Napi::CallbackInfo& info);
+  Napi::Value means(const Napi::CallbackInfo& info);
   Napi::Value score_chunks(const Napi::CallbackInfo& info);
   Napi::Value generate(const Napi::CallbackInfo& info);
   Napi::Value log_probs(const Napi::CallbackInfo& info);

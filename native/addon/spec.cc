@@ -20,6 +20,15 @@ std::vector<RopeRef> read_ropes(const Napi::Value& value) {
   return ropes;
 }
 
+// Ropes in place of the model's, with the positions they are made for; null leaves both as they are.
+void read_other_ropes(const Napi::Object& o, std::vector<RopeRef>& ropes, int64_t& max_positions) {
+  const Napi::Value given = o.Get("ropes");
+  if (given.IsNull() || given.IsUndefined()) return;
+  ropes = read_ropes(given);
+  max_positions = integer(field(o, "maxPositions"), "maxPositions");
+  if (ropes.empty() || max_positions < 1) refuse(o.Env(), "ropes need entries and the positions they are made for");
+}
+
 std::vector<LayerSpec> read_layers(const Napi::Value& value) {
   const Napi::Array a = array(value, "layerKinds");
   std::vector<LayerSpec> layers;
@@ -154,12 +163,16 @@ SweepJob read_sweep(const Napi::Value& value) {
     job.uniform = UniformRule{integer(field(u, "count"), "uniform.count"), boolean(field(u, "above"), "uniform.above")};
   }
   job.tile_rows = integer(field(o, "tileRows"), "tileRows");
-  const Napi::Value ropes = o.Get("ropes");
-  if (!ropes.IsNull() && !ropes.IsUndefined()) {
-    job.ropes = read_ropes(ropes);
-    job.max_positions = integer(field(o, "maxPositions"), "maxPositions");
-    if (job.ropes.empty() || job.max_positions < 1) refuse(value.Env(), "ropes need entries and the positions they are made for");
-  }
+  read_other_ropes(o, job.ropes, job.max_positions);
+  return job;
+}
+
+MeansJob read_means(const Napi::Value& value) {
+  const Napi::Object o = object(value, "job");
+  MeansJob job;
+  job.text = ids(field(o, "text"), "text");
+  job.tile_rows = integer(field(o, "tileRows"), "tileRows");
+  read_other_ropes(o, job.ropes, job.max_positions);
   return job;
 }
 
@@ -201,11 +214,7 @@ CacheShape read_cache_shape(const Napi::Value& value) {
   shape.last_logits = floats(field(o, "lastLogits"), "lastLogits");
   shape.lengths = ids(field(o, "lengths"), "lengths");
   shape.windows = ids(field(o, "windows"), "windows");
-  if (const Napi::Value ropes = field(o, "ropes"); !ropes.IsNull()) {
-    shape.ropes = read_ropes(ropes);
-    shape.max_positions = integer(field(o, "maxPositions"), "maxPositions");
-    if (shape.ropes.empty() || shape.max_positions < 1) refuse(value.Env(), "ropes need entries and the positions they are made for");
-  }
+  read_other_ropes(o, shape.ropes, shape.max_positions);
   return shape;
 }
 

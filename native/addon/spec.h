@@ -8,6 +8,7 @@
 #include "../cache/restore.h"
 #include "../decode/generate.h"
 #include "../model.h"
+#include "../sweep/means.h"
 #include "../sweep/sweep.h"
 
 namespace headzip::addon {
@@ -16,6 +17,7 @@ ModelSpec read_spec(const Napi::Value& value);
 std::vector<std::string> read_paths(const Napi::Value& value);
 std::vector<WeightRef> read_weights(const Napi::Value& value);
 SweepJob read_sweep(const Napi::Value& value);
+MeansJob read_means(const Napi::Value& value);
 std::vector<GenerateJob> read_generate(const Napi::Value& value);
 Window read_window(const Napi::Value& value);
 CacheShape read_cache_shape(const Napi::Value& value);

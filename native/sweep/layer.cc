@@ -32,10 +32,10 @@ LayerRunner::LayerRunner(Backend& backend, const Model& model, std::vector<RopeR
   gathered_ = backend.rows(rows, 2 * model.spec.hidden);
 }
 
-void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need) {
+void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need, ProjectionSums* sums) {
   const ModelSpec& spec = model_.spec;
   const LayerWeights& w = model_.layers[layer];
-  const bool queries = need == Need::kHidden || need == Need::kScores;
+  const bool queries = need == Need::kHidden || need == Need::kScores || need == Need::kMeans;
   const bool values = need == Need::kHidden || need == Need::kValues;
   const Rows h = normed_.slice(0, x.rows), q = q_.slice(0, x.rows), k = k_.slice(0, x.rows);
   const Rows v = v_.slice(0, x.rows), out = attended_.slice(0, x.rows);
@@ -57,6 +57,11 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
     norm_heads(k, w.k_norm);
     if (queries) norm_heads(q, w.q_norm);
   }
+  if (sums != nullptr) {
+    add_columns(q, sums->queries);
+    add_columns(k, sums->keys);
+  }
+  if (need == Need::kMeans) return;
 
   const LayerSpec& kind = spec.layer[layer];
   const RopeRef& rope = ropes_[kind.rope];
@@ -104,6 +109,14 @@ void LayerRunner::norm_heads(Rows x, const Weight& weight) {
   const int64_t heads = x.width / model_.spec.head_dim;
   const Rows each{x.data, x.rows * heads, model_.spec.head_dim, x.row_bytes / heads};
   norm(each, weight, each);
+}
+
+void LayerRunner::add_columns(Rows x, std::vector<double>& sums) {
+  std::vector<float> host(static_cast<size_t>(x.rows * x.width));
+  backend_.download(x, host.data());
+  sums.resize(static_cast<size_t>(x.width));
+  for (auto at = host.cbegin(); at != host.cend();)
+    for (double& sum : sums) sum += *at++;
 }
 
 void LayerRunner::feed_forward(int64_t layer, Rows x) {
@@ -187,6 +200,10 @@ std::vector<float> LayerRunner::logits(int64_t rows) {
   if (const float cap = model_.spec.logit_cap; cap > 0)
     for (float& z : host) z = cap * std::tanh(z / cap);
   return host;
+}
+
+int64_t buffer_values(const ModelSpec& s) {
+  return 2 * s.widest() + 2 * (s.heads + s.kv_heads) * s.head_dim + 4 * s.hidden + s.mixture.experts;
 }
 
 double linear_work(const ModelSpec& s, int64_t layer) {

@@ -23,14 +23,20 @@ enum class Need {
   kKeys,    // keys only: nothing after this layer reads these rows
   kValues,  // keys and values only
   kScores,  // keys and scores
+  kMeans,   // what ProjectionSums take, and nothing else: no key is kept
+};
+
+// Sums over rows of queries and keys as the heads' norms leave them, before they are turned to their positions.
+struct ProjectionSums {
+  std::vector<double> queries, keys;  // (heads, head_dim), (kv_heads, head_dim)
 };
 
 class LayerRunner {
  public:
   // Work buffers for tiles of up to `rows` rows. `ropes` stand in for the model's own.
   LayerRunner(Backend& backend, const Model& model, std::vector<RopeRef> ropes, int64_t rows);
-  // x (rows, hidden) becomes the layer's output with Need::kHidden.
-  void run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need);
+  // x (rows, hidden) becomes the layer's output with Need::kHidden. `sums`, where queries are needed, grow by these rows'.
+  void run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need, ProjectionSums* sums = nullptr);
   // Norms of what entries [begin, begin + count) of `kv` add to the stream, for ScoreWeights. Throws as settle() does.
   void value_norms(int64_t layer, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out);
   // Waits for the layer's work; throws Error when a value in it was not finite.
@@ -50,6 +56,8 @@ class LayerRunner {
   void norm(Rows x, const Weight& weight, Rows out, bool add = false);
   // Normalises every head of rows that lie without gaps.
   void norm_heads(Rows x, const Weight& weight);
+  // Adds each column's sum over the rows, in their order: the same bits on any number of threads.
+  void add_columns(Rows x, std::vector<double>& sums);
 
   Backend& backend_;
   const Model& model_;
@@ -60,6 +68,9 @@ class LayerRunner {
   OwnedRows added_;              // what a part adds to the stream, where it is normalised first
   OwnedRows routed_, gathered_;  // mixtures: router logits; rows of one expert, then its answers
 };
+
+// Values that a runner's buffers hold for one row of a tile.
+int64_t buffer_values(const ModelSpec& spec);
 
 // Multiply-adds of a layer's linear parts for one row, and of attention for one query and key.
 double linear_work(const ModelSpec& spec, int64_t layer);

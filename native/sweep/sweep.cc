@@ -86,14 +86,13 @@ void SweepRun::announce() {
     repeat += static_cast<int64_t>(c.ids.size());
     longest = std::max(longest, static_cast<int64_t>(c.ids.size()));
   }
-  const int64_t kv = spec_.kv_heads * spec_.head_dim, q = spec_.heads * spec_.head_dim;
+  const int64_t kv = spec_.kv_heads * spec_.head_dim;
   const int64_t read = job_.full ? 0 : prefill_;
   int64_t entries = read;
   if (job_.want_cache)
     for (int64_t l = 0; l < spec_.layers; ++l) entries += spec_.visible(l, prefill_);
   const int64_t streams = (read + repeat) * spec_.hidden;
-  const int64_t values = 2 * kv * (entries + std::max(longest, tile_)) +
-                         tile_ * (2 * spec_.widest() + 2 * q + 2 * kv + 4 * spec_.hidden + spec_.mixture.experts);
+  const int64_t values = 2 * kv * (entries + std::max(longest, tile_)) + tile_ * buffer_values(spec_);
   backend_.begin(model_, static_cast<size_t>(streams) * backend_.stream_bytes() + static_cast<size_t>(values) * backend_.element_bytes());
 }
 

@@ -74,6 +74,24 @@ export interface NativeSweepResult {
   cache: NativeCache | null
 }
 
+export interface NativeMeansJob {
+  text: Int32Array
+  /** Most rows of a pass; 0: the engine's choice */
+  tileRows: number
+  /** In place of the model's, with the positions they are made for; null: the model's own. */
+  ropes: Rope[] | null
+  maxPositions: number
+}
+
+/** Of the scored layers, after the norms over heads, before the rope. */
+export interface NativeMeans {
+  /** (scored layers, heads, head_dim) */
+  queries: Float32Array
+  /** (scored layers, kv_heads, head_dim) */
+  keys: Float32Array
+  peakBytes: number
+}
+
 export interface NativeCacheInfo {
   allocatedBytes: number
   usedBytes: number
@@ -163,6 +181,8 @@ export interface NativeGenerateHandle extends NativeJob<NativeGeneration[]> {
 
 export interface NativeEngine {
   sweep(job: NativeSweepJob): NativeJob<NativeSweepResult>
+  /** Mean query and mean key of every head over a text, from one prefill of it. */
+  means(job: NativeMeansJob): NativeJob<NativeMeans>
   /**
    * Scores chunks that lie in a row against a full cache of the same sink and context. @param job `pairs` true, no
    * cache, sweep full or chunk

@@ -1,6 +1,6 @@
 /** A loaded model: reads contexts, answers queries, scores its heads. */
 
-import type { KernelTime, NativeEngine, NativeMemory } from '../engine/binding.js'
+import type { KernelTime, NativeEngine, NativeMeans, NativeMemory } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { type EngineOptions, openEngine } from '../engine/open.js'
 import { scoredLayers } from '../engine/spec.js'
@@ -67,6 +67,13 @@ export interface ScoredPairs {
   seconds: number
 }
 
+/** Of the scored layers, before the rope. */
+export interface Means extends NativeMeans {
+  /** How rotary angles were changed for the text's length; empty when they were not. */
+  rope: string
+  seconds: number
+}
+
 export class Model {
   private readonly engine: NativeEngine
   readonly device: 'cpu' | 'cuda'
@@ -106,6 +113,13 @@ export class Model {
   /** Token ids of a context, as it stands between system prefix and query. @throws InputError when there are none */
   contextIds(context: string): Int32Array {
     const ids = Int32Array.from(this.tokenizer.encode(context))
+    if (ids.length === 0) throw new InputError('the context is empty')
+    return ids
+  }
+
+  /** Token ids of a text by itself, with what the tokenizer puts around one. @throws InputError when there are none */
+  textIds(text: string): Int32Array {
+    const ids = Int32Array.from(this.tokenizer.encode(text, { special: true }))
     if (ids.length === 0) throw new InputError('the context is empty')
     return ids
   }
@@ -291,6 +305,14 @@ export class Model {
   /** Bytes a second that a large copy reads and writes on the GPU; 0 on the CPU. */
   copyRate(): Promise<number> {
     return watch(() => this.engine.copyRate())
+  }
+
+  /** Mean query and mean key of every head over a text, with one layer of KV alive. @param textIds from `textIds` */
+  async means(textIds: Int32Array, options: JobOptions = {}): Promise<Means> {
+    const started = performance.now()
+    const { note, ...rope } = ropesFor(this.description, textIds.length)
+    const means = await watch(() => this.engine.means({ text: textIds, tileRows: 0, ...rope }), options)
+    return { ...means, rope: note, seconds: (performance.now() - started) / 1000 }
   }
 
   /** Gives the weights' mapping and work memory back once running jobs and open caches have ended. */

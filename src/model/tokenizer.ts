@@ -48,9 +48,12 @@ export class Tokenizer {
     }
   }
 
-  /** Adds nothing at either end; special tokens written out in the text become their ids. */
-  encode(text: string): number[] {
-    return this.tokenizer.encode(text, { add_special_tokens: false }).ids
+  /**
+   * Special tokens written out in the text become their ids.
+   * @param options.special add what the tokenizer puts around a text by itself (default: nothing)
+   */
+  encode(text: string, options: { special?: boolean } = {}): number[] {
+    return this.tokenizer.encode(text, { add_special_tokens: options.special === true }).ids
   }
 
   /** @param options.special keep special tokens in the text (default: drop them) */

@@ -3,11 +3,12 @@
 export type Sweep = 'full' | 'chunk' | 'block'
 
 /**
- * What a pair's score is the maximum of: the attention it gets while the context is repeated (`kvzip`), or that times
- * the norm of what its value adds to the stream, over the norm of the row that looks at it (`kvzip+`).
+ * How heads are scored: the maximum of the attention that pairs get while the context is repeated (`kvzip`), of that times
+ * the norm of what their value adds to the stream, over the norm of the row that looks at it (`kvzip+`), or
+ * DuoAttention's on-the-fly estimate, a baseline (`duo-estimate`).
  */
-export type ScoreMethod = 'kvzip' | 'kvzip+'
-export const scoreMethods = ['kvzip', 'kvzip+'] as const satisfies readonly ScoreMethod[]
+export type ScoreMethod = 'kvzip' | 'kvzip+' | 'duo-estimate'
+export const scoreMethods = ['kvzip', 'kvzip+', 'duo-estimate'] as const satisfies readonly ScoreMethod[]
 
 export interface Provenance {
   /** `nano`, `Qwen/Qwen2.5-7B-Instruct-1M`, or a folder's name */

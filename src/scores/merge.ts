@@ -1,11 +1,16 @@
-/** Scores of several samples or data sets -> one set: the element-wise maximum, as KVzip merges. */
+/** Scores of several samples or data sets -> one set: the element-wise maximum, as KVzip merges; estimates average. */
 
 import { InputError } from '../errors.js'
 import type { HeadScores, Provenance, Source } from './head-scores.js'
 import { sourceLabel } from './verify.js'
 
+/** What merging makes of head scores: an estimate's definition takes the mean over texts, each counted alike. */
+export function mergesTo({ provenance }: HeadScores): 'maximum' | 'mean' {
+  return provenance.method === 'duo-estimate' ? 'mean' : 'maximum'
+}
+
 /**
- * max and p99: element-wise maximum. mean: weighted by positions, hence the mean over all of them.
+ * max and p99: element-wise maximum (see `mergesTo` for the exception). mean: weighted by positions, hence the mean over all of them.
  * Both optional columns need every input to have them. Pair scores belong to one source and are dropped.
  * `created` is the latest of the inputs', so that the same inputs merge to the same scores.
  * @throws InputError naming the two inputs that do not belong together, or a source that is in two of them
@@ -21,7 +26,7 @@ export function mergeScores(list: readonly HeadScores[]): HeadScores {
     layers: first.layers,
     kvHeads: first.kvHeads,
     layerIds: first.layerIds.slice(),
-    max: largest(list.map((scores) => scores.max)),
+    max: mergesTo(first) === 'mean' ? meanOverTexts(list) : largest(list.map((scores) => scores.max)),
     mean: list.every((scores) => scores.mean) ? weightedMean(list, positions) : null,
     p99: list.every((scores) => scores.p99) ? largest(list.map((scores) => scores.p99!)) : null,
     positions,
@@ -109,6 +114,15 @@ function largest(columns: Float32Array[]): Float32Array {
   for (const column of columns.slice(1))
     for (let i = 0; i < result.length; i++) result[i] = Math.max(result[i]!, column[i]!)
   return result
+}
+
+/** A file may already hold the mean of several. */
+function meanOverTexts(list: readonly HeadScores[]): Float32Array {
+  const texts = list.map(({ provenance }) => provenance.sources.length)
+  const all = texts.reduce((a, b) => a + b)
+  return list[0]!.max.map((_, cell) =>
+    list.reduce((sum, { max }, i) => sum + (max[cell]! * texts[i]!) / all, 0),
+  )
 }
 
 function weightedMean(list: readonly HeadScores[], positions: number): Float32Array {

@@ -9,6 +9,7 @@ import { InputError, invalidParameter } from '../errors.js'
 import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
 import { reachOf } from '../model/describe.js'
 import { type HeadScores, type ScoreMethod, type Sweep, scoreMethods } from '../scores/head-scores.js'
+import { estimateHeads } from './estimate.js'
 import { defaultChunkSize, type ReconstructionInput, reconstructionInputs } from './reconstruction.js'
 import { type StoppedScores, scoreUntilStable, type UntilStable } from './until-stable.js'
 
@@ -18,7 +19,7 @@ export interface ScoreOptions extends JobOptions {
   index?: number | undefined
   context?: string | undefined
   sweep?: Sweep | undefined
-  /** Default `kvzip`, as published; `kvzip+` on the CPU only. */
+  /** Default `kvzip`, as published; `kvzip+` on the CPU only; the estimate knows neither sweeps nor chunks nor pairs. */
   method?: ScoreMethod | undefined
   chunkSize?: number | undefined
   /** Sweep `block`: score only this shard of the context's chunks. Merged, the shards' maxima are those of one run. */
@@ -52,6 +53,13 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
   if (options.chunks && sweep !== 'block')
     throw new InputError('only the sweep block scores chunks apart: with the others they see one another')
   const sample = await sampleOf(model, options)
+  if (method === 'duo-estimate')
+    return estimateHeads(
+      model,
+      sample,
+      cutContext(model.textIds(sample.context), options.maxContext),
+      options,
+    )
   const contextIds = cutContext(model.contextIds(sample.context), options.maxContext)
   const inputs = reconstructionInputs(contextIds, { chunkSize, prompts: model.prompts })
   checkPositions(model, contextIds.length, inputs, sample)

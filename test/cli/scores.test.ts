@@ -130,6 +130,65 @@ describe('the method kvzip+', () => {
   })
 })
 
+describe("DuoAttention's on-the-fly estimate", () => {
+  const own = (name: string): string => `heads/nano/duo-estimate/${name}.arrow`
+  const args = ['score', 'nano', '--data', 'profile.jsonl', '--samples', '2', '-o', 'heads']
+
+  it('is scored into a folder of its own, merges to its mean, and is evaluated beside other head scores', async () => {
+    const sample = { prompts: ['My name is Kim.', 'What is my name?'], ground_truth: ['Kim'] }
+    writeFileSync(join(cwd, 'profile.jsonl'), `${JSON.stringify(sample)}\n`.repeat(2))
+    expect((await headzip([...args, '--method', 'duo-estimate'], { cwd })).code).toBe(0)
+    const merged = await headzip(['merge', 'heads/nano/duo-estimate', '-o', own('merged')], { cwd })
+    expect(merged.out).toContain(
+      `${own('merged')}: 6 layers x 4 KV heads, the mean over profile-0, profile-1\n`,
+    )
+    const [one, both] = [
+      await readScores(join(cwd, own('profile-0'))),
+      await readScores(join(cwd, own('merged'))),
+    ]
+    expect(both.provenance).toMatchObject({ method: 'duo-estimate', chunkSize: 0 })
+    expect(both.max).toEqual(one.max)
+
+    const ours = join(packageRoot, 'head_scores/nano/merged.arrow')
+    const named = `merged=${ours},duo-estimate=${own('merged')}`
+    const evaluate = [
+      'eval',
+      'nano',
+      '-d',
+      'profile.jsonl',
+      '--num',
+      '1',
+      '--ratios',
+      '0.5,1',
+      '--scores',
+      named,
+    ]
+    const { out } = await headzip([...evaluate, '-o', 'results'], { cwd })
+    expect(out).toContain('| ratio | head, duo-estimate | head, merged |')
+  })
+
+  it('does not mix with reconstruction, whose options it refuses', async () => {
+    await headzip(args, { cwd })
+    const mixed = await headzip(['merge', own('profile-0'), 'heads/nano/profile-1.arrow', '-o', 'y.arrow'], {
+      cwd,
+    })
+    expect([mixed.code, mixed.err]).toEqual([
+      2,
+      'profile-0 and profile-1 cannot be merged: their method differs, duo-estimate against kvzip\n',
+    ])
+    const pairs = await headzip([...args, '--method', 'duo-estimate', '--pairs', '--force'], { cwd })
+    expect([pairs.code, pairs.err]).toEqual([
+      2,
+      'the method duo-estimate reads a text once: it has no use for scores of pairs\n',
+    ])
+    const stability = await headzip(['stability', 'heads/nano/duo-estimate'], { cwd })
+    expect([stability.code, stability.err]).toEqual([
+      2,
+      'stability tells how maxima settle, but scores of duo-estimate are means\n',
+    ])
+  })
+})
+
 describe('bad input ends with exit code 2, one sentence, and nothing written', () => {
   writeFileSync(join(cwd, 'notes.txt'), 'hello')
   it.each<[string, string[], RegExp]>([

@@ -46,6 +46,16 @@ describe.skipIf(skipWithoutDevice())('nano on the GPU', () => {
       if (Math.abs(value - cut) > tolerance) expect(ours.max[i]! >= ourCut).toBe(value >= cut)
   })
 
+  it("finds the means of DuoAttention's estimate as the CPU does", async () => {
+    const { context } = await readSample('sample_qa_eng', 0)
+    const [ours, theirs] = [await gpu.means(gpu.textIds(context)), await cpu.means(cpu.textIds(context))]
+    for (const name of ['queries', 'keys'] as const) {
+      const largest = Math.max(...theirs[name].map(Math.abs))
+      const apart = theirs[name].map((value, i) => Math.abs(ours[name][i]! - value))
+      expect(Math.max(...apart)).toBeLessThan(tolerance * largest)
+    }
+  })
+
   it('gives the same bits every time', async () => {
     const [first, second] = [
       await score(gpu, 'sample_qa_eng', 'full'),

@@ -47,6 +47,18 @@ describe('the committed files of nano', () => {
     expect(merged.provenance.sources.map(({ data }) => data)).toEqual(sources)
   })
 
+  it("hold DuoAttention's on-the-fly estimate from the same samples", async () => {
+    const committed = await readScores(file('duo-estimate/merged'))
+    const parts = await Promise.all(
+      sources.map((data) => scoreHeads(model, { method: 'duo-estimate', data, index: 0 })),
+    )
+    const { max, provenance } = mergeScores(parts)
+    expect(Math.max(...max.map((score, i) => Math.abs(score - committed.max[i]!)))).toBeLessThan(tolerance)
+    const { created: _, ...known } = committed.provenance
+    expect(provenance).toMatchObject(known)
+    expect(Math.max(...max) - Math.min(...max)).toBeGreaterThan(0.3)
+  })
+
   it('hold the picture of these scores', async () => {
     const names = [...sources.map((data) => `${data}-0`), 'merged']
     const scores = await Promise.all(names.map((name) => readScores(file(name))))

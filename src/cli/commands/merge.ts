@@ -3,7 +3,7 @@ import { readAnyScores } from '../../formats/detect.js'
 import { writeScores } from '../../scores/arrow.js'
 import { budgetOf } from '../../scores/budget.js'
 import { checkWritable } from '../../scores/files.js'
-import { mergeScores } from '../../scores/merge.js'
+import { mergeScores, mergesTo } from '../../scores/merge.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
 import { printJson, printLine } from '../output.js'
@@ -40,7 +40,7 @@ export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       } else {
         const sources = provenance.sources.map(({ data, index }) => `${data}-${index}`).join(', ')
         printLine(
-          `${args.out}: ${layers} layers x ${kvHeads} KV heads, the maximum over ${sources}\n\n${budgetText(merged, cost)}`,
+          `${args.out}: ${layers} layers x ${kvHeads} KV heads, the ${mergesTo(merged)} over ${sources}\n\n${budgetText(merged, cost)}`,
         )
       }
     },

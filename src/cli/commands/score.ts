@@ -61,7 +61,8 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           method: {
             choices: scoreMethods,
             default: 'kvzip' as ScoreMethod,
-            describe: 'Attention as published, or weighted by what values add to the stream (CPU only)',
+            describe:
+              "Attention as published, weighted by what values add to the stream (CPU), or DuoAttention's estimate",
           },
           sweep: {
             choices: ['full', 'chunk', 'block'] as const satisfies readonly Sweep[],
@@ -110,8 +111,9 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         const planned = []
         for (const { data, index } of own) {
           const name = `${dataSetName(data)}-${index}${part}.arrow`
-          const method = args.method === 'kvzip' ? '' : args.method
-          const file = join(args.out, model.description.id, method, name)
+          // Scores of one method lie in one folder, so that the folder can be merged.
+          const folder = args.method === 'kvzip' ? [] : [args.method]
+          const file = join(args.out, model.description.id, ...folder, name)
           // A shard that is run again goes on after what it has done.
           if (shard.count > 1 && !args.force && existsSync(file)) {
             process.stderr.write(`${file} is there already\n`)

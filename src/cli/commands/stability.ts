@@ -6,7 +6,7 @@ import { renderPng } from '../../report/png.js'
 import { stabilityCurve } from '../../report/stability.js'
 import { checkWritable, writeFilesAtomic } from '../../scores/files.js'
 import type { HeadScores } from '../../scores/head-scores.js'
-import { mergeScores } from '../../scores/merge.js'
+import { mergeScores, mergesTo } from '../../scores/merge.js'
 import {
   type Band,
   chunkParts,
@@ -92,6 +92,10 @@ function partsOf(
 ): { parts: Part[]; what: string; merged: HeadScores; first?: string } {
   const [first, ...others] = scores
   if (!first) throw new InputError('stability needs scores')
+  if (mergesTo(first) === 'mean')
+    throw new InputError(
+      `stability tells how maxima settle, but scores of ${first.provenance.method} are means`,
+    )
   if (others.length > 0) return { parts: scores, what: 'samples', merged: mergeScores(scores) }
   const size = chunkSize ?? first.provenance.chunkSize
   const chunks = chunkParts(first, size)

@@ -26,9 +26,23 @@ export function ggufTokenizer(metadata: Metadata): Tokenizer {
   })
   return Tokenizer.from(
     metadata.file,
-    { ...fields, added_tokens: added, post_processor: null },
+    { ...fields, added_tokens: added, post_processor: startOf(metadata, tokens) },
     chatFields(metadata, tokens),
   )
+}
+
+/**
+ * What puts the token that begins a text in front of one. Files that do not say whether there is one are read as
+ * llama.cpp reads them: pieces have one, byte-level pairs have none but Llama 3's.
+ */
+function startOf(metadata: Metadata, tokens: string[]): object | null {
+  const kind = metadata.text('tokenizer.ggml.model')
+  const usual = kind === 'llama' || metadata.text('tokenizer.ggml.pre', '') === 'llama-bpe'
+  const id = 'tokenizer.ggml.bos_token_id'
+  const bos = metadata.has(id) ? tokens[metadata.number(id)] : undefined
+  if (bos === undefined || !metadata.flag('tokenizer.ggml.add_bos_token', usual)) return null
+  const single = [{ SpecialToken: { id: bos, type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }]
+  return { type: 'TemplateProcessing', single, pair: [] }
 }
 
 /** The chat template and the tokens it may write out, as tokenizer_config.json has them. */

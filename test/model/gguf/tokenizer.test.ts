@@ -27,7 +27,11 @@ const fixture = JSON.parse(
   kinds: Record<string, Kind>
 }
 
-function tokenizerOf(pre: string, { model, prefix, tokens, types, merges, scores }: Kind): Tokenizer {
+function tokenizerOf(
+  pre: string,
+  { model, prefix, tokens, types, merges, scores }: Kind,
+  more: WrittenFile['pairs'] = [],
+): Tokenizer {
   const pairs: WrittenFile['pairs'] = [
     ['tokenizer.ggml.model', text(model)],
     ['tokenizer.ggml.pre', text(pre)],
@@ -37,6 +41,7 @@ function tokenizerOf(pre: string, { model, prefix, tokens, types, merges, scores
     ['tokenizer.ggml.add_space_prefix', flag(prefix ?? false)],
     ...(merges ? [['tokenizer.ggml.merges', texts(merges)] as [string, Buffer]] : []),
     ...(scores ? [['tokenizer.ggml.scores', numbers('f32', scores)] as [string, Buffer]] : []),
+    ...more,
   ]
   const file = writeGguf(join(scratchFolder(), 'tokens.gguf'), { pairs, tensors: [], data: 0 })
   return ggufTokenizer(readGgufHeader(file).metadata)
@@ -67,5 +72,23 @@ describe.each(['llama', 'gemma'])('byte tokens of a vocabulary with pieces, as %
     expect(kind.partial).toHaveLength(6)
     for (const { ids, decoded } of kind.partial!)
       expect(tokenizer.decode(ids, { special: true })).toBe(decoded)
+  })
+})
+
+describe('the token that begins a text', () => {
+  const bos: [string, Buffer] = ['tokenizer.ggml.bos_token_id', u32(2)]
+  const starts = (pre: string, ...more: WrittenFile['pairs']): boolean => {
+    const tokenizer = tokenizerOf(pre, fixture.kinds[pre]!, more)
+    const [bare, whole] = [tokenizer.encode('Hello'), tokenizer.encode('Hello', { special: true })]
+    const alike = whole.length === bare.length
+    expect(whole).toEqual(alike ? bare : [2, ...bare])
+    return !alike
+  }
+
+  it('stands before texts alone, where the file says so or its kind always has one', () => {
+    expect(['llama', 'gemma', 'llama-bpe'].map((pre) => starts(pre, bos))).toEqual([true, true, true])
+    expect([starts('qwen2', bos), starts('llama')]).toEqual([false, false])
+    const asked = (yes: boolean): [string, Buffer] => ['tokenizer.ggml.add_bos_token', flag(yes)]
+    expect([starts('qwen2', bos, asked(true)), starts('llama', bos, asked(false))]).toEqual([true, false])
   })
 })

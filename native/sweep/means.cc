@@ -1,0 +1,77 @@
+#include "means.h"
+
+#include <algorithm>
+
+#include "../error.h"
+#include "check.h"
+#include "layer.h"
+
+namespace headzip {
+
+namespace {
+
+void check_means(const MeansJob& job, const ModelSpec& spec) {
+  if (job.text.empty()) throw Error("the text is empty");
+  check_ids(job.text, spec, "the text");
+  if (!job.ropes.empty()) check_ropes(job.ropes, spec);
+  check_positions(static_cast<int64_t>(job.text.size()), job.max_positions == 0 ? spec.max_positions : job.max_positions, "the text");
+  if (job.tile_rows < 0) throw Error("rows must not be negative");
+}
+
+// Multiply-adds of one layer for all rows of the text.
+double layer_work(const ModelSpec& spec, int64_t layer, int64_t rows, Need need) {
+  if (need == Need::kMeans) return static_cast<double>(rows) * linear_work(spec, layer) / 8;
+  double keys = static_cast<double>(rows) / 2;
+  if (const int64_t window = spec.layer[layer].window; window > 0) keys = std::min(keys, static_cast<double>(window));
+  return static_cast<double>(rows) * (linear_work(spec, layer) + attention_work(spec) * keys);
+}
+
+void append_means(const std::vector<double>& sums, int64_t rows, std::vector<float>& means) {
+  for (const double sum : sums) means.push_back(static_cast<float>(sum / static_cast<double>(rows)));
+}
+
+}  // namespace
+
+MeansResult run_means(Backend& backend, const Model& model, const MeansJob& job, Job& state) {
+  const ModelSpec& spec = model.spec;
+  check_means(job, spec);
+  const auto rows = static_cast<int64_t>(job.text.size());
+  int64_t tile = std::min(backend.tile_rows(spec), rows);
+  if (job.tile_rows > 0) tile = std::min(tile, job.tile_rows);
+  const int64_t last = spec.scored_layers().back();
+  const auto need = [last](int64_t layer) { return layer == last ? Need::kMeans : Need::kHidden; };
+
+  backend.reset_peak();
+  const int64_t stream = rows * spec.hidden, values = rows * 2 * spec.kv_heads * spec.head_dim + tile * buffer_values(spec);
+  backend.begin(model, static_cast<size_t>(stream) * backend.stream_bytes() + static_cast<size_t>(values) * backend.element_bytes());
+  const OwnedRows x = backend.stream(rows, spec.hidden);
+  backend.embed(model.embed, job.text, spec.embed_scale, x);
+  const auto kv = backend.kv(spec.kv_heads, spec.head_dim, rows);
+  LayerRunner runner(backend, model, job.ropes.empty() ? spec.ropes : job.ropes, tile);
+  double total = 0;
+  for (int64_t layer = 0; layer <= last; ++layer) total += layer_work(spec, layer, rows, need(layer));
+  state.total = total;
+
+  MeansResult result;
+  for (int64_t layer = 0; layer <= last; ++layer) {
+    const bool scored = spec.layer[layer].scored;
+    ProjectionSums sums;
+    backend.enter_layer(model, layer);
+    for (int64_t h = 0; h < spec.kv_heads; ++h) kv->truncate(h, 0);
+    for (int64_t row = 0; row < rows; row += tile) {
+      const int64_t count = std::min(tile, rows - row);
+      const Piece piece{0, count, row, kv.get(), {{kv.get(), 0, -1, 0}}, nullptr, 0};
+      runner.run(layer, x.slice(row, count), {&piece, 1}, need(layer), scored ? &sums : nullptr);
+      backend.pace();
+      state.advance(layer_work(spec, layer, rows, need(layer)) * static_cast<double>(count) / static_cast<double>(rows));
+    }
+    runner.settle(layer);
+    if (!scored) continue;
+    append_means(sums.queries, rows, result.queries);
+    append_means(sums.keys, rows, result.keys);
+  }
+  result.peak_bytes = backend.peak_bytes();
+  return result;
+}
+
+}  // namespace headzip
