@@ -47,7 +47,8 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
   const { sweep = 'full', method = 'kvzip', chunkSize = defaultChunkSize } = options
   if (!['full', 'chunk', 'block'].includes(sweep))
     throw invalidParameter('sweep', 'full, chunk or block', sweep)
-  if (!scoreMethods.includes(method)) throw invalidParameter('method', scoreMethods.join(' or '), method)
+  if (!scoreMethods.includes(method))
+    throw invalidParameter('method', 'kvzip, kvzip+ or duo-estimate', method)
   if (method === 'kvzip+' && model.device !== 'cpu')
     throw new InputError('kvzip+ scores are computed on the CPU only: score with device cpu')
   if (options.chunks && sweep !== 'block')

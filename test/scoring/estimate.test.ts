@@ -119,7 +119,7 @@ describe('the estimate on nano', () => {
     [
       'an unknown method',
       { method: 'duo' as typeof estimate },
-      /^method must be kvzip or duo-estimate, got 'duo'$/,
+      /^method must be kvzip, kvzip\+ or duo-estimate, got 'duo'$/,
     ],
   ])('refuses %s', async (_, given, sentence) => {
     const nano = await loadModel('nano')

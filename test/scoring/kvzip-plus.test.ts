@@ -161,7 +161,7 @@ describe('kvzip+ on a sample', () => {
     )
     const method = 'kvzip++' as ScoreMethod
     await expect(scoreHeads(model, { ...options, method })).rejects.toThrow(
-      "method must be kvzip or kvzip+, got 'kvzip++'",
+      "method must be kvzip, kvzip+ or duo-estimate, got 'kvzip++'",
     )
   })
 })
