@@ -4,6 +4,7 @@
 
 #include "../attention/mma.cuh"
 #include "decode.h"
+#include "overlap.cuh"
 
 namespace headzip::cuda {
 namespace {
@@ -128,22 +129,6 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
 #pragma unroll
   for (int h = 0; h < 2; ++h) sight.position[h] = position + (tile * kDecodeRows + lane / 4 + 8 * h) / group;
 
-  // This thread's part of q, as the product's left operand wants it.
-  uint32_t q[D / 16][4];
-#pragma unroll
-  for (int h = 0; h < 2; ++h) {
-    const int row = tile * kDecodeRows + lane / 4 + 8 * h;
-    const bool there = lane / 4 + 8 * h < rows;
-    const bf16* from = job.q + (there ? row / group * launch.stride + static_cast<int64_t>(piece.head * group + row % group) * head_dim : 0);
-#pragma unroll
-    for (int d = 0; d < D / 16; ++d)
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int column = d * 16 + half * 8 + lane % 4 * 2;
-        q[d][half * 2 + h] = there && column < head_dim ? *reinterpret_cast<const uint32_t*>(from + column) : 0u;
-      }
-  }
-
   bf16* ring = reinterpret_cast<bf16*>(memory) + warp * C::kStages * C::kStage;  // (kStages) of keys, then values
   const bf16* keys = span->heads[piece.head].k;
   const bf16* values = span->heads[piece.head].v;
@@ -163,8 +148,28 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
     }
     commit_copies();
   };
+  // A context's keys lie there before the step begins; the tail's newest come from the kernel before this one.
+  if (span->lengths == nullptr) wait_for_last();
 #pragma unroll
   for (int t = 0; t < C::kStages - 1; ++t) fetch(t);
+  wait_for_last();
+  let_next_start();
+
+  // This thread's part of q, as the product's left operand wants it.
+  uint32_t q[D / 16][4];
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    const int row = tile * kDecodeRows + lane / 4 + 8 * h;
+    const bool there = lane / 4 + 8 * h < rows;
+    const bf16* from = job.q + (there ? row / group * launch.stride + static_cast<int64_t>(piece.head * group + row % group) * head_dim : 0);
+#pragma unroll
+    for (int d = 0; d < D / 16; ++d)
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int column = d * 16 + half * 8 + lane % 4 * 2;
+        q[d][half * 2 + h] = there && column < head_dim ? *reinterpret_cast<const uint32_t*>(from + column) : 0u;
+      }
+  }
 
   const float scale = launch.shape.scale * kLog2e;
   float o[D / 8][4] = {}, peak[2] = {kNone, kNone}, total[2] = {0, 0};
@@ -285,6 +290,8 @@ __global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constan
   const HeadPieces near = pieces_of(job.span[0], kv_head, kv_heads, advance);
   HeadPieces far{0, 0};
   if (job.spans > 1) far = pieces_of(job.span[1], kv_head, kv_heads, advance);
+  wait_for_last();
+  let_next_start();
   const int team = threadIdx.x / kTeam, at = threadIdx.x % kTeam, count = near.count + far.count;
   const int64_t block = static_cast<int64_t>(blockIdx.z) * tiles + row / kDecodeRows, blocks = static_cast<int64_t>(launch.jobs) * tiles;
   const Scratch scratch = scratch_of<D>(launch.scratch, blocks * most_pieces);
@@ -344,10 +351,10 @@ cudaError_t run(const DecodeLaunch& launch, cudaStream_t stream) {
   const Extent e = extent_of(launch);
   if (e.pieces == 0 || e.queries == 0) return cudaErrorInvalidValue;
   if (const cudaError_t set = allow<D>(); set != cudaSuccess) return set;
-  attention_kernel<D><<<dim3(launch.jobs * e.tiles, e.pieces), Config<D>::kThreads, Config<D>::kBytes, stream>>>(launch, e.tiles, e.pieces);
-  if (const cudaError_t status = cudaGetLastError(); status != cudaSuccess) return status;
-  join_kernel<D><<<dim3(launch.shape.heads, e.queries, launch.jobs), kJoinThreads, 0, stream>>>(launch, e.tiles, e.pieces);
-  return cudaGetLastError();
+  const cudaError_t status = launch_overlapped(attention_kernel<D>, dim3(launch.jobs * e.tiles, e.pieces), Config<D>::kThreads,
+                                               Config<D>::kBytes, stream, launch, e.tiles, e.pieces);
+  if (status != cudaSuccess) return status;
+  return launch_overlapped(join_kernel<D>, dim3(launch.shape.heads, e.queries, launch.jobs), kJoinThreads, 0, stream, launch, e.tiles, e.pieces);
 }
 
 template <int D>

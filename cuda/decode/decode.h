@@ -101,6 +101,8 @@ struct Found {
   float value;
 };
 Found best_of(uint64_t key);
+// Whether kernels of a step may start while the one before still runs, where the GPU can. They may, until told otherwise.
+void overlap_steps(bool wanted);
 // *counter += 1
 cudaError_t advance(int32_t* counter, cudaStream_t stream);
 

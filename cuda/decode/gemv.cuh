@@ -4,7 +4,10 @@
 #pragma once
 #include <cuda_bf16.h>
 
+#include <type_traits>
+
 #include "decode.h"
+#include "overlap.cuh"
 
 namespace headzip::cuda {
 
@@ -12,7 +15,7 @@ constexpr int kGemvWarps = 4;
 
 __device__ __forceinline__ uint4 load_once(const uint4* from) {
   uint4 v;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from));
+  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from));
   return v;
 }
 
@@ -55,7 +58,7 @@ __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_cons
   if (!kPaired)
     for (; j + 1 < g.jobs && out >= (g.job[j].out + kStep - 1) / kStep * kStep; ++j) out -= (g.job[j].out + kStep - 1) / kStep * kStep;
   const GemvJob& job = g.job[j];
-  if (out >= job.out) return;
+  if (out >= job.out) return;  // and waits for nothing: it touches nothing
 
   const uint4* w[kOuts];
 #pragma unroll
@@ -69,42 +72,42 @@ __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_cons
 
   float sum[kOuts][kRows] = {};
   const int pieces = g.in / 8;
-  int first = 0;
-  for (; first + kAhead * 32 <= pieces; first += kAhead * 32) {
-    uint4 weight[kAhead][kOuts];
-#pragma unroll
-    for (int a = 0; a < kAhead; ++a)
-#pragma unroll
-      for (int o = 0; o < kOuts; ++o) weight[a][o] = load_once(w[o] + first + a * 32 + lane);
-#pragma unroll
-    for (int a = 0; a < kAhead; ++a)
-#pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        const uint4 mine = __ldg(x[r] + first + a * 32 + lane);
-#pragma unroll
-        for (int o = 0; o < kOuts; ++o) sum[o][r] = dot8(sum[o][r], weight[a][o], mine);
-      }
-  }
-  if (first < pieces) {
-    uint4 weight[kAhead][kOuts];
+  uint4 weight[kAhead][kOuts];
+  const auto fetch = [&](int first, auto whole) {  // whole: every lane has a piece of each
 #pragma unroll
     for (int a = 0; a < kAhead; ++a)
 #pragma unroll
       for (int o = 0; o < kOuts; ++o) {
         const int at = first + a * 32 + lane;
-        weight[a][o] = at < pieces ? load_once(w[o] + at) : uint4{0, 0, 0, 0};
+        weight[a][o] = decltype(whole)::value || at < pieces ? load_once(w[o] + at) : uint4{0, 0, 0, 0};
       }
+  };
+  const auto multiply = [&](int first, auto whole) {
 #pragma unroll
     for (int a = 0; a < kAhead; ++a) {
       const int at = first + a * 32 + lane;
-      if (at >= pieces) continue;
+      if (!decltype(whole)::value && at >= pieces) continue;
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
-        const uint4 mine = __ldg(x[r] + at);
+        const uint4 mine = x[r][at];
 #pragma unroll
         for (int o = 0; o < kOuts; ++o) sum[o][r] = dot8(sum[o][r], weight[a][o], mine);
       }
     }
+  };
+  constexpr int kBatch = kAhead * 32;
+  fetch(0, std::false_type{});  // weights are on their way before x is there
+  wait_for_last();
+  let_next_start();
+  multiply(0, std::false_type{});
+  int first = kBatch;
+  for (; first + kBatch <= pieces; first += kBatch) {
+    fetch(first, std::true_type{});
+    multiply(first, std::true_type{});
+  }
+  if (first < pieces) {
+    fetch(first, std::false_type{});
+    multiply(first, std::false_type{});
   }
 
 #pragma unroll
@@ -139,8 +142,7 @@ cudaError_t launch_gemv(const Gemv& g, cudaStream_t stream) {
   int64_t warps = 0;
   for (int j = 0; j < (kPaired ? 1 : g.jobs); ++j) warps += (g.job[j].out + kStep - 1) / kStep;
   const auto blocks = static_cast<unsigned>((warps + kGemvWarps - 1) / kGemvWarps);
-  gemv_kernel<kRows, kOuts, kAhead, kPaired><<<blocks, kGemvWarps * 32, 0, stream>>>(g);
-  return cudaGetLastError();
+  return launch_overlapped(gemv_kernel<kRows, kOuts, kAhead, kPaired>, blocks, kGemvWarps * 32, 0, stream, g);
 }
 
 }  // namespace headzip::cuda

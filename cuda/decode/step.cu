@@ -1,9 +1,11 @@
 // What lies between the products of a step: rotation with the way into the cache, the best token, the step's own count.
 #include <cuda_bf16.h>
 
+#include <atomic>
 #include <cstring>
 
 #include "decode.h"
+#include "overlap.cuh"
 
 namespace headzip::cuda {
 namespace {
@@ -17,6 +19,14 @@ __global__ void place_kernel(const __grid_constant__ Placement p) {
   const int head = query ? static_cast<int>(blockIdx.x) : static_cast<int>(blockIdx.x) - queries;
   const int ahead = p.advance == nullptr ? 0 : *p.advance;
   const bf16* from = query ? p.q + (static_cast<int64_t>(row) * p.heads + head) * dim : p.k + (static_cast<int64_t>(row) * p.kv_heads + head) * dim;
+  // A thread a pair: heads are at most twice as wide as the block. As in rope(): the angle is rounded to fp32 first, and
+  // reduced exactly.
+  const int d = static_cast<int>(threadIdx.x);
+  const bool turns = d < p.pairs;
+  float sine = 0, cosine = 0;
+  if (turns) sincosf(static_cast<float>(p.position + ahead + row) * p.inv_freq[d], &sine, &cosine);
+  wait_for_last();
+  let_next_start();
   bf16* to = p.q + (static_cast<int64_t>(row) * p.heads + head) * dim;
   if (!query) {
     const int64_t entry = (p.lengths == nullptr ? p.length + ahead : p.lengths[head]) + row;
@@ -29,10 +39,7 @@ __global__ void place_kernel(const __grid_constant__ Placement p) {
   }
   bool bad = false;
   const int step = p.adjacent ? 2 : 1, apart = p.adjacent ? 1 : p.pairs;
-  for (int d = threadIdx.x; d < p.pairs; d += kThreads) {
-    float sine, cosine;
-    // As in rope(): the angle is rounded to fp32 first, and reduced exactly.
-    sincosf(static_cast<float>(p.position + ahead + row) * p.inv_freq[d], &sine, &cosine);
+  if (turns) {
     sine *= p.scale;
     cosine *= p.scale;
     const float a = __bfloat162float(from[d * step]), b = __bfloat162float(from[d * step + apart]);
@@ -40,9 +47,9 @@ __global__ void place_kernel(const __grid_constant__ Placement p) {
     to[d * step] = __float2bfloat16_rn(a * cosine - b * sine);
     to[d * step + apart] = __float2bfloat16_rn(b * cosine + a * sine);
   }
-  for (int d = 2 * p.pairs + threadIdx.x; d < dim; d += kThreads) {
-    bad |= !isfinite(__bfloat162float(from[d]));
-    if (!query) to[d] = from[d];
+  for (int i = 2 * p.pairs + d; i < dim; i += kThreads) {
+    bad |= !isfinite(__bfloat162float(from[i]));
+    if (!query) to[i] = from[i];
   }
   if (bad) *p.flag = 1;
 }
@@ -73,11 +80,23 @@ __global__ void advance_kernel(int32_t* counter) { *counter += 1; }
 
 }  // namespace
 
+static std::atomic<bool> overlap_wanted{true};
+
+void overlap_steps(bool wanted) { overlap_wanted = wanted; }
+
+bool overlaps() {
+  static const bool possible = [] {
+    int device = 0, major = 0, driver = 0;
+    return cudaGetDevice(&device) == cudaSuccess && cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+           cudaDriverGetVersion(&driver) == cudaSuccess && major >= 9 && driver >= 12030;  // from there on such launches can be recorded
+  }();
+  return possible && overlap_wanted;
+}
+
 cudaError_t place(const Placement& p, cudaStream_t stream) {
   if (p.rows == 0) return cudaSuccess;
-  if (p.head_dim % 8 != 0 || 2 * p.pairs > p.head_dim) return cudaErrorInvalidValue;
-  place_kernel<<<dim3((p.q == nullptr ? 0 : p.heads) + p.kv_heads, p.rows), kThreads, 0, stream>>>(p);
-  return cudaGetLastError();
+  if (p.head_dim % 8 != 0 || 2 * p.pairs > p.head_dim || p.pairs > kThreads) return cudaErrorInvalidValue;
+  return launch_overlapped(place_kernel, dim3((p.q == nullptr ? 0 : p.heads) + p.kv_heads, p.rows), kThreads, 0, stream, p);
 }
 
 cudaError_t best(const float* x, int64_t rows, int64_t width, uint64_t* best, cudaStream_t stream) {

@@ -2,6 +2,9 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <type_traits>
+
+#include "../decode/overlap.cuh"
 #include "../launch.h"
 
 namespace headzip::cuda {
@@ -53,6 +56,8 @@ __global__ void embed_kernel(const bf16* table, const int32_t* ids, int64_t rows
 template <bool kAdd, typename In, typename Out>
 __global__ void rms_norm_kernel(const In* x, const bf16* weight, float eps, float offset, int64_t width, Out* out, int32_t* flag) {
   __shared__ float warps[kThreads / 32];
+  wait_for_last();
+  let_next_start();
   const In* row = x + blockIdx.x * width;
   Out* to = out + blockIdx.x * width;
   float squares = 0;
@@ -240,8 +245,10 @@ cudaError_t rms_norm(Values x, const bf16* weight, float eps, float offset, bool
   const auto grid = static_cast<unsigned>(rows);
   return with(x, [&](auto* from) {
     with(out, [&](auto* to) {
-      if (add) rms_norm_kernel<true><<<grid, kThreads, 0, stream>>>(from, weight, eps, offset, width, to, flag);
-      else rms_norm_kernel<false><<<grid, kThreads, 0, stream>>>(from, weight, eps, offset, width, to, flag);
+      using In = std::remove_pointer_t<decltype(from)>;
+      using Out = std::remove_pointer_t<decltype(to)>;
+      launch_overlapped(add ? rms_norm_kernel<true, In, Out> : rms_norm_kernel<false, In, Out>, grid, kThreads, 0, stream, from, weight, eps,
+                        offset, width, to, flag);
     });
   });
 }

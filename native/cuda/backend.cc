@@ -47,6 +47,9 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
   hopper_ = major == 9 && minor == 0 && !asked_for("portable");
   cluster_ = asked_for("single") ? 1 : asked_for("pairs") ? 2 : 0;
   *flag_.as<int32_t>() = 0;
+  // HEADZIP_OVERLAP=off: no kernel of a step starts before the one before it is done; same bits.
+  const char* overlap = std::getenv("HEADZIP_OVERLAP");
+  overlap_steps(overlap == nullptr || std::string_view(overlap) != "off");
 }
 
 CudaBackend::~CudaBackend() { cudaStreamSynchronize(stream_); }

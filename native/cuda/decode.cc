@@ -11,8 +11,10 @@ namespace headzip::cuda {
 
 namespace {
 
-// More (query, head of group) rows than this a KV head, and tiles of the other kernels are full enough.
-constexpr int64_t kMostDecodeRows = 128;
+// Up to so many (query, head of group) rows a KV head, a question's for one, all processors at the keys gain more than reading
+// them again from the second cache costs.
+constexpr int64_t kMostDecodeRows = 512;
+constexpr int64_t kPartRows = 32;  // of a launch's job: longer ones are cut, so that their sums stay small
 constexpr int64_t kTailChunk = 256;  // keys of a piece of a span that grows: the same however long it is
 
 bool is_whole(const KeySpan& span) { return span.begin == 0 && span.count < 0; }
@@ -89,7 +91,7 @@ void CudaBackend::launch_decode(const ModelSpec& spec, std::span<const headzip::
     HEADZIP_CUDA(decode_attention(launch, work_));
     launch.jobs = 0;
   };
-  const int64_t queries = std::max<int64_t>(1, kMostDecodeRows / spec.group());  // of a launch's job: longer ones are cut
+  const int64_t queries = std::max<int64_t>(1, kPartRows / spec.group());
   for (const headzip::AttentionJob& job : jobs) {
     DecodeJob whole{};
     whole.spans = static_cast<int32_t>(job.spans.size());

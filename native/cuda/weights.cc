@@ -204,6 +204,8 @@ const bf16* WeightStore::get(const Weight& weight) {
     HEADZIP_CUDA(cudaStreamSynchronize(copies_));
     DeviceMemory memory(meter_, device_bytes(weight), "a weight");
     upload(weight, memory.as<std::byte>(), compute_);
+    // Kernels of a decoding step read weights before the work ahead of them is done.
+    HEADZIP_CUDA(cudaStreamSynchronize(compute_));
     at = resident_.emplace(&weight, std::move(memory)).first;
   }
   return at->second.as<bf16>();
