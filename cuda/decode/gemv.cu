@@ -12,7 +12,7 @@ cudaError_t gemv(const Gemv& g, cudaStream_t stream) {
     if (g.rows <= 4) return launch_gemv<4, 2, 4, true>(g, stream);
     return launch_gemv<8, 2, 2, true>(g, stream);
   }
-  if (g.rows == 1) return launch_gemv<1, 1, 4, false>(g, stream);
+  if (g.rows == 1) return launch_gemv<1, 1, 8, false>(g, stream);
   if (g.rows == 2) return launch_gemv<2, 1, 4, false>(g, stream);
   if (g.rows <= 4) return launch_gemv<4, 2, 4, false>(g, stream);
   return launch_gemv<8, 2, 2, false>(g, stream);

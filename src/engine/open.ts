@@ -1,13 +1,13 @@
 /** A model description becomes a native engine. */
 
-import { invalidParameter } from '../errors.js'
+import { InputError, invalidParameter } from '../errors.js'
 import { loadAddon, type NativeEngine } from './binding.js'
 import type { EngineSpec, WeightRef } from './spec.js'
 
 export type Device = 'auto' | 'cpu' | 'cuda'
 
 export interface EngineOptions {
-  /** `auto` is the CPU for now. */
+  /** `auto`, the default, is the GPU where there is one that can be used, else the CPU; HEADZIP_DEVICE chooses for it. */
   device?: Device | undefined
   /** CPU threads; all cores when left out. */
   threads?: number | undefined
@@ -41,8 +41,7 @@ export function openEngine(
   const files = [...new Set(weights.map((weight) => weight.file))]
   const index = new Map(files.map((file, i) => [file, i]))
   const { Engine } = loadAddon()
-  // Until the CUDA backend has passed its checks on a GPU, it works only for who asks for it by name.
-  const chosen = device === 'auto' ? 'cpu' : device
+  const chosen = device === 'auto' ? automaticDevice() : device
   const engine = new Engine({
     device: chosen,
     threads,
@@ -54,4 +53,14 @@ export function openEngine(
     weights: weights.map((weight) => ({ ...weight, file: index.get(weight.file) ?? 0 })),
   })
   return { engine, device: chosen, arithmetic: chosen === 'cpu' ? 'cpu/fp32' : 'cuda/bf16' }
+}
+
+/** @throws InputError when HEADZIP_DEVICE names no device */
+export function automaticDevice(): 'cpu' | 'cuda' {
+  const asked = process.env.HEADZIP_DEVICE ?? 'auto'
+  if (asked === 'cpu' || asked === 'cuda') return asked
+  if (asked !== 'auto' && asked !== '')
+    throw new InputError(`HEADZIP_DEVICE must be auto, cpu or cuda, got '${asked}'`)
+  const { reason, cublaslt } = loadAddon().devices().cuda
+  return reason === '' && cublaslt !== '' ? 'cuda' : 'cpu'
 }

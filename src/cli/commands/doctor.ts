@@ -19,7 +19,7 @@ export function doctor(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         cpu: `${isa}, ${threads} threads`,
         cuda:
           cuda.reason === ''
-            ? `${cuda.name}, compute capability ${cuda.compute / 10}, ${formatBytes(cuda.memory)}`
+            ? `${cuda.name}, compute capability ${(cuda.compute / 10).toFixed(1)}, ${formatBytes(cuda.memory)}`
             : `no: ${cuda.reason}`,
         cublaslt: cuda.cublaslt || 'not found',
       }
