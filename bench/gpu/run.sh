@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # On the GPU machine, in the carried checkout:
-#   bash .gpu/run.sh                    everything: checks, rates beside PyTorch's, scoring beside the published procedure
+#   bash .gpu/run.sh                    everything but test: kernels beside PyTorch's, scoring and decoding beside theirs
 #   bash .gpu/run.sh cli ARGUMENTS      the headzip command
 #   bash .gpu/run.sh check | measure [decode]    the kernels alone, or only those of a decoding step
 #   bash .gpu/run.sh decode [SHAPE]     a decoded token beside the time of its bytes, and beside PyTorch's
@@ -45,13 +45,14 @@ all() {
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
   cli doctor
   "$scratch/gpu_ladder" check | tail -3
-  "$scratch/gpu_ladder" measure
   python3 "$here/kernels_torch.py"
+  "$scratch/gpu_ladder" measure decode
   for shape in qwen2.5-7b llama3.1-8b; do
-    python3 "$here/score_torch.py" "$shape" 124000
-    cli bench --device cuda --shape "$shape" --tokens 32000 --sweeps full
+    python3 "$here/score_torch.py" "$shape" 124000 --decode
     cli bench --device cuda --shape "$shape" --tokens 124000
+    cli bench --device cuda --shape "$shape" --tokens 124000 --decode
     cli bench --device cuda --shape "$shape" --tokens 124000 --sweeps full --gpu-memory 8GiB
+    cli bench --device cuda --shape "$shape" --tokens 124000 --kernels
   done
   cli bench --device cuda --shape llama3.1-70b --layers 4 --tokens 124000 --sweeps full --gpu-memory 24GiB
 }
