@@ -76,7 +76,7 @@ export { budgetTable, provenanceBlock } from './report/tables.js'
 export { readScores, writeScores } from './scores/arrow.js'
 export { type Budget, type BudgetOptions, budget, budgetOf, formatBudget } from './scores/budget.js'
 export { type Comparison, compareScores, kendall, spearman, topShareOverlap } from './scores/compare.js'
-export type { HeadScores, Provenance, ScoreMethod, Source, Sweep } from './scores/head-scores.js'
+export type { HeadScores, PairMethod, Provenance, ScoreMethod, Source, Sweep } from './scores/head-scores.js'
 export { mergeScores } from './scores/merge.js'
 export { randomHeads, type Selection, type SelectionRule, selectHeads, selectPairs } from './scores/select.js'
 export {

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { InputError } from '../errors.js'
-import type { ScoreMethod, Sweep } from '../scores/head-scores.js'
+import type { PairMethod, Sweep } from '../scores/head-scores.js'
 import type { EngineSpec, Rope, WeightRef } from './spec.js'
 
 /** A running native job. */
@@ -22,7 +22,7 @@ export interface NativeSweepJob {
   chunks: { start: number; end: number; ids: Int32Array }[]
   sweep: Sweep
   /** `kvzip+` runs on the CPU only. */
-  method: ScoreMethod
+  method: PairMethod
   /** Sweep `block`: context tokens before and after those given, which keep their positions. */
   before: number
   after: number

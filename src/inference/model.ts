@@ -10,7 +10,7 @@ import { describeModel, type ModelDescription, ropesFor } from '../model/describ
 import { type Prompts, promptsFor } from '../model/prompts.js'
 import type { Tokenizer } from '../model/tokenizer.js'
 import { readScores } from '../scores/arrow.js'
-import type { ScoreMethod, Sweep } from '../scores/head-scores.js'
+import type { PairMethod, Sweep } from '../scores/head-scores.js'
 import { type ReconstructionInput, reconstructionInputs } from '../scoring/reconstruction.js'
 import { restoreCache } from './cache-file.js'
 import {
@@ -41,7 +41,7 @@ export interface ScorePairsJob extends JobOptions {
   chunks: ReconstructionInput[]
   sweep: Sweep
   /** Default `kvzip`. */
-  method?: ScoreMethod | undefined
+  method?: PairMethod | undefined
   /** Sweep `block`: context tokens before and after `contextIds`, a run of its chunks. */
   before?: number | undefined
   after?: number | undefined

@@ -3,11 +3,13 @@
 export type Sweep = 'full' | 'chunk' | 'block'
 
 /**
- * How heads are scored: the maximum of the attention that pairs get while the context is repeated (`kvzip`), of that times
- * the norm of what their value adds to the stream, over the norm of the row that looks at it (`kvzip+`), or
- * DuoAttention's on-the-fly estimate, a baseline (`duo-estimate`).
+ * What a pair's score is the maximum of: the attention it gets while the context is repeated (`kvzip`), or that times
+ * the norm of what its value adds to the stream, over the norm of the row that looks at it (`kvzip+`).
  */
-export type ScoreMethod = 'kvzip' | 'kvzip+' | 'duo-estimate'
+export type PairMethod = 'kvzip' | 'kvzip+'
+
+/** How heads are scored: by the maximum over their pairs, or by DuoAttention's on-the-fly estimate, a baseline. */
+export type ScoreMethod = PairMethod | 'duo-estimate'
 export const scoreMethods = ['kvzip', 'kvzip+', 'duo-estimate'] as const satisfies readonly ScoreMethod[]
 
 export interface Provenance {

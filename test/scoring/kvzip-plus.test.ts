@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadAddon } from '../../src/engine/binding.js'
 import { loadModel, type Model } from '../../src/inference/model.js'
 import { readSafetensorsHeader, readTensorBytes } from '../../src/model/safetensors.js'
-import type { ScoreMethod, Sweep } from '../../src/scores/head-scores.js'
+import type { PairMethod, ScoreMethod, Sweep } from '../../src/scores/head-scores.js'
 import { mergeScores } from '../../src/scores/merge.js'
 import { scoreHeads } from '../../src/scoring/score.js'
 import { readCases } from '../../src/verify/cases.js'
@@ -43,7 +43,7 @@ async function tiny(edit?: (name: string, values: Float32Array) => void, threads
     sweep: 'full' as const,
     pairs: true,
   }
-  const pairs = async (method: ScoreMethod): Promise<Float32Array> =>
+  const pairs = async (method: PairMethod): Promise<Float32Array> =>
     (await model.scorePairs({ ...job, method })).pairs!
   return { model, pairs }
 }
