@@ -187,8 +187,9 @@ function shapeLine(run: ShapeRun): string {
     run.layers < run.allLayers
       ? `, ${run.layers} layers; ${run.wholeSeconds.toFixed(1)} s for all ${run.allLayers}`
       : ''
-  const beyond = formatBytes(Math.max(0, run.peakBytes - run.weightBytes))
-  return `${run.shape} ${run.tokens} tokens, ${run.sweep}: ${run.seconds.toFixed(2)} s, peak ${formatBytes(run.peakBytes)} (${beyond} beyond the weights)${part}`
+  const beyond = run.peakBytes - run.weightBytes
+  const memory = beyond > 0 ? `${formatBytes(beyond)} beyond the weights` : 'weights streamed'
+  return `${run.shape} ${run.tokens} tokens, ${run.sweep}: ${run.seconds.toFixed(2)} s, peak ${formatBytes(run.peakBytes)} (${memory})${part}`
 }
 
 /** The rest is what the GPU waited for the host, or did between the timed spans. */
