@@ -26,6 +26,9 @@ HopperTiles hopper_score_tiles(int head_dim);
 cudaError_t hopper_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int processors,
                          cudaStream_t stream);
 
+// cudaErrorNoKernelImageForDevice where this build has no code for the GPU.
+cudaError_t find_kernels();
+
 // Activations: bf16, or fp32 where `wide` (the residual stream, whose errors would add up from layer to layer).
 struct Values {
   void* data = nullptr;

@@ -30,7 +30,11 @@ Info info() {
   i.compute = properties.major * 10 + properties.minor;
   i.memory = properties.totalGlobalMem;
   i.cublaslt = cublaslt::api().path;
-  if (i.compute < 80) i.reason = "the NVIDIA GPU " + i.name + " has compute capability " + std::to_string(properties.major) + "." + std::to_string(properties.minor) + "; 8.0 is needed";
+  const std::string capability = std::to_string(properties.major) + "." + std::to_string(properties.minor);
+  if (i.compute < 80) i.reason = "the NVIDIA GPU " + i.name + " has compute capability " + capability + "; 8.0 is needed";
+  else if (const cudaError_t found = find_kernels(); found != cudaSuccess)
+    i.reason = "this build has no code for the NVIDIA GPU " + i.name + " (compute capability " + capability + "): " + cudaGetErrorString(found) +
+               "; set CUDAARCHS=" + std::to_string(i.compute) + " and run npm run build";
   else if (!cublaslt::api().loaded) i.reason = cublaslt::api().reason;
   return i;
 }
