@@ -22,7 +22,8 @@ import { writeFileAtomic } from '../scores/files.js'
 import { KvCache, type ModelIdentity, type PruneResult } from './kv-cache.js'
 
 const magic = 'HZKVCACH'
-const version = 1
+/** 2: the context's hash. */
+const version = 2
 const checksumBytes = 32
 const mostHeaderBytes = 1 << 26
 const partBytes = 4 << 20
@@ -34,6 +35,7 @@ export interface SaveOptions extends JobOptions {
 
 interface Header {
   model: ModelIdentity
+  contextHash: string
   sink: number
   context: number
   position: number
@@ -53,6 +55,7 @@ interface Header {
 /** What lies beside the entries and is not the engine's business. */
 export interface CacheNotes {
   model: ModelIdentity
+  contextHash: string
   ropePositions: number
   fullBytes: number
   pruned: PruneResult | undefined
@@ -61,7 +64,7 @@ export interface CacheNotes {
 export async function saveCache(
   path: string,
   cache: NativeCache,
-  { model, fullBytes, ropePositions, pruned }: CacheNotes,
+  { model, contextHash, fullBytes, ropePositions, pruned }: CacheNotes,
   options: SaveOptions,
 ): Promise<void> {
   const release = cache.hold()
@@ -70,6 +73,7 @@ export async function saveCache(
     const logits = cache.lastLogits()
     const header: Header = {
       model,
+      contextHash,
       sink,
       context,
       position,
@@ -203,7 +207,7 @@ async function readCache(
   if (size > expected) throw damaged(path)
 
   const logits = new Float32Array(new Uint8Array(await take(4 * header.vocab)).buffer)
-  const { sink, context, position, evicted, fullBytes, ropePositions, pruned } = header
+  const { contextHash, sink, context, position, evicted, fullBytes, ropePositions, pruned } = header
   const { ropes, maxPositions } = ropesFor(description, ropePositions)
   let cache: NativeCache | undefined
   try {
@@ -233,6 +237,7 @@ async function readCache(
     native: cache,
     model,
     kind: 'evict',
+    contextHash,
     scores: undefined,
     pairScores: undefined,
     fullBytes,
@@ -286,7 +291,7 @@ function parseHeader(path: string, text: string): Header {
     header?.ropePositions,
   ]
   const sizes = [model?.layers, model?.kvHeads, model?.headDim, header?.fullBytes]
-  const names = [model?.id, model?.hash, model?.arithmetic]
+  const names = [model?.id, model?.hash, model?.arithmetic, header?.contextHash]
   if (
     !pruned ||
     ![...counts, ...sizes].every(isCount) ||

@@ -63,6 +63,7 @@ export interface CacheParts {
   native: NativeCache
   model: ModelIdentity
   kind: CacheKind
+  contextHash: string
   scores: HeadScores | undefined
   pairScores: PairScores | undefined
   fullBytes: number
@@ -75,6 +76,8 @@ export interface CacheParts {
 export class KvCache {
   readonly model: ModelIdentity
   readonly kind: CacheKind
+  /** sha256 of the ids of system prefix and context, which are not kept themselves. */
+  readonly contextHash: string
   /** (scored layers, kv_heads, context) reconstruction scores, after a prefill at a pair level. */
   readonly pairScores: PairScores | undefined
   /** Bytes that the same prefill needs with nothing evicted. */
@@ -95,6 +98,7 @@ export class KvCache {
     this.full = parts.kind === 'retain' ? parts.native : undefined
     this.model = parts.model
     this.kind = parts.kind
+    this.contextHash = parts.contextHash
     this.scores = parts.scores
     this.pairScores = parts.pairScores
     this.fullBytes = parts.fullBytes
@@ -172,12 +176,13 @@ export class KvCache {
 
   /** A cache of kind `evict` with memory of its own that answers as this one does now. */
   clone(): KvCache {
-    const { model, scores, pairScores, fullBytes, peakBytes, ropePositions, last } = this
+    const { model, contextHash, scores, pairScores, fullBytes, peakBytes, ropePositions, last } = this
     const native = this.active.clone()
     return new KvCache({
       native,
       model,
       kind: 'evict',
+      contextHash,
       scores,
       pairScores,
       fullBytes,
@@ -193,8 +198,13 @@ export class KvCache {
    * @throws InputError when the file exists (unless `force`) or cannot be written; nothing half-written stays
    */
   save(path: string, options: SaveOptions = {}): Promise<void> {
-    const { model, fullBytes, ropePositions, last } = this
-    return saveCache(path, this.active, { model, fullBytes, ropePositions, pruned: last }, options)
+    const { model, contextHash, fullBytes, ropePositions, last } = this
+    return saveCache(
+      path,
+      this.active,
+      { model, contextHash, fullBytes, ropePositions, pruned: last },
+      options,
+    )
   }
 
   /** Gives the memory back at once instead of when it is collected. */

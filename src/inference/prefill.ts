@@ -7,6 +7,7 @@ import { InputError, invalidParameter } from '../errors.js'
 import { type ModelDescription, ropesFor } from '../model/describe.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
 import type { ReconstructionInput } from '../scoring/reconstruction.js'
+import { contextHash } from './context-hash.js'
 import { type CacheKind, checkKind, KvCache, type ModelIdentity, pruneResult } from './kv-cache.js'
 import {
   checkLevel,
@@ -109,6 +110,7 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
     native,
     model: identity,
     kind,
+    contextHash: contextHash(sinkIds, contextIds),
     scores,
     pairScores: pairScores ?? undefined,
     fullBytes,

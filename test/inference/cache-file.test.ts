@@ -57,6 +57,7 @@ describe('a saved cache', () => {
       evicted: true,
     })
     expect(restored.pruned).toEqual(kv.pruned)
+    expect(restored.contextHash).toBe(kv.contextHash)
     expect(restored.fullBytes).toBe(kv.fullBytes)
     expect(restored.lastLogits).toEqual(kv.lastLogits)
     const [a, b] = [
@@ -141,8 +142,8 @@ describe('a file is refused with one sentence', () => {
 
   it('that a newer version wrote, or an engine of other arithmetic', async () => {
     const newer = Buffer.from(bytes)
-    newer.writeUInt32LE(2, 8)
-    await expectRefused(newer, /is a cache of version 2; this headzip reads version 1$/)
+    newer.writeUInt32LE(3, 8)
+    await expectRefused(newer, /is a cache of version 3; this headzip reads version 2$/)
     const foreign = withHeader((header) => Object.assign(header.model as object, { arithmetic: 'cuda/bf16' }))
     await expectRefused(foreign, /made in cuda\/bf16, but this engine computes in cpu\/fp32$/)
   })
@@ -179,6 +180,7 @@ describe('a file is refused with one sentence', () => {
     ],
     ['other logits', (h) => Object.assign(h, { vocab: 17 })],
     ['no model', (h) => delete h.model],
+    ['no context', (h) => delete h.contextHash],
     ['a head_dim of another kind', (h) => Object.assign(h.model as object, { headDim: 1e9 })],
   ])('whose header tells of %s, checksum or not', async (_, change) => {
     const path = join(scratchFolder(), 'bad.kv')
