@@ -68,6 +68,6 @@ export async function readEviction(args: EvictionArgs): Promise<ChosenEviction> 
 }
 
 /** `head 0.6`; `full` when nothing is evicted */
-export function evictionName(eviction: ChosenEviction | undefined): string {
+export function evictionName(eviction: Pick<ChosenEviction, 'level' | 'ratio'> | undefined): string {
   return eviction ? `${eviction.level} ${eviction.ratio}` : 'full'
 }

@@ -73,7 +73,7 @@ export async function profileSample(model: Model, sample: Sample, options: Profi
   try {
     const { sink, context } = full.info
     const { kept, total } = pruned.pruned!
-    const budget = budgetOfCache(pruned, options)
+    const budget = budgetOfCache(pruned)
     const queries = sample.queries.slice(0, questions)
     const answers: ProfiledAnswer[] = []
     for (const [i, query] of queries.entries()) {

@@ -2,26 +2,27 @@
 
 import { type Budget, budget } from '../scores/budget.js'
 import type { KvCache } from './kv-cache.js'
-import { defaultRecent, defaultSink, isPairLevel, type LevelOptions } from './levels.js'
+import { isPairLevel } from './levels.js'
 
 /** What the engine kept of a cache, in the words for budgets; of hybrid models the scored layers alone, as ever. */
-export function budgetOfCache(
-  { pruned, info, model }: Pick<KvCache, 'pruned' | 'info' | 'model'>,
-  window: Pick<LevelOptions, 'sink' | 'recent'> = {},
-): Budget {
+export function budgetOfCache({
+  pruned,
+  info,
+  model,
+  window,
+}: Pick<KvCache, 'pruned' | 'info' | 'model' | 'window'>): Budget {
   const tokens = info.sink + info.context
   const heads = model.layers * model.kvHeads
   if (!pruned) return budget({ kept: heads, total: heads, ratio: 1, sink: info.sink, recent: 0, tokens })
   const { level, kept, total, ratio } = pruned
-  const streams = level === 'streaming'
   return budget({
     unit: isPairLevel(level) ? 'pair' : 'head',
     kept,
     total,
     ratio,
     // A streaming head's sink covers the system prefix, which the other levels keep in every head.
-    sink: streams ? Math.max(window.sink ?? defaultSink, info.sink) : info.sink,
-    recent: streams ? (window.recent ?? defaultRecent) : 0,
+    sink: Math.max(window?.sink ?? 0, info.sink),
+    recent: window?.recent ?? 0,
     tokens,
   })
 }

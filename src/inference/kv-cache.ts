@@ -1,6 +1,6 @@
 /** A context that has been read once, and what is left of its KV. */
 
-import type { NativeCache, NativeCacheInfo } from '../engine/binding.js'
+import type { NativeCache, NativeCacheInfo, NativeWindow } from '../engine/binding.js'
 import { InputError } from '../errors.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { type SaveOptions, saveCache } from './cache-file.js'
@@ -129,6 +129,13 @@ export class KvCache {
   /** What the last prune left, or what prefill evicted; undefined for a full cache. */
   get pruned(): PruneResult | undefined {
     return this.last
+  }
+
+  /** What streaming heads see; undefined when none streams. */
+  get window(): NativeWindow | undefined {
+    const windows = this.active.windows()
+    const at = windows.findIndex((tokens) => tokens > 0) & ~1
+    return at < 0 ? undefined : { sink: windows[at]!, recent: windows[at + 1]! }
   }
 
   /** KV heads that keep their whole context. */

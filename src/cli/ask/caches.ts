@@ -12,6 +12,12 @@ export interface NamedCache {
   budget: Budget
 }
 
+/** A cache that was read and saved before. @throws InputError naming what is wrong with the file */
+export async function restoreContext(model: Model, path: string, job: JobOptions): Promise<NamedCache> {
+  const kv = await model.restore(path, job)
+  return named(evictionName(kv.pruned), kv)
+}
+
 /** Without a comparison the context is evicted while it is read, which keeps the peak low. */
 export async function readContext(
   model: Model,
@@ -20,7 +26,6 @@ export async function readContext(
   compare: boolean,
   job: JobOptions,
 ): Promise<NamedCache[]> {
-  const named = (name: string, kv: KvCache): NamedCache => ({ name, kv, budget: budgetOfCache(kv, eviction) })
   const name = evictionName(eviction)
   if (!eviction || !compare) return [named(name, await model.prefill(context, { ...eviction, ...job }))]
   // Scored, where the level asks for it, and not yet evicted.
@@ -29,4 +34,8 @@ export async function readContext(
   const kv = full.clone()
   kv.prune({ ...scoring, ratio })
   return [named('full', full), named(name, kv)]
+}
+
+function named(name: string, kv: KvCache): NamedCache {
+  return { name, kv, budget: budgetOfCache(kv) }
 }

@@ -2,13 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { text as readStream } from 'node:stream/consumers'
 import type { Argv } from 'yargs'
 import { InputError } from '../../errors.js'
+import { checkWritable } from '../../scores/files.js'
 import { answeringOf, answerOptions } from '../ask/answering.js'
 import { answerAll, answersAsText, asJson, cachesAsText } from '../ask/answers.js'
-import { readContext } from '../ask/caches.js'
+import { readContext, restoreContext } from '../ask/caches.js'
 import { chat } from '../ask/chat.js'
+import { checkChoice } from '../ask/choice.js'
 import { evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
-import { engineOptions, type GlobalOptions, modelDescription, withModel } from '../options.js'
+import { engineOptions, forceOption, type GlobalOptions, modelDescription, withModel } from '../options.js'
 import { printJson, printLine } from '../output.js'
 import { withProgress } from '../progress.js'
 
@@ -20,10 +22,14 @@ export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       args
         .positional('model', { type: 'string', demandOption: true, describe: modelDescription })
         .options({
-          context: {
+          context: { type: 'string', describe: 'File with the context; - reads standard input' },
+          'save-cache': {
             type: 'string',
-            demandOption: true,
-            describe: 'File with the context; - reads standard input',
+            describe: 'Write what is kept of the context to this file, for --cache and headzip serve --cache',
+          },
+          cache: {
+            type: 'string',
+            describe: 'File that --save-cache wrote, in place of --context: nothing is read again',
           },
           query: { type: 'string', array: true, describe: 'Question; may be given several times' },
           interactive: { type: 'boolean', default: false, describe: 'Chat over the context' },
@@ -33,6 +39,7 @@ export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           ...evictionOptions,
           ...answerOptions,
           ...engineOptions,
+          ...forceOption,
         })
         .example(
           '$0 ask nano --context notes.txt --query "Where do I live?" --scores head_scores/nano/merged.arrow',
@@ -42,56 +49,45 @@ export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           '$0 ask nano --context notes.txt --query "Where?" --level pair --ratio 0.3 --compare',
           'With 30% of the pairs, beside the full cache',
         )
-        .example('$0 ask nano --context notes.txt --full --interactive', 'A chat'),
-    async (args) => {
-      const { json, query = [] } = args
-      checkChoice({ ...args, query })
-      const eviction = args.full ? undefined : await readEviction(args)
-      const context = await contextIn(args.context)
-      await withModel(args.model, args, async (model) => {
-        const caches = await withProgress('reading the context', json, (onProgress) =>
-          readContext(model, context, eviction, args.compare, { onProgress, signal: interruptSignal }),
+        .example('$0 ask nano --context notes.txt --full --interactive', 'A chat')
+        .example(
+          '$0 ask nano --context notes.txt --level pair --ratio 0.3 --save-cache notes.kv',
+          'Read and compressed once ...',
         )
+        .example('$0 ask nano --cache notes.kv --query "Where?"', '... and asked at any time'),
+    async (args) => {
+      const { json, query = [], cache, saveCache, force } = args
+      checkChoice({ ...args, query })
+      if (saveCache !== undefined) await checkWritable(saveCache, { force })
+      const eviction = args.full || cache !== undefined ? undefined : await readEviction(args)
+      const context = args.context === undefined ? '' : await contextIn(args.context)
+      await withModel(args.model, args, async (model) => {
+        const job = { signal: interruptSignal }
+        const caches = await withProgress('reading the context', json, async (onProgress) =>
+          cache === undefined
+            ? readContext(model, context, eviction, args.compare, { ...job, onProgress })
+            : [await restoreContext(model, cache, { ...job, onProgress })],
+        )
+        if (saveCache !== undefined)
+          await withProgress('saving the cache', json, (onProgress) =>
+            caches[0]!.kv.save(saveCache, { ...job, force, onProgress }),
+          )
         const answering = answeringOf(args)
         const show = args.stream ? (text: string) => void process.stdout.write(text) : undefined
         const answers = await answerAll(model, caches, query, answering, show)
         if (json) {
           const { description, arithmetic } = model
-          return printJson({ model: description.id, arithmetic, ...asJson(caches, answers) })
+          const saved = saveCache === undefined ? {} : { saved: saveCache }
+          return printJson({ model: description.id, arithmetic, ...asJson(caches, answers), ...saved })
         }
         if (!show && answers.length > 0) printLine(answersAsText(caches, answers))
-        if (answers.length > 0) printLine(`\n${cachesAsText(caches)}`)
+        if (answers.length > 0) printLine()
+        if (answers.length > 0 || saveCache !== undefined) printLine(cachesAsText(caches))
+        if (saveCache !== undefined) printLine(`\n${saveCache}`)
         if (args.interactive) await chat(model, caches[0]!, answering)
       })
     },
   )
-}
-
-interface Choice {
-  query: string[]
-  context: string
-  full: boolean
-  compare: boolean
-  interactive: boolean
-  stream: boolean
-  json: boolean
-  level: string
-  scores: string | undefined
-}
-
-function checkChoice(choice: Choice): void {
-  const { query, context, full, compare, interactive, stream, json, level, scores } = choice
-  if (query.length === 0 && !interactive)
-    throw new InputError('--query must ask something; or give --interactive to chat')
-  if (full && (compare || scores !== undefined))
-    throw new InputError('--full evicts nothing: give it without --scores and --compare')
-  if (!full && scores === undefined && level === 'head')
-    throw new InputError('--scores must name a file of head scores; or give --full to evict nothing')
-  if (interactive && (compare || json))
-    throw new InputError('--interactive is a chat over one cache: give it without --compare and --json')
-  if (interactive && context === '-')
-    throw new InputError('--interactive reads standard input itself: name a file with --context')
-  if (stream && json) throw new InputError('--stream prints text as it comes: give it without --json')
 }
 
 async function contextIn(path: string): Promise<string> {
