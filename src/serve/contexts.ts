@@ -1,12 +1,15 @@
-/** Compressed caches of the contexts seen last, under a budget of bytes. */
+/** Compressed caches of the contexts seen last, under a budget of bytes; what leaves memory may go to disk. */
 
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { InputError } from '../errors.js'
+import { contextHash } from '../inference/context-hash.js'
 import type { KvCache } from '../inference/kv-cache.js'
 import { isPairLevel } from '../inference/levels.js'
 import type { Model } from '../inference/model.js'
 import type { PrefillOptions } from '../inference/prefill.js'
 import { reconstructionInputs } from '../scoring/reconstruction.js'
+import { CacheFiles, type CacheFilesOptions } from './cache-files.js'
 
 /** A text that has been turned into ids, or whose cache is there already. */
 export interface ContextText {
@@ -39,24 +42,51 @@ export type Eviction = Pick<
   'level' | 'scores' | 'ratio' | 'rule' | 'sink' | 'recent' | 'sweep'
 >
 
+export interface ContextsOptions extends CacheFilesOptions {
+  /** Bytes of KV kept in memory. */
+  cacheBytes: number
+  /** Files that hold contexts from the start. */
+  caches: readonly string[]
+}
+
 export class Contexts {
+  /** By the hash of the context's ids, so that a saved cache can tell which context it is of. */
   private readonly caches: LRUCache<string, ReadContext>
+  /** Hash of a text -> that of its ids: a context that is known is not tokenised again. */
+  private readonly keys = new LRUCache<string, string>({ max: 4096 })
   /** Several clients may ask about a new context before it has been read: it is tokenised once. */
   private readonly looks = new LRUCache<string, ContextText>({ max: 8 })
+  private readonly leaving: ReadContext[] = []
+  /** Settled once those that left memory are on disk, or closed. */
+  private left: Promise<void> = Promise.resolve()
 
-  constructor(
+  private constructor(
     private readonly model: Model,
+    private readonly files: CacheFiles,
     private readonly eviction: Eviction,
     readonly budgetBytes: number,
   ) {
     this.caches = new LRUCache({
       maxSize: budgetBytes,
-      sizeCalculation: ({ kv }) => Math.max(1, kv.info.allocatedBytes),
-      dispose: ({ kv }, _, reason) => {
-        // 'set': one past the budget, which `keep` closes.
-        if (reason !== 'set') kv.close()
+      sizeCalculation: sizeOf,
+      dispose: (context, _, reason) => {
+        // 'set': one past the budget, which `keep` sees to.
+        if (reason !== 'set') this.leaving.push(context)
       },
     })
+  }
+
+  /** @throws InputError for a file that is no cache of this model, a folder that cannot be written, or more than fits */
+  static async open(model: Model, options: ContextsOptions): Promise<Contexts> {
+    const files = await CacheFiles.open(model, options)
+    const contexts = new Contexts(model, files, options.eviction ?? {}, options.cacheBytes)
+    try {
+      for (const path of options.caches) contexts.give(path, await files.give(path))
+    } catch (error) {
+      for (const { kv } of contexts.caches.values()) kv.close()
+      throw error
+    }
+    return contexts
   }
 
   get count(): number {
@@ -69,15 +99,21 @@ export class Contexts {
 
   /** Tokens of a context, counted without the engine. */
   look(text: string): ContextText {
-    const key = createHash('sha256').update(text).digest('hex')
-    const known = this.caches.peek(key)
-    if (known) return { key, tokens: known.tokens, positions: known.tokens, ids: undefined }
-    const seen = this.looks.get(key)
+    const textHash = createHash('sha256').update(text).digest('hex')
+    const known = this.keys.get(textHash)
+    const there = known === undefined ? undefined : this.caches.peek(known)
+    if (known !== undefined && there)
+      return { key: known, tokens: there.tokens, positions: there.tokens, ids: undefined }
+    const seen = this.looks.get(textHash)
     if (seen) return seen
     const ids = Int32Array.from(this.model.tokenizer.encode(text))
-    const tokens = this.model.prompts.sinkIds.length + ids.length
-    const looked = { key, tokens, positions: tokens + this.longestRepetition(ids), ids }
-    this.looks.set(key, looked)
+    const { sinkIds } = this.model.prompts
+    const key = contextHash(sinkIds, ids)
+    const tokens = sinkIds.length + ids.length
+    const scored = !this.caches.has(key) && !this.files.has(key)
+    const looked = { key, tokens, positions: tokens + (scored ? this.longestRepetition(ids) : 0), ids }
+    this.keys.set(textHash, key)
+    this.looks.set(textHash, looked)
     return looked
   }
 
@@ -88,7 +124,9 @@ export class Contexts {
     signal: AbortSignal,
     use: (context: FoundContext) => Promise<T>,
   ): Promise<T> {
-    const found = this.caches.get(looked.key)
+    // One that is still being written may be the one that is asked for.
+    await this.left
+    const found = this.caches.get(looked.key) ?? (await this.find(looked.key, signal))
     // Since it was looked at, the cache may have come or gone.
     const context = found ?? (await this.read(looked.ids ?? this.look(text).ids!, signal))
     try {
@@ -98,8 +136,23 @@ export class Contexts {
     }
   }
 
-  close(): void {
+  /** What is in memory goes to disk, where there is a folder for it. */
+  async close(): Promise<void> {
     this.caches.clear()
+    this.leave()
+    await this.left
+  }
+
+  private give(path: string, kv: KvCache): void {
+    const context = contextOf(kv)
+    const bytes = this.bytes + sizeOf(context)
+    if (bytes > this.budgetBytes) {
+      kv.close()
+      throw new InputError(
+        `${path} does not fit: the caches given hold ${bytes} bytes, more than the ${this.budgetBytes} that are kept`,
+      )
+    }
+    this.caches.set(kv.contextHash, context)
   }
 
   private longestRepetition(ids: Int32Array): number {
@@ -115,12 +168,39 @@ export class Contexts {
       ids.length === 0
         ? await this.model.prefillIds(sinkIds.subarray(0, -1), sinkIds.subarray(-1), { signal })
         : await this.model.prefillIds(sinkIds, ids, { ...this.eviction, signal })
-    return { kv, tokens: sinkIds.length + ids.length, bytes: kv.bytes, fullBytes: kv.fullBytes }
+    return contextOf(kv)
+  }
+
+  private async find(key: string, signal: AbortSignal): Promise<ReadContext | undefined> {
+    const kv = await this.files.find(key, signal)
+    return kv && contextOf(kv)
   }
 
   /** One that alone is past the budget is not kept. */
   private keep(key: string, context: ReadContext): void {
     this.caches.set(key, context)
-    if (!this.caches.has(key)) context.kv.close()
+    if (!this.caches.has(key)) this.leaving.push(context)
+    this.leave()
   }
+
+  /** No answer waits for this; the next one does, as the memory is still held. */
+  private leave(): void {
+    for (const { kv, tokens } of this.leaving.splice(0)) {
+      // Nothing but the system prefix is quicker read than found.
+      const worth = tokens > this.model.prompts.sinkIds.length
+      this.left = this.left.then(async () => {
+        if (worth) await this.files.keep(kv)
+        kv.close()
+      })
+    }
+  }
+}
+
+function contextOf(kv: KvCache): ReadContext {
+  const { sink, context } = kv.info
+  return { kv, tokens: sink + context, bytes: kv.bytes, fullBytes: kv.fullBytes }
+}
+
+function sizeOf({ kv }: ReadContext): number {
+  return Math.max(1, kv.info.allocatedBytes)
 }

@@ -19,6 +19,12 @@ export interface ServeOptions {
   apiKey?: string | undefined
   /** Bytes of KV kept for contexts that may come again; 8 GiB, but at most a quarter of the machine's memory. */
   cacheBytes?: number | undefined
+  /** Files that `kv.save` wrote: their contexts need not be read. They count among `cacheBytes`. */
+  caches?: readonly string[] | undefined
+  /** Folder in which contexts that leave memory are kept, and found again after a restart; none when left out. */
+  cacheDir?: string | undefined
+  /** Most bytes in that folder; 64 GiB. */
+  cacheDirBytes?: number | undefined
   /** Longest answer, and the length of one that names no limit; 2048. */
   maxNewTokens?: number | undefined
   /** Requests that may wait for their turn; 64. */
@@ -29,11 +35,13 @@ export interface ServeOptions {
   drainSeconds?: number | undefined
   /** One line a request on stderr, without headers and texts. */
   log?: boolean | undefined
+  /** Told, once the server runs, what goes wrong with caches on disk; it answers on without them. */
+  onNote?: ((note: string) => void) | undefined
 }
 
-/** Everything filled in; only a key and an eviction may be absent. */
+/** Everything filled in; only a key, a folder and an eviction may be absent. */
 export type CheckedOptions = {
-  [K in keyof ServeOptions]-?: K extends 'eviction' | 'apiKey'
+  [K in keyof ServeOptions]-?: K extends 'eviction' | 'apiKey' | 'cacheDir'
     ? ServeOptions[K]
     : NonNullable<ServeOptions[K]>
 }
@@ -45,22 +53,28 @@ export async function checkOptions(model: Model, options: ServeOptions): Promise
     port = 8080,
     apiKey,
     cacheBytes = Math.min(2 ** 33, Math.floor(totalmem() / 4)),
+    caches = [],
+    cacheDir,
+    cacheDirBytes = 2 ** 36,
     maxNewTokens = 2048,
     maxWaiting = 64,
     maxRequestBytes = 2 ** 20 + 16 * model.description.spec.maxPositions,
     drainSeconds = 30,
     log = false,
+    onNote = () => {},
   } = options
   if (!Number.isInteger(port) || port < 0 || port > 65535)
     throw invalidParameter('port', 'an integer from 0 to 65535', port)
   if (!(drainSeconds >= 0)) throw invalidParameter('drainSeconds', 'a number of seconds', drainSeconds)
-  for (const [name, value] of Object.entries({ cacheBytes, maxNewTokens, maxWaiting, maxRequestBytes }))
+  const counts = { cacheBytes, cacheDirBytes, maxNewTokens, maxWaiting, maxRequestBytes }
+  for (const [name, value] of Object.entries(counts))
     if (!Number.isSafeInteger(value) || value < 1) throw invalidParameter(name, 'a positive integer', value)
   if (apiKey !== undefined && apiKey.trim() === '') throw new InputError('the API key is empty')
   const eviction = options.eviction && (await checkEviction(model, options.eviction))
   return {
-    ...{ host, port, apiKey, eviction, cacheBytes, maxNewTokens, maxWaiting, maxRequestBytes, drainSeconds },
+    ...{ host, port, apiKey, eviction, caches, cacheDir, ...counts, drainSeconds },
     log,
+    onNote,
   }
 }
 

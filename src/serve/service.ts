@@ -4,17 +4,13 @@ import { abortError } from '../engine/job.js'
 import type { Generation } from '../inference/generate.js'
 import type { Model } from '../inference/model.js'
 import type { ModelDescription } from '../model/describe.js'
-import { Contexts, type ContextText, type Eviction, type FoundContext } from './contexts.js'
+import type { Contexts, ContextText, FoundContext } from './contexts.js'
 import { ApiError } from './errors.js'
 import { promptOf } from './prompt.js'
 import type { ChatRequest } from './schema.js'
 import { Turns } from './turns.js'
 
 export interface ServiceOptions {
-  /** What is evicted of every context; nothing when left out. */
-  eviction?: Eviction | undefined
-  /** Bytes of KV kept for contexts that may come again. */
-  cacheBytes: number
   /** Longest answer, and the length of one that names no limit. */
   maxNewTokens: number
   /** Requests that may wait for their turn. */
@@ -41,15 +37,14 @@ export interface ChatAnswer {
 }
 
 export class ChatService {
-  readonly contexts: Contexts
   private readonly turns: Turns
   private readonly running = new Set<AbortController>()
 
   constructor(
     readonly model: Model,
+    readonly contexts: Contexts,
     private readonly options: ServiceOptions,
   ) {
-    this.contexts = new Contexts(model, options.eviction ?? {}, options.cacheBytes)
     this.turns = new Turns(options.maxWaiting)
   }
 
@@ -119,7 +114,7 @@ export class ChatService {
   async close(): Promise<void> {
     this.stop()
     await this.turns.idle()
-    this.contexts.close()
+    await this.contexts.close()
   }
 
   private generate(

@@ -1,16 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { scratchFolder } from '../scratch.js'
 import { headzip, packageRoot } from './headzip.js'
 
 const scores = join(packageRoot, 'head_scores/nano/merged.arrow')
+
+interface Told {
+  url: string
+  evicting: string | null
+  contexts: number
+}
 
 /** Runs `headzip serve nano` until it listens. */
 async function start(
   args: string[],
   env: Record<string, string> = {},
-): Promise<{ child: ChildProcess; told: { url: string; evicting: string | null }; err: () => string }> {
+): Promise<{ child: ChildProcess; told: Told; err: () => string }> {
   const main = join(packageRoot, 'dist/cli/main.js')
   const child = spawn(process.execPath, [main, 'serve', 'nano', '--port', '0', '--json', ...args], {
     env: { ...process.env, ...env },
@@ -27,16 +35,20 @@ async function start(
     })
     child.on('close', () => reject(new Error(`the server ended: ${err}`)))
   })
-  return { child, told: JSON.parse(out) as { url: string; evicting: string | null }, err: () => err }
+  return { child, told: JSON.parse(out) as Told, err: () => err }
 }
 
 function ask(url: string, key: string): Promise<Response> {
+  return post(url, key, 'My name is Kim.\n\nWhat is my name?')
+}
+
+function post(url: string, key: string, content: string): Promise<Response> {
   return fetch(`${url}/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
     body: JSON.stringify({
       model: 'nano',
-      messages: [{ role: 'user', content: 'My name is Kim.\n\nWhat is my name?' }],
+      messages: [{ role: 'user', content }],
     }),
   })
 }
@@ -69,7 +81,38 @@ describe('headzip serve', () => {
     expect(await once(child, 'close')).toEqual([0, null])
   })
 
+  it('answers from a cache that headzip ask saved, and keeps contexts in a folder', async () => {
+    const folder = scratchFolder()
+    const [file, cacheDir] = [join(folder, 'kim.kv'), join(folder, 'caches')]
+    const saved = await headzip(
+      ['ask', 'nano', '--context', '-', '--level', 'pair', '--ratio', '0.5', '--save-cache', file],
+      { input: 'My name is Kim.' },
+    )
+    expect([saved.err, saved.code]).toEqual(['', 0])
+    const { child, told } = await start(['--cache', file, '--cache-dir', cacheDir])
+    expect(told.contexts).toBe(1)
+    const answer = (await (await ask(told.url, '')).json()) as {
+      choices: { message: { content: string } }[]
+      usage: { kv_bytes_saved: number }
+    }
+    expect(answer.choices[0]?.message.content).toBe('Kim')
+    // The server itself evicts nothing: this is the file's doing.
+    expect(answer.usage.kv_bytes_saved).toBeGreaterThan(0)
+    await post(told.url, '', 'My name is Anna.\n\nWhat is my name?')
+    child.kill('SIGTERM')
+    expect(await once(child, 'close')).toEqual([0, null])
+    // What the file holds need not be kept twice.
+    expect(readdirSync(cacheDir)).toEqual([expect.stringMatching(/^[0-9a-f]{64}\.kv$/) as string])
+  })
+
   it.each<[string, string[], RegExp]>([
+    ['a cache that is none', ['--cache', scores], /merged\.arrow is not a cache that headzip saved$/],
+    [
+      'no cache between commas',
+      ['--cache', 'a.kv,'],
+      /^--cache must be names joined by commas, got 'a\.kv,'$/,
+    ],
+    ['a folder that is a file', ['--cache-dir', scores], /merged\.arrow cannot be used for caches: EEXIST/],
     [
       'a ratio of 1.5',
       ['--scores', scores, '--ratio', '1.5'],

@@ -3,7 +3,7 @@ import { InputError } from '../../errors.js'
 import type { RunningServer } from '../../serve/server.js'
 import { evictionName, evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
-import { bytesIn, engineOptions, type GlobalOptions, withModel } from '../options.js'
+import { bytesIn, engineOptions, type GlobalOptions, namesIn, withModel } from '../options.js'
 import { formatBytes, printJson, printLine } from '../output.js'
 
 export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -26,6 +26,16 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             describe:
               'Compressed contexts kept for later requests (default: 8GiB, at most a quarter of the memory)',
           },
+          cache: {
+            type: 'string',
+            describe:
+              'Files that headzip ask --save-cache wrote, joined by commas: their contexts are there at once',
+          },
+          'cache-dir': {
+            type: 'string',
+            describe: 'Folder for contexts that leave memory: found again, after a restart, too',
+          },
+          'cache-dir-bytes': { type: 'string', describe: 'Most bytes in that folder (default: 64GiB)' },
           'max-new-tokens': { type: 'number', default: 2048, describe: 'Longest answer' },
           'max-waiting': { type: 'number', default: 64, describe: 'Requests that may wait for their turn' },
           'max-request-bytes': {
@@ -42,6 +52,10 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         })
         .example('$0 serve nano --scores head_scores/nano/merged.arrow --ratio 0.6', 'On this machine only')
         .example(
+          '$0 serve ./Llama --cache book.kv,handbook.kv --cache-dir caches',
+          'Contexts that were compressed before',
+        )
+        .example(
           'HEADZIP_API_KEY=... $0 serve ./Llama --level pair --ratio 0.3 --host 0.0.0.0',
           'On the network, with a key',
         ),
@@ -56,11 +70,16 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         const server = await startServer(model, {
           ...{ host, port, eviction, maxNewTokens, maxWaiting, drainSeconds, log },
           apiKey,
+          caches: args.cache === undefined ? [] : namesIn(args.cache, '--cache'),
+          cacheDir: args.cacheDir,
+          cacheDirBytes:
+            args.cacheDirBytes === undefined ? undefined : bytesIn(args.cacheDirBytes, '--cache-dir-bytes'),
+          onNote: (note) => process.stderr.write(`${note}\n`),
           cacheBytes: args.cacheBytes === undefined ? undefined : bytesIn(args.cacheBytes, '--cache-bytes'),
           maxRequestBytes:
             maxRequestBytes === undefined ? undefined : bytesIn(maxRequestBytes, '--max-request-bytes'),
         })
-        const { url, cacheBytes } = server
+        const { url, cacheBytes, contexts } = server
         const name = model.description.id
         if (args.json)
           printJson({
@@ -68,10 +87,14 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             model: name,
             evicting: eviction ? evictionName(eviction) : null,
             cacheBytes,
+            contexts,
           })
         else {
           const evicting = eviction ? `evicting by ${evictionName(eviction)}` : 'evicting nothing'
-          printLine(`${name} answers at ${url}/v1, ${evicting}; keeps ${formatBytes(cacheBytes)} of contexts`)
+          const there = contexts > 0 ? `, of which ${contexts} are there already` : ''
+          printLine(
+            `${name} answers at ${url}/v1, ${evicting}; keeps ${formatBytes(cacheBytes)} of contexts${there}`,
+          )
         }
         if (apiKey === undefined && !isLoopback(host))
           process.stderr.write(`Whoever reaches ${host} can ask: --api-key or HEADZIP_API_KEY sets a key.\n`)
