@@ -9,6 +9,7 @@ import {
   mergeScores,
   panelsOf,
   readScores,
+  type SummaryRow,
   scoreHeads,
   spearman,
 } from '../../src/index.js'
@@ -63,6 +64,26 @@ describe('the committed files of nano', () => {
     const names = [...sources.map((data) => `${data}-0`), 'merged']
     const scores = await Promise.all(names.map((name) => readScores(file(name))))
     expect(readFileSync('reports/nano/heatmap.svg', 'utf8')).toBe(heatmap(panelsOf(scores), { ratio: 0.6 }))
+  })
+
+  it('show pairs no worse than heads, and heads than random ones, up to the standard error', () => {
+    const rows = JSON.parse(readFileSync('reports/nano/accuracy.json', 'utf8')) as SummaryRow[]
+    for (const data of sources) {
+      for (const ratio of [0.8, 0.6, 0.4, 0.3, 0.2, 0.1]) {
+        const row = (level: string): SummaryRow =>
+          rows.find(
+            (each) =>
+              each.data === data &&
+              each.ratio === ratio &&
+              each.level === level &&
+              (level !== 'head' || each.scores === 'merged'),
+          )!
+        const [pair, head, random] = [row('pair'), row('head'), row('random')]
+        expect(pair.mean).toBeGreaterThanOrEqual(head.mean - head.standardError!)
+        expect(head.mean).toBeGreaterThanOrEqual(random.mean)
+        expect(row('pair-uniform').samples).toBe(pair.samples)
+      }
+    }
   })
 })
 
