@@ -49,7 +49,7 @@ function section(rows: readonly SummaryRow[]): string {
   return [
     `### ${data}, ${model}`,
     '',
-    `Metric ${metric} in percent, ± standard error over samples, relative to the full cache, share of the KV bytes held; ${samples} samples, ${questions} questions.`,
+    `Metric ${metric} in percent, ± standard error over samples, relative to the full cache, share of the KV bytes held (effective KV; compression_ratio is 1 - that, sparsity 1 - ratio where heads are evicted); ${samples} samples, ${questions} questions.`,
     '',
     ...pipeTable(
       ['ratio', ...(series.length > 0 ? series : ['full cache'])],

@@ -1,7 +1,9 @@
 import type { Argv } from 'yargs'
 import { InputError } from '../../errors.js'
+import { defaultRecent, defaultSink } from '../../inference/levels.js'
+import { type BudgetOptions, budgetOf, formatBudget } from '../../scores/budget.js'
 import type { RunningServer } from '../../serve/server.js'
-import { evictionName, evictionOptions, readEviction } from '../eviction.js'
+import { type ChosenEviction, evictionName, evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
 import { bytesIn, engineOptions, type GlobalOptions, namesIn, withModel } from '../options.js'
 import { formatBytes, printJson, printLine } from '../output.js'
@@ -81,11 +83,13 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         })
         const { url, cacheBytes, contexts } = server
         const name = model.description.id
+        const planned = eviction?.scores && budgetOf(eviction.scores, plannedWindows(eviction))
         if (args.json)
           printJson({
             url: `${url}/v1`,
             model: name,
             evicting: eviction ? evictionName(eviction) : null,
+            budget: planned?.budget ?? null,
             cacheBytes,
             contexts,
           })
@@ -95,6 +99,7 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           printLine(
             `${name} answers at ${url}/v1, ${evicting}; keeps ${formatBytes(cacheBytes)} of contexts${there}`,
           )
+          if (planned) printLine(formatBudget(planned.budget))
         }
         if (apiKey === undefined && !isLoopback(host))
           process.stderr.write(`Whoever reaches ${host} can ask: --api-key or HEADZIP_API_KEY sets a key.\n`)
@@ -122,4 +127,15 @@ async function untilInterrupted(server: RunningServer, silent: boolean): Promise
   })
   if (!silent) process.stderr.write('Ending: running answers are finished first.\n')
   await server.close()
+}
+
+/** What every evicted head keeps of a context as long as the scored one; the system prefix stays, too. */
+function plannedWindows({ level, ratio, rule, sink, recent }: ChosenEviction): BudgetOptions {
+  const streaming = level === 'streaming'
+  return {
+    ratio,
+    rule,
+    sink: streaming ? (sink ?? defaultSink) : 0,
+    recent: streaming ? (recent ?? defaultRecent) : 0,
+  }
 }
