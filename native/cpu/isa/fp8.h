@@ -8,31 +8,27 @@
 namespace headzip::cpu {
 namespace {
 
+// `bytes` with their sign extended.
 HZ_INLINE vf widen_e4m3(vi bytes) {
   const vi magnitude = bytes & 0x7f;
-  // Moved to where fp32 has exponent and mantissa; subnormals are counted instead, in units of 2^-9, as fp32
-  // subnormals of the same bits are slow to compute with.
-  const vi normal = (magnitude << 20) + ((127 - 7) << 23);
-  const vi subnormal = (vi)(to_float(magnitude) * splat(0x1p-9f));
-  const vi value = (magnitude < 8) ? subnormal : normal;
-  const vi nan = (vi)(magnitude == 0x7f) & 0x7fc00000;
-  return (vf)(value | nan | ((bytes & 0x80) << 24));
+  // All bits set are a NaN of fp32 too. The others go where fp32 has exponent and mantissa; 2^120 moves the exponent's
+  // bias from 7 to 127 and makes subnormals right.
+  const vi moved = (vi)(magnitude == 0x7f) | (magnitude << 20) | (bytes & INT32_MIN);
+  return (vf)moved * splat(0x1p120f);
 }
 
-HZ_INLINE float widen_one_e4m3(uint8_t byte) { return at(widen_e4m3(vi{} + byte), 0); }
+HZ_INLINE float widen_one_e4m3(uint8_t byte) { return at(widen_e4m3(vi{} + static_cast<int8_t>(byte)), 0); }
 
 // Calls part(first, count, scale) for the pieces of `count` elements of a row that share a scale; the first of them is
 // `from` columns after the element that `s` is seen from, and `row` rows below it.
 template <typename Part>
 HZ_INLINE void by_scale(const Scales& s, int64_t row, int64_t from, int64_t count, Part&& part) {
   if (s.data == nullptr) return part(0, count, 1.0f);
-  const auto* scales = static_cast<const char*>(s.data) + (s.row + row) / s.block_rows * s.across * stored_bytes(s.type);
-  for (int64_t c = 0; c < count;) {
-    const int64_t block = (s.col + from + c) / s.block_cols, left = (block + 1) * s.block_cols - (s.col + from);
-    const int64_t end = left < count ? left : count;
-    part(c, end - c, widen_one(s.type, scales + block * stored_bytes(s.type)));
-    c = end;
-  }
+  const int64_t size = stored_bytes(s.type), block = (s.col + from) / s.block_cols;
+  const auto* scale = static_cast<const char*>(s.data) + ((s.row + row) / s.block_rows * s.across + block) * size;
+  int64_t end = (block + 1) * s.block_cols - (s.col + from);  // of the first block; the others are whole
+  for (int64_t c = 0; c < count; c = end, end += s.block_cols, scale += size)
+    part(c, (end < count ? end : count) - c, widen_one(s.type, scale));
 }
 
 // `count` elements from `in`, which lies at (row, from) as by_scale has it.
@@ -40,7 +36,7 @@ HZ_INLINE void widen_fp8(const uint8_t* in, const Scales& scales, int64_t row, i
   by_scale(scales, row, from, count, [in, out](int64_t first, int64_t n, float scale) HZ_INLINE_LAMBDA {
     const int64_t end = first + n;
     int64_t c = first;
-    for (; c + W <= end; c += W) store(out + c, widen_e4m3(load_bytes(in + c)) * splat(scale));
+    for (; c + W <= end; c += W) store(out + c, widen_e4m3(load_signed_bytes(in + c)) * splat(scale));
     for (; c < end; ++c) out[c] = widen_one_e4m3(in[c]) * scale;
   });
 }
@@ -64,7 +60,7 @@ void few_rows_of_fp8_as(const uint8_t* w, const Scales& scales, int64_t cols, in
       for (; c + 2 * W <= end; c += 2 * W)
 #pragma GCC unroll 2
         for (int h = 0; h < 2; ++h) {
-          const vf v = widen_e4m3(load_bytes(w + c + h * W)) * splat(scale);
+          const vf v = widen_e4m3(load_signed_bytes(w + c + h * W)) * splat(scale);
 #pragma GCC unroll 4
           for (int m = 0; m < M; ++m) acc[m][h] += v * load(x + m * x_stride + c + h * W);
         }
