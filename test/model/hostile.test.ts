@@ -203,4 +203,18 @@ describe('damaged JSON beside the weights', () => {
       new InputError(`${join(folder, 'config.json')}: ${field} must be ${expected}, got 2000000000`),
     )
   })
+
+  it('nor with experts of many layers', () => {
+    const folder = join(scratchFolder(), 'model')
+    cpSync(join(fixtures, 'mixtral'), folder, { recursive: true })
+    const file = join(folder, 'config.json')
+    const config = JSON.parse(readFileSync(file, 'utf8')) as object
+    writeFileSync(file, JSON.stringify({ ...config, num_hidden_layers: 4096, num_local_experts: 4096 }))
+    const growth = growthOf(() =>
+      expect(() => describeModel(folder)).toThrow(
+        new InputError(`${file}: num_local_experts must be at most 16 in 4096 layers, got 4096`),
+      ),
+    )
+    expect(growth).toBeLessThan(64 * mebibytes)
+  })
 })
