@@ -18,6 +18,12 @@ export function partNames(name: string): string[] {
   return Array.from({ length: Number(count) }, (_, i) => `${stem}-${digits(i + 1)}-of-${count}${ending}`)
 }
 
+/** Whether the name is that of the second part of a model, or a later one. */
+export function isLaterPart(name: string): boolean {
+  const number = partName.exec(name)?.[2]
+  return number !== undefined && Number(number) > 1
+}
+
 /** What the model is called: the file's name without its number. */
 export function stemOf(name: string): string {
   return partName.exec(name)?.[1] ?? name.replace(/\.gguf$/i, '')
