@@ -18,6 +18,11 @@ const architectures: Readonly<Record<string, { name: string; mixture?: string; a
   phi3: { name: 'Phi3ForCausalLM', activation: 'silu' },
 }
 
+/** What `general.architecture` may be, and the classes that stands for. */
+export const ggufArchitectures: readonly { name: string; classes: string[] }[] = Object.entries(
+  architectures,
+).map(([name, { name: plain, mixture }]) => ({ name, classes: [plain, mixture ?? ''].filter(Boolean) }))
+
 const widestHead = 1024
 
 export function architectureOf({ file, metadata }: GgufHeader): string {
