@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,12 +12,21 @@
 
 namespace headzip {
 
+// What the numbers of an FP8 weight are multiplied by: a scale for every block of rows and columns of a tensor, of which
+// the weight is the rows from `row` on.
+struct ScaleGrid {
+  const std::byte* data = nullptr;  // (blocks of rows, across), in `type`; nullptr: none
+  StoredType type = StoredType::kF32;
+  int64_t block_rows = 1, block_cols = 1, across = 1, row = 0;
+};
+
 // A weight as it lies in the file. A vector has cols == 1... rows elements; a linear layer is (rows = out, cols = in).
 struct Weight {
   const std::byte* data = nullptr;  // (rows, cols), row-major
   StoredType type = StoredType::kF32;
   int64_t rows = 0;
   int64_t cols = 0;
+  ScaleGrid scales = {};  // of FP8
   explicit operator bool() const { return data != nullptr; }
 };
 
@@ -94,6 +104,16 @@ struct Model {
   std::vector<LayerWeights> layers;
 };
 
+// The scales of an FP8 weight, as the caller describes them.
+struct ScalesRef {
+  std::string name;  // for messages
+  size_t file = 0;
+  StoredType type = StoredType::kF32;
+  std::vector<int64_t> shape;  // (blocks of rows, blocks of columns) of the tensor that is scaled
+  int64_t block_rows = 1, block_cols = 1, row = 0;
+  uint64_t offset = 0, bytes = 0;
+};
+
 // One weight of the file list, as the caller describes it.
 struct WeightRef {
   std::string role;  // "embed", "layers.3.q"
@@ -102,6 +122,7 @@ struct WeightRef {
   StoredType type = StoredType::kF32;
   std::vector<int64_t> shape;
   uint64_t offset = 0, bytes = 0;
+  std::optional<ScalesRef> scales;  // FP8 has them, nothing else does
 };
 
 // Throws Error unless `ropes` can stand in for those of `spec`: as many, no wider than a head, finite.

@@ -98,12 +98,37 @@ namespace {
 StoredType stored_type(const Napi::Value& value) {
   const std::string t = text(value, "dtype");
   constexpr std::pair<const char*, StoredType> kTypes[] = {
-      {"F32", StoredType::kF32},   {"F16", StoredType::kF16},   {"BF16", StoredType::kBF16}, {"Q8_0", StoredType::kQ8_0},
-      {"Q4_0", StoredType::kQ4_0}, {"Q4_1", StoredType::kQ4_1}, {"Q5_0", StoredType::kQ5_0}, {"Q5_1", StoredType::kQ5_1},
-      {"Q4_K", StoredType::kQ4_K}, {"Q5_K", StoredType::kQ5_K}, {"Q6_K", StoredType::kQ6_K}};
+      {"F32", StoredType::kF32},   {"F16", StoredType::kF16},   {"BF16", StoredType::kBF16}, {"F8_E4M3", StoredType::kF8_E4M3},
+      {"Q8_0", StoredType::kQ8_0}, {"Q4_0", StoredType::kQ4_0}, {"Q4_1", StoredType::kQ4_1}, {"Q5_0", StoredType::kQ5_0},
+      {"Q5_1", StoredType::kQ5_1}, {"Q4_K", StoredType::kQ4_K}, {"Q5_K", StoredType::kQ5_K}, {"Q6_K", StoredType::kQ6_K}};
   for (const auto& [name, type] : kTypes)
     if (t == name) return type;
   refuse(value.Env(), "dtype must be one of the stored types, got " + t);
+}
+
+// What weights and scales have in common.
+template <typename Ref>
+void read_place(const Napi::Object& o, Ref& r) {
+  r.name = text(field(o, "name"), "name");
+  const int64_t file = integer(field(o, "file"), "file");
+  const int64_t offset = integer(field(o, "offset"), "offset"), size = integer(field(o, "bytes"), "bytes");
+  if (file < 0 || offset < 0 || size < 0) refuse(o.Env(), "weight " + r.name + " has a negative place");
+  r.file = static_cast<size_t>(file);
+  r.offset = static_cast<uint64_t>(offset);
+  r.bytes = static_cast<uint64_t>(size);
+  r.type = stored_type(field(o, "dtype"));
+  const Napi::Array shape = array(field(o, "shape"), "shape");
+  for (uint32_t d = 0; d < shape.Length(); ++d) r.shape.push_back(integer(shape.Get(d), "shape[i]"));
+}
+
+ScalesRef read_scales(const Napi::Value& value) {
+  const Napi::Object o = object(value, "scales");
+  ScalesRef s;
+  read_place(o, s);
+  s.block_rows = integer(field(o, "blockRows"), "blockRows");
+  s.block_cols = integer(field(o, "blockCols"), "blockCols");
+  s.row = integer(field(o, "row"), "row");
+  return s;
 }
 }  // namespace
 
@@ -115,16 +140,8 @@ std::vector<WeightRef> read_weights(const Napi::Value& value) {
     const Napi::Object o = object(a.Get(i), "weights[i]");
     WeightRef r;
     r.role = text(field(o, "role"), "role");
-    r.name = text(field(o, "name"), "name");
-    const int64_t file = integer(field(o, "file"), "file");
-    const int64_t offset = integer(field(o, "offset"), "offset"), size = integer(field(o, "bytes"), "bytes");
-    if (file < 0 || offset < 0 || size < 0) refuse(value.Env(), "weight " + r.name + " has a negative place");
-    r.file = static_cast<size_t>(file);
-    r.offset = static_cast<uint64_t>(offset);
-    r.bytes = static_cast<uint64_t>(size);
-    r.type = stored_type(field(o, "dtype"));
-    const Napi::Array shape = array(field(o, "shape"), "shape");
-    for (uint32_t d = 0; d < shape.Length(); ++d) r.shape.push_back(integer(shape.Get(d), "shape[i]"));
+    read_place(o, r);
+    if (const Napi::Value scales = o.Get("scales"); !scales.IsUndefined()) r.scales = read_scales(scales);
     refs.push_back(std::move(r));
   }
   return refs;

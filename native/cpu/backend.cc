@@ -65,10 +65,9 @@ void CpuBackend::begin(const Model&, size_t) {
 }
 
 void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
-  const int64_t row_bytes = bytes_of(table.type, table.cols);
   parallel(static_cast<int64_t>(ids.size()), [&](int64_t i, int) {
     float* row = floats(out, i);
-    k_.widen(stored(table.type), table.data + ids[i] * row_bytes, table.cols, row);
+    widen(k_, table, ids[i] * table.cols, table.cols, row);
     if (scale != 1)
       for (int64_t c = 0; c < table.cols; ++c) row[c] *= scale;
   });
@@ -77,7 +76,7 @@ void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, float 
 void CpuBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) {
   std::vector<float>& w = norm_weight_;
   w.resize(static_cast<size_t>(x.width));
-  k_.widen(stored(weight.type), weight.data, x.width, w.data());
+  widen(k_, weight, 0, x.width, w.data());
   if (job.offset != 0)
     for (float& each : w) each += job.offset;
   // Norms over single heads have rows so short that many make one task.

@@ -5,6 +5,7 @@
 #include "kernels.h"
 #include "kv_layer.h"
 #include "memory.h"
+#include "stored.h"
 #include "thread_pool.h"
 
 namespace headzip::cpu {
@@ -68,7 +69,5 @@ class CpuBackend final : public Backend {
 };
 
 inline float* floats(Rows x, int64_t row = 0) { return reinterpret_cast<float*>(x.data + row * x.row_bytes); }
-inline Stored stored(StoredType t) { return static_cast<Stored>(t); }
-static_assert(static_cast<int>(Stored::kQ6_K) == static_cast<int>(StoredType::kQ6_K));
 
 }  // namespace headzip::cpu

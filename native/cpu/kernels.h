@@ -8,7 +8,15 @@
 namespace headzip::cpu {
 
 // headzip::StoredType in the same order.
-enum class Stored : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ4_K, kQ5_K, kQ6_K };
+enum class Stored : uint8_t { kF32, kF16, kBF16, kF8_E4M3, kQ8_0, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ4_K, kQ5_K, kQ6_K };
+
+// What FP8 numbers are multiplied by: one scale for every block of rows and columns of a tensor, plain numbers in
+// `type`, seen from an element at (row, col) of that tensor. Without data all scales are 1.
+struct Scales {
+  const void* data;  // (blocks of rows, across)
+  Stored type;
+  int64_t block_rows, block_cols, across, row, col;
+};
 
 constexpr int kPanel = 16;           // columns of a packed panel, whatever the vector width
 constexpr int64_t kKeyAlign = 32;    // keys a head's buffer is a multiple of: two panels
@@ -58,18 +66,20 @@ struct Kernels {
 
   // Linear layers: y = x W^T from packed x and packed W.
   void (*pack_rows)(const float* x, int64_t stride, int64_t rows, int64_t depth, float* out);
-  void (*pack_panels)(Stored type, const void* w, int64_t cols, int64_t rows, int64_t depth, float* out);
+  void (*pack_panels)(Stored type, const void* w, const Scales& scales, int64_t cols, int64_t rows, int64_t depth,
+                      float* out);
   void (*gemm)(const float* a, int64_t rows, const float* b, int64_t columns, int64_t depth, float* c, int64_t ldc,
                bool add);
   // y[m, r] (+)= sum over c of x[m, c] W[r, c], for a handful of rows m: reads W once.
-  void (*few_rows)(Stored type, const void* w, int64_t cols, int64_t rows, const float* x, int64_t x_stride,
-                   int64_t x_rows, float* y, int64_t y_stride, bool add);
+  void (*few_rows)(Stored type, const void* w, const Scales& scales, int64_t cols, int64_t rows, const float* x,
+                   int64_t x_stride, int64_t x_rows, float* y, int64_t y_stride, bool add);
 
   // Bytes of scratch that a task of this size needs.
   int64_t (*attention_scratch)(int64_t rows, int64_t head_dim, int64_t scored_keys);
   void (*attention)(const AttentionTask& task, void* scratch);
 
-  void (*widen)(Stored type, const void* in, int64_t count, float* out);
+  // A part of one row.
+  void (*widen)(Stored type, const void* in, const Scales& scales, int64_t count, float* out);
   void (*rms_norm)(const float* x, const float* weight, int64_t width, float eps, float* out);
   void (*silu_mul)(float* gate, const float* up, int64_t count);
   void (*gelu_tanh_mul)(float* gate, const float* up, int64_t count);

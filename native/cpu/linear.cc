@@ -30,7 +30,7 @@ void CpuBackend::linear(Rows x, std::span<const LinearJob> jobs) {
   for (const LinearJob& job : jobs) {
     if (job.bias == nullptr || !*job.bias) continue;
     std::vector<float> bias(static_cast<size_t>(job.out.width));
-    k_.widen(stored(job.bias->type), job.bias->data, job.out.width, bias.data());
+    widen(k_, *job.bias, 0, job.out.width, bias.data());
     parallel(x.rows, [&](int64_t i, int) {
       float* y = floats(job.out, i);
       for (int64_t c = 0; c < job.out.width; ++c) y[c] += bias[c];
@@ -48,8 +48,8 @@ void CpuBackend::few_rows_linear(Rows x, std::span<const LinearJob> jobs) {
     const Piece& p = pieces[i];
     const Weight& w = *p.job->weight;
     const int64_t row_bytes = bytes_of(w.type, w.cols);
-    k_.few_rows(stored(w.type), w.data + p.panel * row_bytes, w.cols, p.panels, floats(x), x.width, x.rows,
-                floats(p.job->out) + p.panel, static_cast<int64_t>(p.job->out.row_bytes / sizeof(float)), p.job->add);
+    k_.few_rows(stored(w.type), w.data + p.panel * row_bytes, scales_at(w, p.panel, 0), w.cols, p.panels, floats(x), x.width,
+                x.rows, floats(p.job->out) + p.panel, static_cast<int64_t>(p.job->out.row_bytes / sizeof(float)), p.job->add);
   });
 }
 
@@ -84,7 +84,8 @@ void CpuBackend::packed_linear(Rows x, std::span<const LinearJob> jobs) {
     const int64_t column = p.panel * kPanel, columns = std::min(p.panels * kPanel, w.rows - column);
     for (int64_t from = 0; from < depth; from += kDepthBlock) {
       const int64_t deep = std::min(kDepthBlock, depth - from);
-      k_.pack_panels(stored(w.type), w.data + bytes_of(w.type, column * w.cols + from), w.cols, columns, deep, b);
+      k_.pack_panels(stored(w.type), w.data + bytes_of(w.type, column * w.cols + from), scales_at(w, column, from), w.cols,
+                     columns, deep, b);
       k_.gemm(packed + from * x.rows + p.row * deep, p.rows, b, columns, deep, floats(p.job->out, p.row) + column,
               static_cast<int64_t>(p.job->out.row_bytes / sizeof(float)), p.job->add || from > 0);
     }

@@ -42,7 +42,7 @@ bool CpuBackend::value_norms(const Weight& o, const KvLayer& kv, int64_t begin, 
     const int64_t from = down(g * width), to = std::min(o.cols, down(g * width + width - 1) + kWholeBlocks);
     parallel(o.rows, [&](int64_t r, int thread) {
       float* row = wide.data() + thread * static_cast<int64_t>(wide.size()) / threads_;
-      k_.widen(stored(o.type), o.data + bytes_of(o.type, r * o.cols + from), to - from, row);
+      widen(k_, o, r * o.cols + from, to - from, row);
       for (int64_t h = 0; h < group; ++h)
         std::copy_n(row + g * width - from + h * dim, dim, columns.data() + (h * o.rows + r) * stride);
     });

@@ -124,9 +124,9 @@ void CudaBackend::embed_on_device(const Weight& table, std::span<const int32_t> 
 // A table that is used once a job does not earn a place on the GPU when weights are streamed.
 void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out) {
   // Quantised rows are widened here: the GPU knows plain numbers only.
-  const bool blocks = quantised(table.type);
+  const bool wide = quantised(table.type);
   const auto stored_row = static_cast<size_t>(bytes_of(table.type, table.cols));
-  const size_t row = blocks ? static_cast<size_t>(table.cols) * sizeof(float) : stored_row;
+  const size_t row = wide ? static_cast<size_t>(table.cols) * sizeof(float) : stored_row;
   const size_t step = std::max<size_t>(1, (size_t{16} << 20) / row);
   std::vector<std::byte> gathered(std::min(step, ids.size()) * row);
   const DeviceMemory table_rows(meter_, gathered.size(), "embedding rows");
@@ -135,11 +135,11 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
     for (size_t i = 0; i < count; ++i) {
       const std::byte* from = table.data + static_cast<size_t>(ids[at + i]) * stored_row;
       std::byte* to = gathered.data() + i * row;
-      if (blocks) cpu::kernels().widen(cpu::stored(table.type), from, table.cols, reinterpret_cast<float*>(to));
+      if (wide) cpu::widen(cpu::kernels(), table, ids[at + i] * table.cols, table.cols, reinterpret_cast<float*>(to));
       else std::memcpy(to, from, row);
     }
     HEADZIP_CUDA(cudaMemcpyAsync(table_rows.as(), gathered.data(), count * row, cudaMemcpyHostToDevice, stream_));
-    HEADZIP_CUDA(convert(table_rows.as(), static_cast<int>(blocks ? StoredType::kF32 : table.type), static_cast<int64_t>(count) * table.cols,
+    HEADZIP_CUDA(convert(table_rows.as(), static_cast<int>(wide ? StoredType::kF32 : table.type), static_cast<int64_t>(count) * table.cols,
                          stored(out.slice(static_cast<int64_t>(at), static_cast<int64_t>(count))), stream_));
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
   }

@@ -5,6 +5,7 @@
 
 #include "../error.h"
 #include "../model.h"
+#include "scales.h"
 
 namespace headzip {
 
@@ -159,14 +160,16 @@ std::shared_ptr<const Model> open_model(ModelSpec spec, const std::vector<std::s
     const MappedFile& file = *model->files[ref.file];
     const bool fits = w.cols == 1 ? ref.shape == std::vector{w.rows} : ref.shape == std::vector{w.rows, w.cols};
     if (!fits) throw Error("weight " + ref.name + " in " + file.path() + " has the wrong shape for " + ref.role);
-    if (quantised(ref.type) && w.cols % block_of(ref.type).elements != 0)
+    if (quantised(ref.type) && w.cols == 1)
+      throw Error("weight " + ref.name + " in " + file.path() + " is a vector stored as a quantised type");
+    if (w.cols % block_of(ref.type).elements != 0)
       throw Error("weight " + ref.name + " in " + file.path() + " is stored in blocks of " + std::to_string(block_of(ref.type).elements) +
                   " that do not fill its rows");
     if (ref.bytes != static_cast<uint64_t>(bytes_of(ref.type, w.rows * w.cols)))
       throw Error("weight " + ref.name + " in " + file.path() + " has a size that does not match its shape");
     if (ref.offset > file.size() || ref.bytes > file.size() - ref.offset)
       throw Error(file.path() + " is truncated: weight " + ref.name + " lies past its end");
-    *w.slot = Weight{file.data() + ref.offset, ref.type, w.rows, w.cols};
+    *w.slot = Weight{file.data() + ref.offset, ref.type, w.rows, w.cols, find_scales(ref, w.rows, w.cols, model->files)};
   }
   for (const auto& [role, w] : want)
     if (!*w.slot && !w.optional) throw Error("the model has no weight for " + role);

@@ -2,7 +2,7 @@
 
 import { InputError, invalidParameter } from '../errors.js'
 import { loadAddon, type NativeEngine } from './binding.js'
-import type { EngineSpec, WeightRef } from './spec.js'
+import type { EngineSpec, StoredPlace, WeightRef } from './spec.js'
 
 export type Device = 'auto' | 'cpu' | 'cuda'
 
@@ -38,8 +38,9 @@ export function openEngine(
     throw invalidParameter('threads', 'an integer from 0 to 4096', threads)
   if (!Number.isSafeInteger(gpuMemory) || gpuMemory < 0)
     throw invalidParameter('gpuMemory', 'a number of bytes', gpuMemory)
-  const files = [...new Set(weights.map((weight) => weight.file))]
+  const files = [...new Set(weights.flatMap(({ file, scales }) => (scales ? [file, scales.file] : [file])))]
   const index = new Map(files.map((file, i) => [file, i]))
+  const place = <T extends StoredPlace>(at: T) => ({ ...at, file: index.get(at.file) ?? 0 })
   const { Engine } = loadAddon()
   const chosen = device === 'auto' ? automaticDevice() : device
   const engine = new Engine({
@@ -50,7 +51,10 @@ export function openEngine(
     kernelTimes,
     spec,
     files,
-    weights: weights.map((weight) => ({ ...weight, file: index.get(weight.file) ?? 0 })),
+    weights: weights.map(({ scales, ...weight }) => ({
+      ...place(weight),
+      ...(scales && { scales: place(scales) }),
+    })),
   })
   return { engine, device: chosen, arithmetic: chosen === 'cpu' ? 'cpu/fp32' : 'cuda/bf16' }
 }

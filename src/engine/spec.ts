@@ -1,10 +1,11 @@
 /** What the engine must know of a model: plain data, filled by src/model from a Hugging Face folder, checked again by native code. */
 
-/** How numbers lie in files; those after BF16 are GGUF's blocks of quantised ones. */
+/** How numbers lie in files; FP8 needs scales, those after it are GGUF's blocks of quantised numbers. */
 export type StoredType =
   | 'F32'
   | 'F16'
   | 'BF16'
+  | 'F8_E4M3'
   | 'Q8_0'
   | 'Q4_0'
   | 'Q4_1'
@@ -14,14 +15,8 @@ export type StoredType =
   | 'Q5_K'
   | 'Q6_K'
 
-/** One stored tensor. `offset` counts bytes from the start of the file. */
-export interface WeightRef {
-  /**
-   * What the tensor is to the engine: `embed`, `final_norm`, `lm_head`, and `layers.<n>.` before attn_norm, q, k, v, o,
-   * q_bias, k_bias, v_bias, o_bias, q_norm, k_norm, attn_out_norm, mlp_norm, mlp_out_norm, gate, up, down, gate_bias,
-   * up_bias, down_bias; in a mixture router, shared_router, `experts.<n>.` or `shared.` before gate, up, down.
-   */
-  role: string
+/** Where a tensor lies. `offset` counts bytes from the start of the file. */
+export interface StoredPlace {
   /** Its name in the file, for messages. */
   name: string
   file: string
@@ -30,6 +25,29 @@ export interface WeightRef {
   shape: number[]
   offset: number
   bytes: number
+}
+
+/** What an FP8 tensor is multiplied by: one scale for every block of its rows and columns. */
+export interface Scales extends StoredPlace {
+  dtype: 'F32' | 'F16' | 'BF16'
+  /** Blocks of rows, blocks of columns. */
+  shape: [number, number]
+  blockRows: number
+  blockCols: number
+  /** The weight's first row within the tensor that is scaled. */
+  row: number
+}
+
+/** One weight of a model. */
+export interface WeightRef extends StoredPlace {
+  /**
+   * What the tensor is to the engine: `embed`, `final_norm`, `lm_head`, and `layers.<n>.` before attn_norm, q, k, v, o,
+   * q_bias, k_bias, v_bias, o_bias, q_norm, k_norm, attn_out_norm, mlp_norm, mlp_out_norm, gate, up, down, gate_bias,
+   * up_bias, down_bias; in a mixture router, shared_router, `experts.<n>.` or `shared.` before gate, up, down.
+   */
+  role: string
+  /** Of FP8 only. */
+  scales?: Scales
 }
 
 export interface Rope {

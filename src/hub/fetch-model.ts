@@ -12,7 +12,15 @@ import { HubUnreachable } from './refusals.js'
 import { checkRepo, describeRepo, isCommit, type NamedModel } from './repo.js'
 import type { Connection } from './request.js'
 import { type HubSettings, hubSettings } from './settings.js'
-import { chooseGguf, firstFiles, matchGguf, missingFiles, weightFiles, weightsIndex } from './snapshot.js'
+import {
+  chooseGguf,
+  firstFiles,
+  ggufParts,
+  matchGguf,
+  missingFiles,
+  weightFiles,
+  weightsIndex,
+} from './snapshot.js'
 import { type DownloadProgress, downloadAll } from './transfers.js'
 
 export interface HubOptions {
@@ -64,8 +72,11 @@ async function fromHub(
   const onlyGguf = !listed.some(({ path }) => path === weightsIndex || path.endsWith('.safetensors'))
   if (wanted !== undefined || (onlyGguf && matchGguf(listed, undefined).length > 0)) {
     const file = chooseGguf(listed, wanted, what)
-    await checkSpace([file], cache, commit, connection.settings)
-    await downloadAll([file], transfer, onProgress)
+    const { files, missing } = ggufParts(listed, file.path)
+    if (missing.length > 0)
+      throw new InputError(`${what} holds ${file.path}, but not ${missing[0]}, another part of that model`)
+    await checkSpace(files, cache, commit, connection.settings)
+    await downloadAll(files, transfer, onProgress)
     await cache.remember(commit)
     return join(snapshot, file.path)
   }
@@ -97,7 +108,8 @@ async function fromCache(
   if (wanted !== undefined || (gguf.length > 0 && !paths.some((path) => path.endsWith('.safetensors')))) {
     if (gguf.length === 0) return { missing: [wanted ?? '.gguf'] }
     const chosen = chooseGguf(listed, wanted, `the cached ${describeRepo(cache.repo)}`)
-    return { path: join(snapshot, chosen.path), missing: [] }
+    const { missing } = ggufParts(listed, chosen.path)
+    return missing.length === 0 ? { path: join(snapshot, chosen.path), missing } : { missing }
   }
   const missing = await missingFiles(snapshot)
   return missing.length === 0 ? { path: snapshot, missing } : { missing }

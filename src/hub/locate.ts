@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { InputError } from '../errors.js'
 import { embeddedFolder, embeddedModels } from '../model/embedded.js'
+import { stemOf } from '../model/gguf/parts.js'
 import { fetchModel, type HubOptions } from './fetch-model.js'
 import { HubRefusal } from './refusals.js'
 import { type NamedModel, parseModelName } from './repo.js'
@@ -67,5 +68,5 @@ function namedModel(text: string, revision: string | undefined): NamedModel | un
 function idOf(path: string): string {
   const full = resolve(path)
   const cached = /\/models--[^/]+--([^/]+)\/snapshots\/[^/]+$/.exec(full)
-  return cached?.[1] ?? basename(full).replace(/\.gguf$/i, '')
+  return cached?.[1] ?? stemOf(basename(full))
 }

@@ -41,6 +41,12 @@ const rows: readonly [name: string, repo: string, architecture: string, from?: S
   // In that list "llama3" was Llama 3.1, and Llama 3.0 was llama30-8b.
   ['llama3-8b', 'meta-llama/Llama-3.1-8B-Instruct', llama, 'KVzip, May 2025'],
   ['llama30-8b', 'meta-llama/Meta-Llama-3-8B-Instruct', llama, 'KVzip, May 2025'],
+  ['qwen3-0.6b-fp8', 'Qwen/Qwen3-0.6B-FP8', qwen3, 'headzip'],
+  ['qwen3-1.7b-fp8', 'Qwen/Qwen3-1.7B-FP8', qwen3, 'headzip'],
+  ['qwen3-4b-fp8', 'Qwen/Qwen3-4B-FP8', qwen3, 'headzip'],
+  ['qwen3-8b-fp8', 'Qwen/Qwen3-8B-FP8', qwen3, 'headzip'],
+  ['qwen3-14b-fp8', 'Qwen/Qwen3-14B-FP8', qwen3, 'headzip'],
+  ['qwen3-32b-fp8', 'Qwen/Qwen3-32B-FP8', qwen3, 'headzip'],
 ]
 
 export const shortNames: readonly ShortName[] = rows.map(([name, repo, architecture, from = 'KVzip']) => ({

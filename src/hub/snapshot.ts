@@ -3,6 +3,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InputError } from '../errors.js'
+import { isLaterPart, partNames } from '../model/gguf/parts.js'
 import type { HubFile } from './listing.js'
 
 /** Small files beside the weights; a repository need not hold all of them. */
@@ -51,9 +52,12 @@ function noWeights(listed: HubFile[], what: string): string {
   return `${what} holds no safetensors weights${only}`
 }
 
-/** The .gguf files whose path is `wanted` or holds it as a part, such as `Q4_K_M`; all of them without. */
+/**
+ * The .gguf files whose path is `wanted` or holds it as a part, such as `Q4_K_M`; all of them without. A split model
+ * counts as its first file.
+ */
 export function matchGguf<T extends { path: string }>(listed: T[], wanted: string | undefined): T[] {
-  const all = listed.filter(({ path }) => path.toLowerCase().endsWith('.gguf'))
+  const all = listed.filter(({ path }) => path.toLowerCase().endsWith('.gguf') && !isLaterPart(path))
   const exact = all.filter(({ path }) => path === wanted)
   const part = wanted?.toLowerCase() ?? ''
   return exact.length > 0 ? exact : all.filter(({ path }) => path.toLowerCase().includes(part))
@@ -73,6 +77,19 @@ export function chooseGguf<T extends { path: string }>(
   if (!only) throw new InputError(`${what} holds no .gguf file ${wanted}; it holds ${names(all)}`)
   const which = wanted === undefined ? '' : ` for ${wanted}`
   throw new InputError(`${what} holds several .gguf files${which}; name one after a colon: ${names(found)}`)
+}
+
+/** All files of the model that the chosen one is, or is the first part of; and which of them are not listed. */
+export function ggufParts<T extends { path: string }>(
+  listed: T[],
+  chosen: string,
+): { files: T[]; missing: string[] } {
+  const byPath = new Map(listed.map((file) => [file.path, file]))
+  const parts = partNames(chosen)
+  return {
+    files: parts.flatMap((path) => byPath.get(path) ?? []),
+    missing: parts.filter((path) => !byPath.has(path)),
+  }
 }
 
 function names(files: { path: string }[]): string {

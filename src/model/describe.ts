@@ -3,15 +3,17 @@
 import { createHash } from 'node:crypto'
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import type { EngineSpec, Rope, StoredType, WeightRef } from '../engine/spec.js'
+import type { EngineSpec, Rope, StoredPlace, StoredType, WeightRef } from '../engine/spec.js'
 import { InputError } from '../errors.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { Config, readConfig } from './config.js'
 import { embeddedFolder, embeddedModels } from './embedded.js'
 import type { Family, WeightName } from './families/family.js'
 import { familyOf } from './families/index.js'
+import { findScales } from './fp8.js'
 import { describeGguf } from './gguf/describe.js'
 import { readJson } from './json-file.js'
+import { type Quantization, readQuantization } from './quantization.js'
 import type { LongContext } from './rope.js'
 import { Tokenizer } from './tokenizer.js'
 
@@ -34,7 +36,7 @@ export interface ModelDescription {
 }
 
 /** Of safetensors files. */
-const storedTypes: readonly string[] = ['F32', 'F16', 'BF16'] satisfies StoredType[]
+const storedTypes: readonly string[] = ['F32', 'F16', 'BF16', 'F8_E4M3'] satisfies StoredType[]
 
 /**
  * @param name the model's name where the path does not tell it, as in the Hugging Face cache
@@ -46,10 +48,11 @@ export function describeModel(pathOrName: string, name?: string): ModelDescripti
   const { config, bytes } = readConfig(folder)
   const family = familyOf(config)
   const { spec, longContext } = family.plan(config)
+  const quantization = readQuantization(config)
   const checkpoint = readCheckpoint(folder)
   const weights = family
     .weights(config, spec, (tensor) => checkpoint.tensors.has(tensor))
-    .map((weight) => findWeight(weight, checkpoint, folder))
+    .map((weight) => findWeight(weight, checkpoint, folder, quantization))
   const hash = createHash('sha256').update(bytes).update(checkpoint.layout)
   for (const sample of sampleWeights(weights)) hash.update(sample)
   return {
@@ -104,7 +107,12 @@ export function reachOf({ spec, longContext }: ModelDescription): number {
   return Math.max(spec.maxPositions, longContext?.maxPositions ?? 0)
 }
 
-function findWeight(weight: WeightName, { tensors }: Checkpoint, folder: string): WeightRef {
+function findWeight(
+  weight: WeightName,
+  { tensors }: Checkpoint,
+  folder: string,
+  quantization: Quantization,
+): WeightRef {
   const { name, shape } = weight
   const tensor = tensors.get(name)
   if (!tensor) throw new InputError(`${folder} holds no tensor ${name}, which its config.json calls for`)
@@ -119,13 +127,17 @@ function findWeight(weight: WeightName, { tensors }: Checkpoint, folder: string)
       `${file}: tensor ${name} is stored as ${dtype}; supported: ${storedTypes.join(', ')}`,
     )
   }
-  return placeWeight(weight, { ...tensor, dtype })
+  if (dtype !== 'F8_E4M3') return placeWeight(weight, { ...tensor, dtype })
+  if (shape.length === 1) throw new InputError(`${file}: tensor ${name} is a vector stored as ${dtype}`)
+  const scales = findScales(tensor, tensors, quantization)
+  const row = weight.rows?.[0] ?? 0
+  return { ...placeWeight(weight, { ...tensor, dtype }), scales: { ...scales, row } }
 }
 
 /** The weight's place in the file: that of the tensor, or of some of its rows. */
 export function placeWeight(
   { role, shape, rows }: WeightName,
-  { name, file, dtype, offset, bytes }: Omit<WeightRef, 'role' | 'shape'>,
+  { name, file, dtype, offset, bytes }: Omit<StoredPlace, 'shape'>,
 ): WeightRef {
   if (!rows) return { role, name, file, dtype, shape, offset, bytes }
   const [first, count] = rows
@@ -146,13 +158,14 @@ function isStoredType(dtype: string): dtype is StoredType {
 }
 
 /**
- * 64 bytes from the middle of every weight: a model trained anew has the same layout and other numbers, and reading
- * all of them would take minutes.
+ * 64 bytes from the middle of every weight, and of its scales: a model trained anew has the same layout and other
+ * numbers, and reading all of them would take minutes.
  */
 export function sampleWeights(weights: WeightRef[]): Buffer[] {
   const open = new Map<string, number>()
   try {
-    return weights.map(({ file, offset, bytes }) => {
+    const places = weights.flatMap((weight) => (weight.scales ? [weight, weight.scales] : [weight]))
+    return places.map(({ file, offset, bytes }) => {
       const handle = open.get(file) ?? openSync(file, 'r')
       open.set(file, handle)
       const sample = Buffer.alloc(Math.min(64, bytes))

@@ -148,7 +148,19 @@ describe.skipIf(skipWithoutDevice())('decoding on the GPU', () => {
 })
 
 // gemma3 slides but for one layer, mistral in every layer; qwen3 normalises heads of 24, qwen2 has biases, the others are mixtures.
-const families = ['llama3', 'qwen2', 'qwen3', 'gemma3', 'mistral', 'phi3', 'mixtral', 'qwen2-moe'] as const
+// The FP8 folders are qwen3 and qwen2 again, widened on the host.
+const families = [
+  'llama3',
+  'qwen2',
+  'qwen3',
+  'gemma3',
+  'mistral',
+  'phi3',
+  'mixtral',
+  'qwen2-moe',
+  'fp8-block',
+  'fp8-tensor',
+] as const
 
 describe.skipIf(skipWithoutDevice())('families on the GPU', () => {
   const sink = randomIds(6, 160, 1)

@@ -131,7 +131,24 @@ describe('fetching a model', () => {
     expect(hub.asked.filter(({ host }) => host === 'files')).toHaveLength(2)
   })
 
+  it('takes all parts of a split model', async () => {
+    const path = await fetchIt('tests/split-GGUF:Q8_0')
+    expect(path).toMatch(/\/Q8_0\/big-00001-of-00002\.gguf$/)
+    const other = path.replace('00001-of', '00002-of')
+    expect(readFileSync(other, 'utf8')).toBe('GGUF the other half')
+    settings = { ...settings, offline: true }
+    expect(await fetchIt('tests/split-GGUF:Q8_0')).toBe(path)
+    rmSync(other)
+    expect(await refusal(fetchIt('tests/split-GGUF:Q8_0'))).toContain(
+      'is incomplete (without Q8_0/big-00002-of-00002.gguf) in the cache',
+    )
+  })
+
   it.each([
+    [
+      'tests/split-GGUF:lost',
+      'lost-00001-of-00002.gguf, but not lost-00002-of-00002.gguf, another part of that model',
+    ],
     ['tests/quantised-GGUF', 'several .gguf files; name one after a colon: tiny-Q4_K_M.gguf, tiny-Q8_0.gguf'],
     [
       'tests/quantised-GGUF:Q2',

@@ -60,6 +60,7 @@ describe('short names', () => {
     ['duo', 'gradientai/Llama-3-8B-Instruct-Gradient-1048k'],
     ['qwen2.5-14b', 'Qwen/Qwen2.5-14B-Instruct-1M'],
     ['qwen3-0.6b', 'Qwen/Qwen3-0.6B'],
+    ['qwen3-8b-fp8', 'Qwen/Qwen3-8B-FP8'],
     ['gemma3-12b', 'google/gemma-3-12b-it'],
     ['qwen9-1b', undefined],
   ])('%s stands for %s', (name, repo) => {

@@ -57,6 +57,17 @@ export const gguf: RepoFiles = {
   },
 }
 
+export const split: RepoFiles = {
+  name: 'tests/split-GGUF',
+  branches: {
+    main: {
+      'Q8_0/big-00001-of-00002.gguf': Buffer.from('GGUF the first half'),
+      'Q8_0/big-00002-of-00002.gguf': Buffer.from('GGUF the other half'),
+      'lost-00001-of-00002.gguf': Buffer.from('GGUF alone'),
+    },
+  },
+}
+
 export const pickled: RepoFiles = {
   name: 'tests/pickled',
   branches: {
@@ -79,7 +90,7 @@ export const dataset: RepoFiles = {
   },
 }
 
-export const everything = [model, gguf, pickled, unknown, secret, dataset]
+export const everything = [model, gguf, split, pickled, unknown, secret, dataset]
 
 /** Settings of an empty cache, and of no patience. */
 export function settingsFor(hub: FakeHub, changes: Partial<HubSettings> = {}): HubSettings {

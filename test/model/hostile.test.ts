@@ -5,11 +5,13 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openEngine } from '../../src/engine/open.js'
 import { InputError, isUserError } from '../../src/errors.js'
+import { loadModel } from '../../src/inference/model.js'
 import { describeModel } from '../../src/model/describe.js'
 import { readSafetensorsHeader } from '../../src/model/safetensors.js'
-import { writeTinyModel } from '../engine/tiny.js'
+import { tinyShape, writeTinyModel } from '../engine/tiny.js'
 import { scratchFolder } from '../scratch.js'
 import { damagedHeader, damagedJson, overwriter, Random } from './damage.js'
+import { writeFp8Twins } from './fp8-twins.js'
 import { writeSafetensors } from './write-safetensors.js'
 
 const fixtures = fileURLToPath(new URL('../fixtures/models', import.meta.url))
@@ -74,10 +76,13 @@ describe('damaged safetensors headers', () => {
     expect(seen.read).toBeGreaterThan(100)
   })
 
-  it('of a whole model end in a sentence or in an engine that opens, 300 times', () => {
-    const folder = scratchFolder()
-    const good = tinyWeights(folder)
+  it.each<[string, () => string]>([
+    ['a whole model', () => writeTinyModel(scratchFolder())],
+    ['one in FP8', () => writeFp8Twins(tinyShape, { block: [16, 20], scaleType: 'BF16' }).fp8],
+  ])('of %s end in a sentence or in an engine that opens, 300 times', (_, make) => {
+    const folder = make()
     const weights = join(folder, 'model.safetensors')
+    const good = readFileSync(weights)
     const write = overwriter(weights)
     const random = new Random(2)
     let opened = 0
@@ -123,9 +128,44 @@ function readAlone(file: string): { growth: number; outcome: string } {
   return JSON.parse(out) as { growth: number; outcome: string }
 }
 
+describe('damaged scales of FP8', () => {
+  it('end in a sentence of the engine or in scores that are finite, 200 times', async () => {
+    const { fp8: folder } = writeFp8Twins(tinyShape, { block: [16, 20], scaleType: 'BF16' })
+    const file = join(folder, 'model.safetensors')
+    const good = readFileSync(file)
+    const scales = [...readSafetensorsHeader(file).tensors.values()].filter(({ name }) =>
+      name.endsWith('_inv'),
+    )
+    const random = new Random(7)
+    const write = overwriter(file)
+    const outcomes = { refused: 0, scored: 0 }
+    for (let i = 0; i < 200; i++) {
+      const bytes = Buffer.from(good)
+      const { offset, bytes: size } = random.of(scales)
+      // Exponents of all kinds: from what vanishes to what overflows in a product.
+      bytes.writeUInt16LE(random.below(2 ** 16), offset + 2 * random.below(size / 2))
+      write(bytes)
+      try {
+        const model = await loadModel(folder, { threads: 1 })
+        const kv = await model.prefillIds(Int32Array.of(1, 2, 3), Int32Array.of(4, 5, 6, 7))
+        expect(kv.lastLogits.every(Number.isFinite)).toBe(true)
+        model.close()
+        outcomes.scored++
+      } catch (error) {
+        if (!isUserError(error)) throw error
+        expect(error.message).toMatch(/must be a finite number of at least 0|not a finite number/)
+        outcomes.refused++
+      }
+    }
+    expect(outcomes.refused).toBeGreaterThan(50)
+    expect(outcomes.scored).toBeGreaterThan(20)
+  })
+})
+
 describe('damaged JSON beside the weights', () => {
   it.each([
     ['config.json', 'llama3', 3000],
+    ['config.json', 'fp8-tensor', 1000],
     ['generation_config.json', 'llama3', 300],
     ['model.safetensors.index.json', 'llama-sharded', 1000],
   ])('%s of %s is refused with a sentence or describes a model, %i times', (name, fixture, times) => {
@@ -162,5 +202,19 @@ describe('damaged JSON beside the weights', () => {
     expect(() => describeModel(folder)).toThrow(
       new InputError(`${join(folder, 'config.json')}: ${field} must be ${expected}, got 2000000000`),
     )
+  })
+
+  it('nor with experts of many layers', () => {
+    const folder = join(scratchFolder(), 'model')
+    cpSync(join(fixtures, 'mixtral'), folder, { recursive: true })
+    const file = join(folder, 'config.json')
+    const config = JSON.parse(readFileSync(file, 'utf8')) as object
+    writeFileSync(file, JSON.stringify({ ...config, num_hidden_layers: 4096, num_local_experts: 4096 }))
+    const growth = growthOf(() =>
+      expect(() => describeModel(folder)).toThrow(
+        new InputError(`${file}: num_local_experts must be at most 16 in 4096 layers, got 4096`),
+      ),
+    )
+    expect(growth).toBeLessThan(64 * mebibytes)
   })
 })

@@ -11,7 +11,7 @@
 namespace headzip::cpu {
 namespace {
 
-constexpr bool in_blocks(Stored s) { return s > Stored::kBF16; }
+constexpr bool in_blocks(Stored s) { return s > Stored::kF8_E4M3; }
 
 // W bytes as integers. Spelt with intrinsics on x86, where GCC takes a vector conversion from bytes apart.
 #if defined(__AVX512F__) && HEADZIP_VECTOR_BYTES == 64
@@ -242,24 +242,30 @@ void widen_blocks_as(const uint8_t* in, int64_t count, float* out) {
     L::widen(in, [out, c](int i, vf v) HZ_INLINE_LAMBDA { store(out + c + i, v); });
 }
 
-// Panels of 16 rows, each (depth, 16); rows of blocks are widened 256 elements at a time, then turned.
-template <Stored S>
-void pack_block_panels_as(const uint8_t* w, int64_t cols, int64_t rows, int64_t depth, float* out) {
-  using L = Layout<S>;
+// Panels of 16 rows, each (depth, 16); widen_row(row, from, count, out) widens 256 elements at a time, which are turned.
+template <typename WidenRow>
+HZ_INLINE void pack_turned(int64_t rows, int64_t depth, float* out, WidenRow&& widen_row) {
   constexpr int64_t kRun = 256;
-  const int64_t row_bytes = cols / L::kElements * L::kBytes;
   alignas(64) float wide[kPanel][kRun];
   for (int64_t r = 0; r < rows; r += kPanel) {
     const int64_t height = rows - r < kPanel ? rows - r : kPanel;
     if (height < kPanel) memset(wide, 0, sizeof wide);
     for (int64_t from = 0; from < depth; from += kRun) {
       const int64_t run = depth - from < kRun ? depth - from : kRun;
-      for (int64_t j = 0; j < height; ++j)
-        widen_blocks_as<S>(w + (r + j) * row_bytes + from / L::kElements * L::kBytes, run, wide[j]);
+      for (int64_t j = 0; j < height; ++j) widen_row(r + j, from, run, wide[j]);
       for (int64_t p = 0; p < run; ++p, out += kPanel)
         for (int64_t j = 0; j < kPanel; ++j) out[j] = wide[j][p];
     }
   }
+}
+
+template <Stored S>
+void pack_block_panels_as(const uint8_t* w, int64_t cols, int64_t rows, int64_t depth, float* out) {
+  using L = Layout<S>;
+  const int64_t row_bytes = cols / L::kElements * L::kBytes;
+  pack_turned(rows, depth, out, [w, row_bytes](int64_t row, int64_t from, int64_t count, float* wide) HZ_INLINE_LAMBDA {
+    widen_blocks_as<S>(w + row * row_bytes + from / L::kElements * L::kBytes, count, wide);
+  });
 }
 
 // Reads each block once for M rows of x; four sums a row keep the multiply-adds from waiting on one another.

@@ -1,10 +1,11 @@
 #pragma once
-#include "blocks.h"
+#include "fp8.h"
 
 namespace headzip::cpu {
 namespace {
 
-void widen(Stored type, const void* in, int64_t count, float* out) {
+void widen(Stored type, const void* in, const Scales& scales, int64_t count, float* out) {
+  if (type == Stored::kF8_E4M3) return widen_fp8(static_cast<const uint8_t*>(in), scales, 0, 0, count, out);
   if (in_blocks(type)) return widen_blocks(type, in, count, out);
   const auto* from = static_cast<const char*>(in);
   int64_t i = 0;

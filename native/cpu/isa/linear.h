@@ -1,6 +1,6 @@
 // Linear layers: packing, the blocked product, and products with a handful of rows.
 #pragma once
-#include "blocks.h"
+#include "fp8.h"
 #include "micro.h"
 
 namespace headzip::cpu {
@@ -38,7 +38,8 @@ void pack_panels_as(const char* w, int64_t row_bytes, int64_t rows, int64_t dept
 }
 
 // `rows` rows of a weight (its columns `cols` apart), `depth` elements of each -> panels of 16 rows, each (depth, 16)
-void pack_panels(Stored type, const void* w, int64_t cols, int64_t rows, int64_t depth, float* out) {
+void pack_panels(Stored type, const void* w, const Scales& scales, int64_t cols, int64_t rows, int64_t depth, float* out) {
+  if (type == Stored::kF8_E4M3) return pack_fp8_panels(static_cast<const uint8_t*>(w), scales, cols, rows, depth, out);
   if (in_blocks(type)) return pack_block_panels(type, w, cols, rows, depth, out);
   const auto* from = static_cast<const char*>(w);
   const int64_t row_bytes = cols * stored_bytes(type);
@@ -99,8 +100,10 @@ void few_rows_of(const char* w, int64_t cols, int64_t rows, const float* x, int6
   }
 }
 
-void few_rows(Stored type, const void* w, int64_t cols, int64_t rows, const float* x, int64_t x_stride, int64_t x_rows,
-              float* y, int64_t y_stride, bool add) {
+void few_rows(Stored type, const void* w, const Scales& scales, int64_t cols, int64_t rows, const float* x, int64_t x_stride,
+              int64_t x_rows, float* y, int64_t y_stride, bool add) {
+  if (type == Stored::kF8_E4M3)
+    return few_rows_of_fp8(static_cast<const uint8_t*>(w), scales, cols, rows, x, x_stride, x_rows, y, y_stride, add);
   if (in_blocks(type)) return few_rows_of_blocks(type, w, cols, rows, x, x_stride, x_rows, y, y_stride, add);
   const auto* from = static_cast<const char*>(w);
   if (type == Stored::kF32) few_rows_of<Stored::kF32>(from, cols, rows, x, x_stride, x_rows, y, y_stride, add);

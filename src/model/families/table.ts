@@ -1,5 +1,6 @@
 /** The table of families in docs/families.md: what the code supports, and nothing else. */
 
+import { ggufArchitectures } from '../gguf/config.js'
 import { ropeTypes } from '../rope.js'
 import type { Family } from './family.js'
 import { families } from './index.js'
@@ -21,6 +22,7 @@ export function familyTable(list: readonly Family[] = families): string {
 /** All of docs/families.md. */
 export function familyPage(): string {
   const ropes = ropeTypes.map((type) => `\`${type}\``).join(', ')
+  const gguf = ggufArchitectures.map(({ name, classes }) => `\`${name}\` (${classes.join(', ')})`).join(', ')
   return [
     '# Model families',
     '',
@@ -30,6 +32,10 @@ export function familyPage(): string {
     '',
     `Everything is read from \`config.json\`. Kinds of rope: ${ropes}.`,
     'A chat format of KVzip is taken where the tokenizer knows its tokens, else one of the others, else the template.',
+    '',
+    `GGUF files name an architecture of llama.cpp's: ${gguf}.`,
+    'A model split over several files is opened by its first.',
+    '',
     '[new-model.md](new-model.md) walks through adding a family.',
     '',
   ].join('\n')

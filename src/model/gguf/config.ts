@@ -4,14 +4,24 @@ import { InputError } from '../../errors.js'
 import { Config } from '../config.js'
 import type { GgufHeader } from './header.js'
 import type { Metadata } from './metadata.js'
+import { mixtureFields } from './mixture.js'
+import { phi3Fields } from './phi3.js'
 
-/** `general.architecture` and the class whose layout it is. Mistral's files say llama. */
-const architectures: Readonly<Record<string, { name: string; activation: string }>> = {
-  llama: { name: 'LlamaForCausalLM', activation: 'silu' },
+/** `general.architecture` and the class whose layout it is. Mistral's files say llama, and so do Mixtral's. */
+const architectures: Readonly<Record<string, { name: string; mixture?: string; activation: string }>> = {
+  llama: { name: 'LlamaForCausalLM', mixture: 'MixtralForCausalLM', activation: 'silu' },
   qwen2: { name: 'Qwen2ForCausalLM', activation: 'silu' },
+  qwen2moe: { name: '', mixture: 'Qwen2MoeForCausalLM', activation: 'silu' },
   qwen3: { name: 'Qwen3ForCausalLM', activation: 'silu' },
+  qwen3moe: { name: '', mixture: 'Qwen3MoeForCausalLM', activation: 'silu' },
   gemma3: { name: 'Gemma3ForCausalLM', activation: 'gelu_pytorch_tanh' },
+  phi3: { name: 'Phi3ForCausalLM', activation: 'silu' },
 }
+
+/** What `general.architecture` may be, and the classes that stands for. */
+export const ggufArchitectures: readonly { name: string; classes: string[] }[] = Object.entries(
+  architectures,
+).map(([name, { name: plain, mixture }]) => ({ name, classes: [plain, mixture ?? ''].filter(Boolean) }))
 
 const widestHead = 1024
 
@@ -26,8 +36,9 @@ export function architectureOf({ file, metadata }: GgufHeader): string {
 export function ggufConfig(header: GgufHeader): Config {
   const { file, metadata, tensors } = header
   const architecture = architectureOf(header)
-  const { name, activation } = architectures[architecture]!
+  const { activation } = architectures[architecture]!
   const key = (rest: string): string => `${architecture}.${rest}`
+  const mixture = metadata.number(key('expert_count'), 0) > 0
   const hidden = metadata.number(key('embedding_length'))
   const heads = metadata.number(key('attention.head_count'))
   const headDim = metadata.number(key('attention.key_length'), hidden / heads)
@@ -36,11 +47,10 @@ export function ggufConfig(header: GgufHeader): Config {
   if (layers > tensors.size)
     throw metadata.mustBe(key('block_count'), `at most the file's ${tensors.size} tensors`)
   if (headDim > widestHead) throw metadata.mustBe(key('attention.key_length'), `at most ${widestHead}`)
-  if (metadata.number(key('expert_count'), 0) > 0)
-    throw new InputError(`${file}: mixtures of experts are not supported in GGUF files`)
+  const name = className(header, architecture, mixture)
   if (metadata.number(key('attention.value_length'), headDim) !== headDim)
     throw metadata.mustBe(key('attention.value_length'), `equal to the key length ${headDim}`)
-  if (metadata.number(key('rope.dimension_count'), headDim) !== headDim)
+  if (architecture !== 'phi3' && metadata.number(key('rope.dimension_count'), headDim) !== headDim)
     throw metadata.mustBe(key('rope.dimension_count'), `the head's ${headDim} dimensions`)
   const biased = tensors.has('blk.0.attn_q.bias')
   return new Config(file, {
@@ -62,13 +72,24 @@ export function ggufConfig(header: GgufHeader): Config {
     rope_theta: metadata.number(key('rope.freq_base'), 10000),
     rope_scaling: ropeScaling(metadata, key),
     ...(architecture === 'gemma3' && gemmaFields(metadata, key, { hidden, heads, headDim })),
+    ...(architecture === 'phi3' && phi3Fields(header, key, headDim)),
+    ...(mixture && mixtureFields(header, key, { architecture, layers, biased })),
   })
+}
+
+function className({ file, metadata }: GgufHeader, architecture: string, mixture: boolean): string {
+  const { name, mixture: mixed } = architectures[architecture]!
+  const found = mixture ? mixed : name
+  if (found) return found
+  if (mixture) throw new InputError(`${file}: mixtures of experts of ${architecture} are not supported`)
+  throw metadata.mustBe(`${architecture}.expert_count`, 'a positive integer')
 }
 
 /** Llama 3's scaling is not here: files carry its factors as a tensor, see `ropeFactors`. */
 function ropeScaling(metadata: Metadata, key: (rest: string) => string): Record<string, unknown> | null {
   const type = metadata.text(key('rope.scaling.type'), 'none')
-  if (type === 'none') return null
+  // longrope is Phi-3's, whose factors are tensors.
+  if (type === 'none' || (type === 'longrope' && key('') === 'phi3.')) return null
   const factor = metadata.number(key('rope.scaling.factor'))
   if (type === 'linear') return { rope_type: 'linear', factor }
   if (type !== 'yarn') throw metadata.mustBe(key('rope.scaling.type'), 'none, linear or yarn')

@@ -1,7 +1,6 @@
 /** From a GGUF file to everything the engine has to know of it. */
 
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, readSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { EngineSpec, Rope, WeightRef } from '../../engine/spec.js'
 import { InputError } from '../../errors.js'
@@ -9,32 +8,32 @@ import { type ModelDescription, placeWeight, sampleWeights } from '../describe.j
 import type { WeightName } from '../families/family.js'
 import { familyOf } from '../families/index.js'
 import { architectureOf, ggufConfig } from './config.js'
-import { type GgufHeader, type GgufTensor, readGgufHeader } from './header.js'
+import type { GgufHeader, GgufTensor } from './header.js'
 import { ggufName } from './names.js'
+import { joinParts, readGgufParts, stemOf } from './parts.js'
 import { ggufTokenizer } from './tokenizer.js'
 import { computable, isComputable } from './types.js'
+import { readAt, readVector } from './values.js'
 
 /** @throws InputError with one sentence on what is missing or wrong, and where */
 export function describeGguf(file: string): ModelDescription {
-  const header = readGgufHeader(file)
+  const parts = readGgufParts(file)
+  const header = joinParts(parts)
   const { metadata } = header
-  if (metadata.number('split.count', 1) > 1)
-    throw new InputError(
-      `${file} is one part of a split model; join the parts first with llama-gguf-split --merge`,
-    )
   const architecture = architectureOf(header)
   const config = ggufConfig(header)
   const family = familyOf(config)
   const plan = family.plan(config)
   const spec = asStored(header, architecture, plan.spec)
-  const holds = (name: string): boolean => header.tensors.has(ggufName(name, architecture))
+  const holds = (name: string): boolean => header.tensors.has(ggufName(name, architecture).name)
   const weights = family
     .weights(config, spec, holds)
     .map((weight) => findWeight(weight, header, architecture))
-  const hash = createHash('sha256').update(readStart(file, header.headerBytes))
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(readAt(part.file, 0, part.headerBytes))
   for (const sample of sampleWeights(weights)) hash.update(sample)
   return {
-    id: basename(file).replace(/\.gguf$/i, ''),
+    id: stemOf(basename(file)),
     folder: dirname(file),
     hash: hash.digest('hex'),
     family,
@@ -60,30 +59,42 @@ function asStored(header: GgufHeader, architecture: string, spec: EngineSpec): E
   return { ...spec, ropes, normOffset: 0 }
 }
 
-function ropeDivisors({ file, tensors }: GgufHeader, { headDim }: EngineSpec): Float32Array | undefined {
-  const tensor = tensors.get('rope_freqs.weight')
-  if (!tensor) return undefined
-  if (tensor.type.name !== 'F32' || tensor.shape.length !== 1 || tensor.shape[0] !== headDim / 2)
-    throw new InputError(`${file}: rope_freqs.weight must hold ${headDim / 2} values in F32`)
-  const bytes = readAt(file, tensor.offset, tensor.bytes)
-  return Float32Array.from({ length: headDim / 2 }, (_, i) => bytes.readFloatLE(4 * i))
+function ropeDivisors(header: GgufHeader, { headDim }: EngineSpec): number[] | undefined {
+  return readVector(header, 'rope_freqs.weight', headDim / 2)
 }
 
-function findWeight(weight: WeightName, { file, tensors }: GgufHeader, architecture: string): WeightRef {
-  const name = ggufName(weight.name, architecture)
+function findWeight(weight: WeightName, header: GgufHeader, architecture: string): WeightRef {
+  const { file, tensors } = header
+  const { name, expert, alone } = ggufName(weight.name, architecture)
+  const [out = 1, into] = weight.shape
+  const single = alone === undefined ? undefined : tensors.get(alone)
+  if (single) return place(single, weight.shape, weight)
   const tensor = tensors.get(name)
   if (!tensor) throw new InputError(`${file} holds no tensor ${name}, which its metadata call for`)
-  const { shape } = weight
+  // What is one row of a matrix elsewhere may be a vector here.
+  if (out === 1 && tensor.shape.length === 1) return place(tensor, weight.shape.slice(1), weight)
+  if (expert === undefined || into === undefined) return place(tensor, weight.shape, weight)
+  const experts = tensor.shape[0]!
+  if (expert >= experts)
+    throw new InputError(`${tensor.file}: tensor ${name} holds ${experts} experts, the metadata name more`)
+  // As one matrix whose rows are the experts' one after the other.
+  const rows: [number, number] = [expert * out, out]
+  return place(tensor, [experts, out, into], { ...weight, shape: [experts * out, into], rows })
+}
+
+/** @param shape that the tensor must have in the file */
+function place(tensor: GgufTensor, shape: number[], weight: WeightName): WeightRef {
+  const { name, file } = tensor
   if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
     const found = `[${tensor.shape.join(', ')}]`
     throw new InputError(
       `${file}: tensor ${name} has shape ${found}, the metadata make it [${shape.join(', ')}]`,
     )
   }
-  return placeWeight(weight, { ...tensor, file, dtype: storedType(tensor, file) })
+  return placeWeight(weight, { ...tensor, dtype: storedType(tensor) })
 }
 
-function storedType({ name, type, shape }: GgufTensor, file: string): WeightRef['dtype'] {
+function storedType({ name, file, type, shape }: GgufTensor): WeightRef['dtype'] {
   if (!isComputable(type.name))
     throw new InputError(
       `${file}: tensor ${name} is stored as ${type.name}; supported: ${computable.join(', ')}`,
@@ -111,20 +122,4 @@ function readEosIds({ metadata }: GgufHeader): number[] {
   const tokens = metadata.has('tokenizer.ggml.tokens') ? metadata.texts('tokenizer.ggml.tokens') : []
   const found = tokens.flatMap((token, id) => (turnEnds.has(token) ? [id] : []))
   return [...new Set([...ids, ...found])]
-}
-
-function readStart(file: string, bytes: number): Buffer {
-  return readAt(file, 0, bytes)
-}
-
-function readAt(file: string, offset: number, length: number): Buffer {
-  const handle = openSync(file, 'r')
-  try {
-    const bytes = Buffer.alloc(length)
-    if (readSync(handle, bytes, 0, length, offset) < length)
-      throw new InputError(`${file} ended while it was read`)
-    return bytes
-  } finally {
-    closeSync(handle)
-  }
 }

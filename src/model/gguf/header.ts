@@ -12,12 +12,13 @@ import { type TensorType, tensorType } from './types.js'
 const magic = 0x46554747 // GGUF
 /** Real headers, vocabulary included, end before 20 MiB. */
 const mostHeaderBytes = 32 * 2 ** 20
-const mostTensors = 2 ** 16
+export const mostTensors = 2 ** 16
 const mostPairs = 2 ** 16
 const mostDimensions = 4
 
 export interface GgufTensor {
   name: string
+  file: string
   type: TensorType
   /** Outermost first, as everywhere else here; the file lists the innermost first. */
   shape: number[]
@@ -140,6 +141,7 @@ function placeTensor(
   }
   return {
     name: info.name,
+    file,
     type,
     shape: info.dimensions.map(Number).reverse(),
     offset: dataStart + Number(info.offset),

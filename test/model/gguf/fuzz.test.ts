@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isUserError } from '../../../src/errors.js'
 import { loadModel } from '../../../src/inference/model.js'
 import { scratchFolder } from '../../scratch.js'
+import { converted, fileOf, splitName } from './converted.js'
 import { tinyGguf } from './tiny-gguf.js'
-import { ggufBytes, le64 } from './write-gguf.js'
+import { ggufBytes, le64, u16, u32, type WrittenFile, writeGguf } from './write-gguf.js'
 
 /** HEADZIP_FUZZ=10000 runs as many as a release is checked with. */
 const mutants = Number(process.env.HEADZIP_FUZZ ?? 2000)
@@ -48,36 +49,83 @@ afterAll(() => {
   Buffer.alloc = alloc
 })
 
+interface Kind {
+  name: string
+  file: WrittenFile
+  /** Whether a tokenizer is inside. */
+  tokenizer: boolean
+  times: number
+  /** Of a split model: the other files, and which of all is mutated. */
+  others?: WrittenFile[]
+  part?: number
+}
+
+/** Besides the plain file, a quarter as often each. */
+function kinds(): Kind[] {
+  const of = (fixture: Parameters<typeof converted>[0]): WrittenFile => {
+    const { pairs, tensors } = converted(fixture)
+    return fileOf(pairs, tensors)
+  }
+  const { pairs, tensors } = converted('qwen3-moe')
+  const split = (part: number): WrittenFile['pairs'] => [
+    ['split.no', u16(part)],
+    ['split.count', u16(2)],
+    ['split.tensors.count', u32(tensors.length)],
+  ]
+  const halves = [
+    fileOf([...pairs, ...split(0)], tensors.slice(0, 12)),
+    fileOf(split(1), tensors.slice(12)),
+  ] as const
+  const times = Math.ceil(mutants / 4)
+  const plain = { tokenizer: false, times }
+  return [
+    { name: 'plain', file: tinyGguf(), tokenizer: true, times: mutants },
+    { name: 'mixtral', file: of('mixtral'), ...plain },
+    { name: 'qwen2moe', file: of('qwen2-moe'), ...plain },
+    { name: 'phi3', file: of('phi3'), ...plain },
+    { name: 'first of two', file: halves[0], others: [halves[1]], part: 0, ...plain },
+    { name: 'second of two', file: halves[1], others: [halves[0]], part: 1, ...plain },
+  ]
+}
+
 describe('a mutated GGUF header', () => {
-  it(`loads or is refused with a sentence, ${mutants} times`, async () => {
-    const file = join(scratchFolder(), 'mutant.gguf')
-    const tiny = tinyGguf()
-    const good = ggufBytes(tiny)
-    const headerBytes = good.length - tiny.data
-    const random = generator(20260401)
-    const outcomes = { loaded: 0, refused: 0 }
-    const sentences = new Set<string>()
-    for (let i = 0; i < mutants; i++) {
-      writeFileSync(file, mutate(good, headerBytes, random))
-      try {
-        const model = await loadModel(file, { threads: 1 })
+  it.each(kinds())(
+    '$name loads or is refused with a sentence, $times times',
+    async (kind) => {
+      const folder = scratchFolder()
+      const { part = 0, others, times } = kind
+      const file = join(folder, others ? splitName('mutant', part, 2) : 'mutant.gguf')
+      for (const other of others ?? []) writeGguf(join(folder, splitName('mutant', 1 - part, 2)), other)
+      const opened = others ? join(folder, splitName('mutant', 0, 2)) : file
+      const good = ggufBytes(kind.file)
+      const { data } = kind.file
+      const headerBytes = good.length - (typeof data === 'number' ? data : data.length)
+      const random = generator(20260401)
+      const outcomes = { loaded: 0, refused: 0 }
+      const sentences = new Set<string>()
+      for (let i = 0; i < times; i++) {
+        writeFileSync(file, mutate(good, headerBytes, random))
         try {
-          model.tokenizer.encode('ab a')
-        } finally {
-          model.close()
+          const model = await loadModel(opened, { threads: 1 })
+          try {
+            if (kind.tokenizer) model.tokenizer.encode('ab a')
+          } finally {
+            model.close()
+          }
+          outcomes.loaded++
+        } catch (error) {
+          if (!isUserError(error)) throw new Error(`mutant ${i} gave no sentence`, { cause: error })
+          expect(error.message).not.toContain('\n  at ')
+          sentences.add(error.message.replaceAll(/\d+/g, '0').slice(0, 60))
+          outcomes.refused++
         }
-        outcomes.loaded++
-      } catch (error) {
-        if (!isUserError(error)) throw new Error(`mutant ${i} gave no sentence`, { cause: error })
-        expect(error.message).not.toContain('\n  at ')
-        sentences.add(error.message.replaceAll(/\d+/g, '0').slice(0, 60))
-        outcomes.refused++
       }
-    }
-    expect(outcomes.loaded + outcomes.refused).toBe(mutants)
-    expect(outcomes.loaded).toBeGreaterThan(mutants / 100)
-    expect(outcomes.refused).toBeGreaterThan(mutants / 2)
-    expect(sentences.size).toBeGreaterThan(20)
-    expect(largest).toBeLessThan(mostBytes)
-  }, 120_000)
+      expect(outcomes.loaded + outcomes.refused).toBe(times)
+      expect(outcomes.loaded).toBeGreaterThan(times / 100)
+      expect(outcomes.refused).toBeGreaterThan(times / 2)
+      expect(sentences.size).toBeGreaterThan(20)
+      expect(largest).toBeLessThan(mostBytes)
+    },
+    120_000,
+  )
 })

@@ -231,7 +231,11 @@ describe('a GGUF model', () => {
       },
       'FILE: tensor blk.0.attn_q.weight is stored as IQ4_NL; supported: F32, F16',
     ],
-    ['one part of several', (m) => set(m, 'split.count', u32(3)), 'FILE is one part of a split model'],
+    [
+      'one part of several',
+      (m) => set(m, 'split.count', u32(3)),
+      'FILE is one part of 3, so that its name must be like m-00001-of-00003.gguf',
+    ],
   ])('is refused with one sentence for %s', (_, edit, sentence) => {
     expect(refusal(() => describeModel(edited(edit)))).toContain(sentence)
   })

@@ -3,11 +3,13 @@
 import { writeFileSync } from 'node:fs'
 
 const types = {
+  u16: [2, 2, (b: Buffer, v: number) => b.writeUInt16LE(v)],
   u32: [4, 4, (b: Buffer, v: number) => b.writeUInt32LE(v)],
   i32: [5, 4, (b: Buffer, v: number) => b.writeInt32LE(v)],
   f32: [6, 4, (b: Buffer, v: number) => b.writeFloatLE(v)],
 } as const
 
+export const u16 = (value: number): Buffer => scalar('u16', value)
 export const u32 = (value: number): Buffer => scalar('u32', value)
 export const f32 = (value: number): Buffer => scalar('f32', value)
 export const flag = (value: boolean): Buffer => Buffer.concat([le32(7), Buffer.from([value ? 1 : 0])])
@@ -28,8 +30,8 @@ export interface WrittenTensor {
 export interface WrittenFile {
   pairs: [key: string, value: Buffer][]
   tensors: WrittenTensor[]
-  /** Bytes after the header. */
-  data: number
+  /** What follows the header; a number: so many zeros. */
+  data: number | Buffer
   version?: number
   tensorCount?: bigint
   pairCount?: bigint
@@ -60,7 +62,11 @@ export function ggufBytes({
     ),
   ])
   const start = Math.ceil(header.length / 32) * 32
-  return Buffer.concat([header, Buffer.alloc(start - header.length + data)])
+  return Buffer.concat([
+    header,
+    Buffer.alloc(start - header.length),
+    typeof data === 'number' ? Buffer.alloc(data) : data,
+  ])
 }
 
 export function writeGguf(file: string, contents: WrittenFile): string {
