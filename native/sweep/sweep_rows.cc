@@ -1,0 +1,110 @@
+// The rows of a sweep, tile by tile: what each sees of the context, and what it costs.
+#include <algorithm>
+#include <utility>
+
+#include "sweep_run.h"
+
+namespace headzip {
+
+double SweepRun::tile_work(int64_t layer, int64_t rows, double keys, Need need) const {
+  const double linear = linear_work(spec_, layer) / (need == Need::kHidden ? 1 : 8);
+  const double attention = need == Need::kHidden ? attention_work(spec_) : need == Need::kScores ? attention_work(spec_) / 2 : 0;
+  if (const int64_t window = spec_.layer[layer].window; window > 0) keys = std::min(keys, static_cast<double>(window));
+  return static_cast<double>(rows) * (linear + attention * keys);
+}
+
+int64_t SweepRun::context_tile_end(int64_t row, bool last) const {
+  const int64_t end = std::min(row + tile_, prefill_);
+  // Of the last layer only the last token's output is wanted, and only for generation.
+  return last && job_.want_cache && row < prefill_ - 1 ? std::min(end, prefill_ - 1) : end;
+}
+
+// Rows [row, end) of the context, cut where what they see changes: one block of kBlock sees nothing of another.
+std::vector<Piece> SweepRun::context_pieces(int64_t row, int64_t end, KvLayer& kv) const {
+  if (!blocks()) return {Piece{0, end - row, row < sink_ ? row : row + job_.before, &kv, {{&kv, 0, -1, 0}}, nullptr, 0}};
+  std::vector<Piece> pieces;
+  const int64_t first = row;
+  size_t chunk = 0;
+  while (row < end) {
+    int64_t stop = std::min(end, sink_), start = 0;
+    if (row >= sink_) {
+      while (row >= sink_ + job_.chunks[chunk].end) ++chunk;
+      start = sink_ + job_.chunks[chunk].start;
+      stop = std::min(end, sink_ + job_.chunks[chunk].end);
+    }
+    Piece piece{row - first, stop - row, row < sink_ ? row : row + job_.before, &kv, {}, nullptr, 0};
+    if (row >= sink_) piece.spans.push_back({&kv, 0, sink_, 0});
+    piece.spans.push_back({&kv, start, stop - start, row < sink_ ? 0 : start + job_.before});
+    pieces.push_back(std::move(piece));
+    row = stop;
+  }
+  return pieces;
+}
+
+void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
+  const bool last = last_of_context(layer);
+  for (int64_t row = 0; row < prefill_;) {
+    const int64_t end = context_tile_end(row, last);
+    const std::vector<Piece> pieces = context_pieces(row, end, kv);
+    const bool final_row = last && job_.want_cache && row == prefill_ - 1;
+    const Need need = !last || final_row ? Need::kHidden : last_need();
+    runner_->run(layer, context_rows_.slice(row, end - row), pieces, need);
+    backend_.pace();
+    double work = 0;
+    for (const Piece& p : pieces) {
+      const double middle = static_cast<double>(row + p.first) + static_cast<double>(p.rows) / 2;
+      work += tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.spans.back().begin - sink_) : 0), need);
+    }
+    state_.advance(work);
+    row = end;
+  }
+}
+
+// `own` holds the input's own KV; the piece is its rows [offset, offset + rows).
+Piece SweepRun::repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const {
+  const int64_t start = sink_ + c.start, end = sink_ + c.end;
+  const int64_t first = job_.before + prefill_ + job_.after;  // position of the input's first token
+  float* const to = scores == nullptr ? nullptr : scores + c.start - job_.chunks.front().start;
+  Piece piece{0, rows, first + offset, &own, {}, to, scored_positions(), {}};
+  if (to != nullptr && weighted()) piece.weights = {value_norms_.data, value_norms_.positions, nullptr};
+  const auto add = [&](KvLayer& from, int64_t begin, int64_t count, int64_t position, bool in_score, bool scored) {
+    if (count != 0) piece.spans.push_back({&from, begin, count, position, false, in_score, scored});
+  };
+  const bool full = job_.kind == SweepKind::kFull;
+  add(kv, 0, sink_, 0, true, false);
+  if (full) add(kv, sink_, start - sink_, sink_, false, false);
+  add(kv, start, end - start, start + job_.before, true, true);
+  if (full) add(kv, end, prefill_ - end, end, false, false);
+  add(own, 0, -1, first, true, false);
+  return piece;
+}
+
+void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores) {
+  const Need need = last_of_repeat(layer) ? Need::kScores : Need::kHidden;
+  for (size_t i = 0; i < group.chunks; ++i)
+    for (int64_t h = 0; h < spec_.kv_heads; ++h) own_[i]->truncate(h, 0);
+  for (int64_t from = 0; from < group.rows; from += tile_) {
+    const int64_t to = std::min(from + tile_, group.rows);
+    std::vector<Piece> pieces;
+    double work = 0;
+    int64_t input = 0;  // first row of the input within the group
+    for (size_t i = 0; i < group.chunks; ++i) {
+      const Chunk& c = job_.chunks[group.first_chunk + i];
+      const auto rows = static_cast<int64_t>(c.ids.size());
+      const int64_t low = std::max(from, input), high = std::min(to, input + rows);
+      if (low < high) {
+        pieces.push_back(repeat_piece(kv, *own_[i], c, low - input, high - low, scores));
+        pieces.back().first = low - from;
+        const bool narrow = job_.kind != SweepKind::kFull || need == Need::kScores;
+        const int64_t context = narrow ? sink_ + c.end - c.start : prefill_;
+        work += tile_work(layer, high - low, static_cast<double>(context + (low + high) / 2 - input), need);
+      }
+      input += rows;
+    }
+    runner_->run(layer, repeat_rows_.slice(group.first_row + from, to - from), pieces, need);
+    backend_.pace();
+    state_.advance(work);
+  }
+}
+
+}  // namespace headzip

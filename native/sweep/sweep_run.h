@@ -1,0 +1,70 @@
+// A sweep while it runs: its streams, its groups of reconstruction inputs, and the layer at hand.
+#pragma once
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "layer.h"
+#include "sweep.h"
+
+namespace headzip {
+
+// Rows that reconstruction inputs of one group hold together: their own KV is alive at the same time.
+struct Group {
+  size_t first_chunk, chunks;
+  int64_t first_row, rows;  // in the repeat stream
+};
+
+class SweepRun {
+ public:
+  SweepRun(Backend& backend, const Model& model, const SweepJob& job, Job& state)
+      : backend_(backend), model_(model), spec_(model.spec), job_(job), state_(state),
+        sink_(static_cast<int64_t>(job.sink.size())), prefill_(sink_ + static_cast<int64_t>(job.context.size())),
+        tile_(backend.tile_rows(model.spec)), last_scored_(model.spec.scored_layers().back()),
+        end_(job.want_cache ? model.spec.layers : last_scored_ + 1) {
+    if (job.tile_rows > 0) tile_ = std::min(tile_, job.tile_rows);
+  }
+
+  SweepResult run();
+
+ private:
+  void announce();
+  void embed();
+  void plan();
+  void context_layer(int64_t layer, KvLayer& kv);
+  void repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores);
+  Piece repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const;
+  void weigh(int64_t layer, const KvLayer& kv);
+  void evict(int64_t layer, KvLayer& kv, std::span<const float> scores, KvCache& cache) const;
+  int64_t context_tile_end(int64_t row, bool last) const;  // of the tile that starts at `row` of the context
+  std::vector<Piece> context_pieces(int64_t row, int64_t end, KvLayer& kv) const;
+  double tile_work(int64_t layer, int64_t rows, double keys, Need need) const;
+  double weigh_work(int64_t entries) const {
+    return static_cast<double>(entries) * static_cast<double>(spec_.heads * spec_.head_dim * spec_.hidden);
+  }
+  // Nothing after this layer reads the repeat stream, or the context's but for its last row.
+  bool last_of_repeat(int64_t layer) const { return layer == last_scored_; }
+  bool last_of_context(int64_t layer) const { return layer + 1 == end_; }
+  bool scoring() const { return !job_.chunks.empty(); }
+  bool blocks() const { return job_.kind == SweepKind::kBlock && scoring(); }
+  bool weighted() const { return scoring() && job_.method == ScoreMethod::kKvzipPlus; }
+  // Of the context in the last layer, where no output is wanted.
+  Need last_need() const { return job_.want_cache || weighted() ? Need::kValues : Need::kKeys; }
+  // Context positions of all chunks, which lie in a row.
+  int64_t scored_positions() const { return job_.chunks.back().end - job_.chunks.front().start; }
+
+  Backend& backend_;
+  const Model& model_;
+  const ModelSpec& spec_;
+  const SweepJob& job_;
+  Job& state_;
+  int64_t sink_, prefill_, tile_;
+  int64_t last_scored_, end_;  // layers [0, end_) are run
+  OwnedRows context_rows_, repeat_rows_;
+  ScoreBuffer value_norms_;  // (heads, entries) of the layer at hand, when weighted
+  std::vector<Group> groups_;
+  std::vector<std::unique_ptr<KvLayer>> own_;  // KV of the inputs of a group
+  std::unique_ptr<LayerRunner> runner_;
+};
+
+}  // namespace headzip
