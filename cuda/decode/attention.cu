@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "../attention/mma.cuh"
-#include "decode.h"
 #include "overlap.cuh"
+#include "pieces.cuh"
 
 namespace headzip::cuda {
 namespace {
@@ -22,8 +22,6 @@ struct Config {
 struct Piece {
   int head, begin, length;  // head < 0: there is no such piece
 };
-
-__device__ __forceinline__ int pieces_of(int length, int chunk) { return (length + chunk - 1) / chunk; }
 
 __device__ __forceinline__ Piece piece_at(const DecodeSpan& span, int index, int kv_heads, int advance) {
   if (span.lengths == nullptr) {
@@ -47,28 +45,6 @@ __device__ __forceinline__ Piece piece_at(const DecodeSpan& span, int index, int
     before += __shfl_sync(~0u, upto, 31);
   }
   return {-1, 0, 0};
-}
-
-struct HeadPieces {
-  int first, count;  // those that hold keys
-};
-
-__device__ __forceinline__ HeadPieces pieces_of(const DecodeSpan& span, int head, int kv_heads, int advance) {
-  if (span.lengths == nullptr) return {head * (span.pieces / kv_heads), pieces_of(span.length + advance, span.chunk)};
-  int before = 0;
-  for (int h = threadIdx.x % 32; h < head; h += 32) before += pieces_of(span.lengths[h], span.chunk);
-  for (int step = 16; step > 0; step /= 2) before += __shfl_xor_sync(~0u, before, step);
-  return {before, pieces_of(span.lengths[head], span.chunk)};
-}
-
-// Sums of one piece: (pieces of a launch) x (kDecodeRows, D) in fp32, then as many (kDecodeRows) of maximum and total.
-struct Scratch {
-  float* sums;
-  float2* tops;
-};
-template <int D>
-__host__ __device__ Scratch scratch_of(float* memory, int64_t pieces) {
-  return {memory, reinterpret_cast<float2*>(memory + pieces * kDecodeRows * D)};
 }
 
 // What the rows of a tile may see of a piece's keys.
@@ -260,75 +236,6 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   }
 }
 
-// One block a (query, head): its pieces are shared out to teams of D / 4 threads, then the teams are joined.
-constexpr int kJoinThreads = 512;
-
-struct Running {
-  float4 sum{0, 0, 0, 0};
-  float top = kNone, total = 0;
-  __device__ __forceinline__ void join(float4 x, float2 part) {
-    const bool seen = part.y > 0;  // a piece of which nothing is seen may hold anything
-    const float peak = fmaxf(top, seen ? part.x : kNone), shift = peak == kNone ? 0.0f : peak;
-    const float keep = exp2_fast(top - shift), share = seen ? exp2_fast(part.x - shift) : 0.0f;
-    if (!seen) x = {0, 0, 0, 0};
-    sum = {sum.x * keep + x.x * share, sum.y * keep + x.y * share, sum.z * keep + x.z * share, sum.w * keep + x.w * share};
-    total = total * keep + (seen ? part.y : 0.0f) * share;
-    top = peak;
-  }
-};
-
-template <int D>
-__global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int most_pieces) {
-  constexpr int kTeam = D / 4, kTeams = kJoinThreads / kTeam, kAhead = 4;
-  __shared__ float4 sums[kTeams][kTeam];
-  __shared__ float2 tops[kTeams];
-  const DecodeJob& job = launch.job[blockIdx.z];
-  const int query = static_cast<int>(blockIdx.y), head = static_cast<int>(blockIdx.x), kv_heads = launch.shape.kv_heads;
-  if (query >= job.queries) return;
-  const int group = launch.shape.heads / kv_heads, kv_head = head / group, row = query * group + head % group;
-  const int advance = launch.advance == nullptr ? 0 : *launch.advance;
-  const HeadPieces near = pieces_of(job.span[0], kv_head, kv_heads, advance);
-  HeadPieces far{0, 0};
-  if (job.spans > 1) far = pieces_of(job.span[1], kv_head, kv_heads, advance);
-  wait_for_last();
-  let_next_start();
-  const int team = threadIdx.x / kTeam, at = threadIdx.x % kTeam, count = near.count + far.count;
-  const int64_t block = static_cast<int64_t>(blockIdx.z) * tiles + row / kDecodeRows, blocks = static_cast<int64_t>(launch.jobs) * tiles;
-  const Scratch scratch = scratch_of<D>(launch.scratch, blocks * most_pieces);
-  const auto row_of = [&](int i) {
-    const int piece = i < near.count ? near.first + i : job.span[0].pieces + far.first + i - near.count;
-    return (block * most_pieces + piece) * kDecodeRows + row % kDecodeRows;
-  };
-
-  Running mine;
-  for (int i = team; i < count; i += kTeams * kAhead) {
-    float4 x[kAhead];
-    float2 part[kAhead];
-#pragma unroll
-    for (int a = 0; a < kAhead; ++a) {
-      const bool there = i + a * kTeams < count;
-      const int64_t from = row_of(there ? i + a * kTeams : i);
-      part[a] = scratch.tops[from];
-      x[a] = *reinterpret_cast<const float4*>(scratch.sums + from * D + at * 4);
-      if (!there) part[a].y = 0;
-    }
-#pragma unroll
-    for (int a = 0; a < kAhead; ++a) mine.join(x[a], part[a]);
-  }
-  sums[team][at] = mine.sum;
-  if (at == 0) tops[team] = {mine.top, mine.total};
-  __syncthreads();
-  if (team != 0 || at * 4 >= launch.shape.head_dim) return;
-  Running all;
-  for (int t = 0; t < kTeams; ++t) all.join(sums[t][at], tops[t]);
-  const float inverse = all.total > 0 ? 1.0f / all.total : 0.0f;
-  const uint2 packed = {pack(all.sum.x * inverse, all.sum.y * inverse), pack(all.sum.z * inverse, all.sum.w * inverse)};
-  *reinterpret_cast<uint2*>(job.out + query * launch.stride + static_cast<int64_t>(head) * launch.shape.head_dim + at * 4) = packed;
-}
-
-struct Extent {
-  int tiles = 0, queries = 0, pieces = 0;
-};
 Extent extent_of(const DecodeLaunch& launch) {
   Extent e;
   const int group = launch.shape.heads / launch.shape.kv_heads;
@@ -354,7 +261,7 @@ cudaError_t run(const DecodeLaunch& launch, cudaStream_t stream) {
   const cudaError_t status = launch_overlapped(attention_kernel<D>, dim3(launch.jobs * e.tiles, e.pieces), Config<D>::kThreads,
                                                Config<D>::kBytes, stream, launch, e.tiles, e.pieces);
   if (status != cudaSuccess) return status;
-  return launch_overlapped(join_kernel<D>, dim3(launch.shape.heads, e.queries, launch.jobs), kJoinThreads, 0, stream, launch, e.tiles, e.pieces);
+  return join_pieces(launch, e, stream);
 }
 
 template <int D>
@@ -364,8 +271,6 @@ int residents() {
   if (cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, attention_kernel<D>, Config<D>::kThreads, Config<D>::kBytes) != cudaSuccess) return 1;
   return std::max(blocks, 1);
 }
-
-int padded(int head_dim) { return head_dim <= 64 ? 64 : head_dim <= 128 ? 128 : 256; }
 
 }  // namespace
 

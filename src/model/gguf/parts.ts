@@ -30,7 +30,7 @@ export function stemOf(name: string): string {
 }
 
 /**
- * The header of a model, and those of its other parts where it has any. Metadata stand in the first.
+ * The header of a model, and those of its other parts, if it is split. Metadata stand in the first.
  * @throws InputError naming the part that is missing or not the one it should be
  */
 export function readGgufParts(file: string): GgufHeader[] {
