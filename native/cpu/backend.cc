@@ -74,8 +74,7 @@ void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, float 
 }
 
 void CpuBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) {
-  std::vector<float>& w = norm_weight_;
-  w.resize(static_cast<size_t>(x.width));
+  std::vector<float> w(static_cast<size_t>(x.width));
   widen(k_, weight, 0, x.width, w.data());
   if (job.offset != 0)
     for (float& each : w) each += job.offset;

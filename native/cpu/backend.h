@@ -64,7 +64,6 @@ class CpuBackend final : public Backend {
   int threads_;
   std::shared_ptr<Meter> meter_ = std::make_shared<Meter>();
   std::vector<Turns> turns_;
-  std::vector<float> norm_weight_;  // of the norm at hand, as fp32; kept, or each norm allocates it
   Floats packed_rows_, packed_panels_, attention_scratch_;
 };
 

@@ -60,8 +60,13 @@ void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::Atte
   const bool fast = runs_hopper(spec.head_dim) && most >= kFewestHopperRows;
   // Where both ask the same of the keys in the score, the forward pass leaves the score its sums.
   const bool sums = fast && seen.window == 0 && shape.scale == shape.score_scale;
-  float* next = sums ? scratch(static_cast<size_t>(spec.heads * rows) * sizeof(float)) : nullptr;
+  if (const size_t bytes = sums ? static_cast<size_t>(spec.heads * rows) * sizeof(float) : 0; sums_.bytes() < bytes) {
+    HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+    sums_ = DeviceMemory();
+    sums_ = DeviceMemory(meter_, bytes, "sums of attention");
+  }
   std::vector<AttentionJob> scored, forward;
+  float* next = sums_.as<float>();
   for (const headzip::AttentionJob& job : jobs) {
     AttentionJob described = describe(spec, job);
     if (sums && job.scores != nullptr && job.out.data != nullptr) described.sums = std::exchange(next, next + spec.heads * job.q.rows);

@@ -1,7 +1,6 @@
 #include "layer.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <utility>
 
@@ -47,11 +46,10 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
     if (!row_norms_.memory) row_norms_ = backend_.scores(1, normed_.rows);
     backend_.row_norms(h, row_norms_);
   }
-  std::array<LinearJob, 3> projections{{{&w.k, &w.k_bias, k}}};
-  size_t projected = 1;
-  if (queries) projections[projected++] = {&w.q, &w.q_bias, q};
-  if (values) projections[projected++] = {&w.v, &w.v_bias, v};
-  backend_.linear(h, std::span(projections).first(projected));
+  std::vector<LinearJob> projections{{&w.k, &w.k_bias, k}};
+  if (queries) projections.push_back({&w.q, &w.q_bias, q});
+  if (values) projections.push_back({&w.v, &w.v_bias, v});
+  backend_.linear(h, projections);
   // Softmax would swallow a logit that is no number; values show up in the layer's output.
   if (!backend_.finite(k) || (queries && !backend_.finite(q))) not_finite(layer);
 
@@ -67,6 +65,7 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
 
   const LayerSpec& kind = spec.layer[layer];
   const RopeRef& rope = ropes_[kind.rope];
+  std::vector<AttentionJob> jobs;
   for (size_t i = 0; i < pieces.size();) {  // pieces that go on where the one before ends are turned and kept as one
     const Piece& from = pieces[i];
     int64_t rows = 0;
@@ -75,15 +74,15 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
     backend_.place(*from.own, queries ? q.slice(from.first, rows) : Rows{}, spec.heads, k.slice(from.first, rows),
                    values ? v.slice(from.first, rows) : Rows{}, rope, from.position);
   }
-  if (!queries) return;
-  attention_.clear();
   for (const Piece& p : pieces) {
-    attention_.push_back({q.slice(p.first, p.rows), p.position, p.spans,
-                          need == Need::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores,
-                          p.score_stride, p.weights});
-    if (weighted) attention_.back().weights.rows = row_norms_.data + p.first;
+    if (!queries) break;
+    jobs.push_back({q.slice(p.first, p.rows), p.position, p.spans,
+                    need == Need::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores, p.score_stride,
+                    p.weights});
+    if (weighted) jobs.back().weights.rows = row_norms_.data + p.first;
   }
-  backend_.attention(spec, attention_);
+  if (!queries) return;
+  backend_.attention(spec, jobs);
   if (need != Need::kHidden) return;
 
   const Rows added = spec.out_norms ? added_.slice(0, x.rows) : x;

@@ -64,7 +64,6 @@ class LayerRunner {
   std::vector<RopeRef> ropes_;
   OwnedRows normed_, q_, k_, v_, attended_, gate_, up_;
   ScoreBuffer row_norms_;        // (1, rows) of a tile, once scores are weighted
-  std::vector<AttentionJob> attention_;  // of one layer: kept, or a decoding step allocates it in each
   OwnedRows logits_;  // as many rows as were asked for at most
   OwnedRows added_;              // what a part adds to the stream, where it is normalised first
   OwnedRows routed_, gathered_;  // mixtures: router logits; rows of one expert, then its answers
