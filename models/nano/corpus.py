@@ -80,8 +80,8 @@ def obtain(folder):
         subprocess.run(["apt-get", "download", *DEBIAN], cwd=scratch, check=True)
         for package in scratch.glob("*.deb"):
             subprocess.run(["dpkg", "-x", package, scratch / "root"], check=True)
-        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:",
-                        "--no-build-isolation", "-d", scratch, DJANGO], check=True)
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", "Django",
+                        "-d", scratch, DJANGO], check=True)
         rows = king_james(scratch / "root") + python_docs(scratch / "root") + list(standard_library())
         rows += list(django(next(scratch.glob("[Dd]jango*.tar.gz"))))
     folder.mkdir(parents=True, exist_ok=True)
