@@ -7,8 +7,8 @@ import type { KvCache } from '../../src/inference/kv-cache.js'
 import { evictHeads, evictPairs, isPairLevel, levels } from '../../src/inference/levels.js'
 import { loadModel, type Model } from '../../src/inference/model.js'
 import { readScores } from '../../src/scores/arrow.js'
-import { chunksOf, randomFloats, randomIds } from '../engine/tiny.js'
-import { makeScores } from '../scores/make.js'
+import { chunksOf, randomIds } from '../engine/tiny.js'
+import { randomScores } from '../scores/make.js'
 import { device, skipWithoutDevice } from './device.js'
 import { gapWhereTheyPart, NearTies } from './near-ties.js'
 
@@ -173,14 +173,7 @@ describe.skipIf(skipWithoutDevice())('families on the GPU', () => {
       const folder = join(root, 'test/fixtures/models', name)
       const [gpu, cpu] = [await loadModel(folder, { device }), await loadModel(folder, { device: 'cpu' })]
       const { layers, kvHeads } = cpu.identity
-      const scores = makeScores({
-        layers,
-        kvHeads,
-        layerIds: Int32Array.from({ length: layers }, (_, i) => i),
-        max: randomFloats(layers * kvHeads, 5),
-        mean: null,
-        provenance: { modelHash: '' },
-      })
+      const scores = randomScores(layers, kvHeads, 5)
       const ties = new NearTies()
       for (const level of ['full', ...levels] as const) {
         const scored = level !== 'full' && isPairLevel(level)

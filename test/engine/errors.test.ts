@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { loadAddon } from '../../src/engine/binding.js'
 import { loadModel } from '../../src/inference/model.js'
 import { describeModel } from '../../src/model/describe.js'
 import { scratchFolder } from '../scratch.js'
+import { opened } from './opened.js'
 import { chunksOf, randomIds, tinyShape, writeTinyModel } from './tiny.js'
 
 const sinkIds = randomIds(5, tinyShape.vocab, 1)
@@ -70,22 +70,10 @@ describe('the engine refuses with one sentence', () => {
   })
 
   it('what native code is handed wrongly, whatever TypeScript let through', () => {
-    const { Engine } = loadAddon()
-    const { spec, weights } = describeModel(writeTinyModel(scratchFolder()))
-    const files = [weights[0]!.file]
+    const described = describeModel(writeTinyModel(scratchFolder()))
+    const { spec, weights } = described
     const good = weights.map((weight) => ({ ...weight, file: 0 }))
-    const open = (change: object) =>
-      new Engine({
-        device: 'cpu',
-        threads: 1,
-        gpuMemory: 0,
-        randomWeights: 0,
-        kernelTimes: false,
-        spec,
-        files,
-        weights: good,
-        ...change,
-      })
+    const open = (change: object) => opened(described, change)
     const altered = (change: object) => good.map((w) => (w.role === 'layers.0.q' ? { ...w, ...change } : w))
     expect(() => open({})).not.toThrow()
     expect(() => open({ spec: { ...spec, kvHeads: 2 } })).toThrow(/multiple of num_key_value_heads/)

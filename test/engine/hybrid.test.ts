@@ -2,7 +2,6 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { loadAddon } from '../../src/engine/binding.js'
 import { exportDuo } from '../../src/formats/duo.js'
 import { loadModel, type Model } from '../../src/inference/model.js'
 import { describeModel, findModel } from '../../src/model/describe.js'
@@ -11,6 +10,7 @@ import type { HeadScores } from '../../src/scores/head-scores.js'
 import { mergeScores } from '../../src/scores/merge.js'
 import { scoreHeads } from '../../src/scoring/score.js'
 import { scratchFolder } from '../scratch.js'
+import { opened } from './opened.js'
 import { chunksOf, randomIds, tinyShape, writeTinyModel } from './tiny.js'
 
 const fixtures = fileURLToPath(new URL('../fixtures/models', import.meta.url))
@@ -222,21 +222,9 @@ describe('scores of some layers only', () => {
 describe('native code checks the weights of every family', () => {
   const names = ['llama3', 'mistral', 'mixtral', 'qwen2', 'qwen2-moe', 'qwen3', 'qwen3-moe', 'gemma3', 'phi3']
   it.each(names)('%s: none missing, none of another shape, none unknown', (name) => {
-    const { Engine } = loadAddon()
-    const { spec, weights } = describeModel(join(fixtures, name))
-    const files = [weights[0]!.file]
-    const all = weights.map((weight) => ({ ...weight, file: 0 }))
-    const open = (list: typeof all) =>
-      new Engine({
-        device: 'cpu',
-        threads: 1,
-        gpuMemory: 0,
-        randomWeights: 0,
-        kernelTimes: false,
-        spec,
-        files,
-        weights: list,
-      })
+    const described = describeModel(join(fixtures, name))
+    const all = described.weights.map((weight) => ({ ...weight, file: 0 }))
+    const open = (weights: typeof all) => opened(described, { weights })
     expect(() => open(all)).not.toThrow()
     for (const [i, { role, shape }] of all.entries()) {
       if (!role.endsWith('_bias'))

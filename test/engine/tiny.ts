@@ -26,6 +26,17 @@ export const tinyShape: TinyShape = {
   positions: 4096,
 }
 
+/** Much KV for little work: 8 heads of 64 for a hidden state of 16. */
+export const wideKvShape: TinyShape = {
+  ...tinyShape,
+  layers: 6,
+  hidden: 16,
+  heads: 8,
+  kvHeads: 8,
+  headDim: 64,
+  inner: 16,
+}
+
 /** Uniform in -1..1, the same on every machine. */
 export function randomFloats(count: number, seed: number): Float32Array {
   let state = seed >>> 0 || 1

@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest'
 import type { KvCache } from '../../src/inference/kv-cache.js'
 import { type Level, levels } from '../../src/inference/levels.js'
 import { loadModel, type Model } from '../../src/inference/model.js'
-import { chunksOf, randomFloats, randomIds } from '../engine/tiny.js'
-import { makeScores } from '../scores/make.js'
+import { chunksOf, randomIds } from '../engine/tiny.js'
+import { randomScores } from '../scores/make.js'
 import { scratchFolder } from '../scratch.js'
 
 // gemma3: layers 0 and 2 slide over 20 positions, layer 1 is global and scored. mistral: every layer slides and is scored.
@@ -26,17 +26,7 @@ async function withFixture(name: string, use: (model: Model) => Promise<void>): 
   }
 }
 
-const scoresOf = (model: Model) => {
-  const { layers, kvHeads } = model.identity
-  return makeScores({
-    layers,
-    kvHeads,
-    layerIds: Int32Array.from({ length: layers }, (_, i) => i),
-    max: randomFloats(layers * kvHeads, 5),
-    mean: null,
-    provenance: { modelHash: '' },
-  })
-}
+const scoresOf = (model: Model) => randomScores(model.identity.layers, model.identity.kvHeads, 5)
 
 describe('a model with sliding layers', () => {
   it.each(cases)(

@@ -1,12 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadModel, type Model } from '../../src/inference/model.js'
 import type { HeadScores } from '../../src/scores/head-scores.js'
-import { chunksOf, randomFloats, randomIds, tinyShape, writeTinyModel } from '../engine/tiny.js'
-import { makeScores } from '../scores/make.js'
+import { chunksOf, randomIds, wideKvShape as shape, writeTinyModel } from '../engine/tiny.js'
+import { randomScores } from '../scores/make.js'
 import { scratchFolder } from '../scratch.js'
 
-// Much KV for little work: 8 heads of 64 for a hidden state of 16.
-const shape = { ...tinyShape, layers: 6, hidden: 16, heads: 8, kvHeads: 8, headDim: 64, inner: 16 }
 const heads = shape.layers * shape.kvHeads
 const entry = shape.headDim * 2 * 4
 const sink = randomIds(4, shape.vocab, 1)
@@ -19,14 +17,7 @@ let scores: HeadScores
 
 beforeAll(async () => {
   model = await loadModel(writeTinyModel(scratchFolder(), shape))
-  scores = makeScores({
-    layers: shape.layers,
-    kvHeads: shape.kvHeads,
-    layerIds: Int32Array.from({ length: shape.layers }, (_, i) => i),
-    max: randomFloats(heads, 7),
-    mean: null,
-    provenance: { modelHash: '' },
-  })
+  scores = randomScores(shape.layers, shape.kvHeads, 7)
 })
 afterAll(() => model.close())
 

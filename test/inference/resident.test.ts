@@ -2,12 +2,11 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { loadModel, type Model } from '../../src/inference/model.js'
 import type { PrefillOptions } from '../../src/inference/prefill.js'
 import type { HeadScores } from '../../src/scores/head-scores.js'
-import { randomFloats, randomIds, tinyShape, writeTinyModel } from '../engine/tiny.js'
-import { makeScores } from '../scores/make.js'
+import { randomIds, wideKvShape as shape, writeTinyModel } from '../engine/tiny.js'
+import { randomScores } from '../scores/make.js'
 import { scratchFolder } from '../scratch.js'
 
 // 24 KiB of KV a token for little work: what else the process does is small beside 94 MiB.
-const shape = { ...tinyShape, layers: 6, hidden: 16, heads: 8, kvHeads: 8, headDim: 64, inner: 16 }
 const heads = shape.layers * shape.kvHeads
 const entry = shape.headDim * 2 * 4
 const sink = randomIds(64, shape.vocab, 1)
@@ -23,14 +22,7 @@ let scores: HeadScores
 
 beforeAll(async () => {
   model = await loadModel(writeTinyModel(scratchFolder(), shape))
-  scores = makeScores({
-    layers: shape.layers,
-    kvHeads: shape.kvHeads,
-    layerIds: Int32Array.from({ length: shape.layers }, (_, i) => i),
-    max: randomFloats(heads, 7),
-    mean: null,
-    provenance: { modelHash: '' },
-  })
+  scores = randomScores(shape.layers, shape.kvHeads, 7)
   // Code, threads and rotary angles are there before anything is measured.
   const kv = await model.prefillIds(sink, context, { prefillChunk: 128 })
   kv.close()

@@ -2,10 +2,10 @@ import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { InputError } from '../../src/errors.js'
 import { describeModel } from '../../src/model/describe.js'
 import { tinyShape, writeTinyModel } from '../engine/tiny.js'
 import { scratchFolder } from '../scratch.js'
+import { refusalOf } from './refusal.js'
 
 const fixtures = fileURLToPath(new URL('../fixtures/models', import.meta.url))
 let folder: string
@@ -18,13 +18,7 @@ beforeEach(() => {
 function refusal(fixture: string, change: () => void): string {
   cpSync(join(fixtures, fixture), folder, { recursive: true })
   change()
-  try {
-    describeModel(folder)
-  } catch (error) {
-    expect(error).toBeInstanceOf(InputError)
-    return (error as Error).message.replaceAll(folder, 'tiny')
-  }
-  throw new Error('nothing was refused')
+  return refusalOf(() => describeModel(folder), folder, 'tiny')
 }
 
 function edit(name: string, change: (fields: Record<string, unknown>) => void): void {

@@ -1,13 +1,13 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { InputError } from '../../src/errors.js'
 import { loadModel } from '../../src/inference/model.js'
 import { describeModel } from '../../src/model/describe.js'
 import { packageRoot } from '../cli/headzip.js'
 import { tinyShape } from '../engine/tiny.js'
 import { scratchFolder } from '../scratch.js'
 import { writeFp8Twins } from './fp8-twins.js'
+import { refusalOf } from './refusal.js'
 
 const fixtures = join(packageRoot, 'test/fixtures/models')
 
@@ -58,13 +58,7 @@ describe('one sentence for', () => {
     const folder = join(scratchFolder(), 'tiny')
     cpSync(join(fixtures, 'fp8-block'), folder, { recursive: true })
     change(folder)
-    try {
-      describeModel(folder)
-    } catch (error) {
-      expect(error).toBeInstanceOf(InputError)
-      return (error as Error).message.replaceAll(folder, 'tiny')
-    }
-    throw new Error('nothing was refused')
+    return refusalOf(() => describeModel(folder), folder, 'tiny')
   }
   const header = (change: (header: Header) => void) => (folder: string) => editHeader(folder, change)
   const quantization = (fields: object) => (folder: string) => {

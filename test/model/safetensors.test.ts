@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { InputError } from '../../src/errors.js'
 import { readSafetensorsHeader, readTensorBytes } from '../../src/model/safetensors.js'
 import { scratchFolder } from '../scratch.js'
+import { refusalOf } from './refusal.js'
 import { writeSafetensors } from './write-safetensors.js'
 
 const file = join(scratchFolder(), 'm.safetensors')
@@ -13,15 +13,7 @@ const tensor = (shape: unknown, span: unknown, dtype: unknown = 'F32'): object =
   data_offsets: span,
 })
 
-function refusal(act: () => unknown): string {
-  try {
-    act()
-  } catch (error) {
-    expect(error).toBeInstanceOf(InputError)
-    return (error as Error).message.replaceAll(file, 'FILE')
-  }
-  throw new Error('nothing was refused')
-}
+const refusal = (act: () => unknown): string => refusalOf(act, file, 'FILE')
 
 describe('a safetensors header', () => {
   it('gives each tensor its type, shape and place from the start of the file', () => {

@@ -1,4 +1,5 @@
 import type { HeadScores, Provenance } from '../../src/scores/head-scores.js'
+import { randomFloats } from '../engine/tiny.js'
 
 export const provenance: Provenance = {
   model: 'nano',
@@ -28,6 +29,18 @@ export function makeScores(change: Change = {}): HeadScores {
     provenance,
   }
   return { ...base, ...change, provenance: { ...provenance, ...change.provenance } }
+}
+
+/** A score drawn for every head, and nothing else: what eviction needs. */
+export function randomScores(layers: number, kvHeads: number, seed: number): HeadScores {
+  return makeScores({
+    layers,
+    kvHeads,
+    layerIds: Int32Array.from({ length: layers }, (_, i) => i),
+    max: randomFloats(layers * kvHeads, seed),
+    mean: null,
+    provenance: { modelHash: '' },
+  })
 }
 
 /** Scores as nano gives them: 6 x 4, many saturated; deterministic. */

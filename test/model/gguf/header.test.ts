@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { InputError } from '../../../src/errors.js'
 import { describeModel } from '../../../src/model/describe.js'
 import { readGgufHeader } from '../../../src/model/gguf/header.js'
 import { scratchFolder } from '../../scratch.js'
+import { refusalOf } from '../refusal.js'
 import { tinyGguf } from './tiny-gguf.js'
 import { f32, ggufBytes, numbers, text, texts, u32, type WrittenFile, writeGguf } from './write-gguf.js'
 
@@ -23,15 +23,7 @@ const contents = (over: Partial<WrittenFile> = {}): WrittenFile => ({
   ...over,
 })
 
-function refusal(act: () => unknown): string {
-  try {
-    act()
-  } catch (error) {
-    expect(error).toBeInstanceOf(InputError)
-    return (error as Error).message.replaceAll(file, 'FILE')
-  }
-  throw new Error('nothing was refused')
-}
+const refusal = (act: () => unknown): string => refusalOf(act, file, 'FILE')
 
 describe('a GGUF header', () => {
   it('gives each tensor its type, shape (outermost first) and place, and each key its value', () => {

@@ -1,11 +1,11 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { InputError } from '../../../src/errors.js'
 import { loadModel } from '../../../src/inference/model.js'
 import { describeModel } from '../../../src/model/describe.js'
 import { verifyModel } from '../../../src/verify/verify.js'
 import { scratchFolder } from '../../scratch.js'
+import { refusalOf } from '../refusal.js'
 import { converted, fileOf, splitName } from './converted.js'
 import { u16, u32, type WrittenFile, writeGguf } from './write-gguf.js'
 
@@ -72,13 +72,7 @@ describe('a model split over GGUF files', () => {
   function refusal(act: (folder: string) => string, change?: Change): string {
     const folder = writeParts(change)
     const file = act(folder)
-    try {
-      describeModel(file)
-    } catch (error) {
-      expect(error).toBeInstanceOf(InputError)
-      return (error as Error).message.replaceAll(`${folder}/`, '')
-    }
-    throw new Error('nothing was refused')
+    return refusalOf(() => describeModel(file), `${folder}/`, '')
   }
   const first = (folder: string): string => join(folder, name(0))
   const inPart =
