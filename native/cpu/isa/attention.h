@@ -182,6 +182,14 @@ void mask(const AttentionTask& t, const SpanView& span, int64_t first, int64_t r
   }
 }
 
+// Asks for row `r`'s part of the block after this one, so that it is in the second cache when its turn comes. A part a
+// row: all at once they would hold up the loads of this block.
+HZ_INLINE void fetch_ahead(const Tile& tile, const float* block, int64_t width, int64_t r) {
+  constexpr int64_t kLine = 64 / sizeof(float);
+  const int64_t lines = (kKeyBlock * width / kLine + tile.rows - 1) / tile.rows;
+  for (int64_t i = r * lines; i < (r + 1) * lines; ++i) __builtin_prefetch(block + kKeyBlock * width + i * kLine, 0, 2);
+}
+
 // Strip by strip, so that a strip's logits are still in the first cache when they are turned into powers and multiplied.
 void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span, int64_t base, int64_t low, int64_t high,
                   int64_t saved_at) {
@@ -197,6 +205,8 @@ void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span
                      stride, false);
     mask(t, span, r, height, base, low, high, width, logits, stride);
     for (int64_t i = 0; i < height; ++i) {
+      fetch_ahead(tile, keys, t.head_dim, r + i);
+      if (t.out != nullptr) fetch_ahead(tile, values, t.value_stride, r + i);
       const float factor = absorb(t, logits + i * stride, width, in_score, tile.powers + i * kLds, tile.attended[r + i],
                                   tile.scored[r + i]);
       if (factor == 1.0f) continue;

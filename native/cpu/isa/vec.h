@@ -99,17 +99,16 @@ HZ_INLINE float widen_one(Stored s, const void* p) {
 }
 constexpr int64_t stored_bytes(Stored s) { return s == Stored::kF32 ? 4 : 2; }
 
-// 2^x for -127 <= x <= 127, relative error below 1e-7; exactly 0 at -127, and within 2^-127 of the truth below -126.
+// 2^x for -127 <= x <= 127, relative error below 3e-7; exactly 0 at -127, and within 2^-127 of the truth below -126.
 HZ_INLINE vf exp2_within(vf x) {
   const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it leaves round(x) in the low bits, and none in the 9 lowest of its own
   const vf shifted = x + magic;
   const vf f = x - (shifted - magic);   // -0.5 .. 0.5
-  vf p = splat(1.535336056465507e-4f);  // our own least-maximum fit of degree 6 on that interval
-  p = p * f + splat(1.3398874835e-3f);
-  p = p * f + splat(9.618437366492965e-3f);
-  p = p * f + splat(5.550332470041735e-2f);
-  p = p * f + splat(2.402264791351556e-1f);
-  p = p * f + splat(6.931472028555765e-1f);
+  vf p = splat(1.3276471979479397e-3f); // our own least-maximum fit of degree 5 on that interval
+  p = p * f + splat(9.675541334216184e-3f);
+  p = p * f + splat(5.550713273542589e-2f);
+  p = p * f + splat(2.4022119723848476e-1f);
+  p = p * f + splat(6.931469670647331e-1f);
   p = p * f + splat(1.0f);
   return (vf)((vi)p + ((vi)shifted << 23));
 }
