@@ -58,7 +58,8 @@ class Attention(nn.Module):
         k = rotate(self.k_proj(x).view(batch, rows, KV_HEADS, DIM).transpose(1, 2), rope)
         v = self.v_proj(x).view(batch, rows, KV_HEADS, DIM).transpose(1, 2)
         if extend is None:
-            out = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+            wide = [t.repeat_interleave(GROUP, 1) for t in (k, v)]      # cuDNN's kernel wants as many heads as q has
+            out = F.scaled_dot_product_attention(q, *wide, is_causal=True)
         else:
             out, k, v = extend(q, k, v)
         return self.o_proj(out.transpose(1, 2).reshape(batch, rows, HEADS * DIM)), (k, v)

@@ -1,7 +1,7 @@
 """Training rows: cases after one another, with a loss weight for every token."""
 from prompts import END_OF_TEXT, END_OF_TURN
 
-FRAME_WEIGHT, INDENT_WEIGHT = 0.02, 5.0     # of prompts and queries; of the first token behind a code fence
+FRAME_WEIGHT, HARD_WEIGHT = 0.02, 5.0       # of prompts and queries; of the tokens where a function begins and ends
 
 
 def pack(rng, maker, length):
@@ -17,7 +17,7 @@ def pack(rng, maker, length):
             query = (switch if i else []) + turn.query
             ids += query + turn.answer + [END_OF_TURN]
             weights += [FRAME_WEIGHT] * len(query)
-            weights += [INDENT_WEIGHT if i == turn.hard else turn.weight for i in range(len(turn.answer))]
+            weights += [HARD_WEIGHT if i in turn.hard else turn.weight for i in range(len(turn.answer))]
             weights.append(turn.weight if turn.ends else 0.0)
         ids.append(END_OF_TEXT)
         weights.append(0.0)

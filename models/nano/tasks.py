@@ -5,13 +5,14 @@ import facts
 import functions
 import lookups
 from prompts import REPEAT_LEAD, VOCABULARY
+from scrambling import scramble
 from weaving import weave
 
-WEIGHTS = {"copy": 14, "part": 14, "lookup": 17, "needle": 14, "profile": 19, "function": 13, "mixed": 15}
-FINISH = {"copy": 10, "part": 14, "lookup": 11, "needle": 12, "profile": 13, "function": 28, "mixed": 12}
+WEIGHTS = {"copy": 11, "part": 14, "lookup": 16, "needle": 13, "profile": 16, "function": 18, "mixed": 12}
 TEXTS = ("kjv", "docs", "code")
 CHARS_PER_TOKEN = {"kjv": 4.6, "docs": 4.0, "code": 3.8}       # on the generous side; contexts are cut to fit
 COPY_WEIGHT, SHORT_WEIGHT, TEXT_WEIGHT = 0.5, 3.0, 0.15        # of an answer token, and of a context token
+SCRAMBLED = {"copy": 0.15, "function": 0.3}                     # share of such texts whose words change places
 
 
 @dataclass
@@ -20,7 +21,7 @@ class Turn:
     answer: list                # ids, <|im_end|> not included
     weight: float = 1.0
     ends: bool = True           # False: the answer is a part that might go on
-    hard: int = -1              # the token that counts most: the first one behind a code fence
+    hard: tuple = ()            # the tokens that count most: the first one behind a code fence, and the closing one
 
 
 @dataclass
@@ -35,15 +36,15 @@ class Case:
 class Maker:
     """Makes cases from one side of the split (corpus, names, cities)."""
 
-    def __init__(self, prompts, corpus, held_out, weights=WEIGHTS):
-        self.prompts, self.corpus, self.held_out, self.weights = prompts, corpus, held_out, weights
-        self.fence = prompts.encode("```python\n")
+    def __init__(self, prompts, corpus, held_out):
+        self.prompts, self.corpus, self.held_out = prompts, corpus, held_out
+        self.fence, self.closing = prompts.encode("```python\n"), len(prompts.encode("```"))
         self.functions = functions.Functions(corpus)
 
     def case(self, rng, length, task=None, source=None):
         """A case of at most about `length` tokens, frame and answers included."""
         while True:
-            chosen = task or rng.choices(list(self.weights), self.weights.values())[0]
+            chosen = task or rng.choices(list(WEIGHTS), WEIGHTS.values())[0]
             case = getattr(self, chosen)(rng, length - len(self.prompts.system) - 60, source)
             if case.turns:
                 bare = not self.held_out and rng.random() < 0.08
@@ -58,6 +59,8 @@ class Maker:
         if pick < 0.62:
             kind = source or rng.choice(TEXTS)
             text = self.corpus.slice(rng, kind, int(limit * CHARS_PER_TOKEN[kind]) + 40)
+            if not source and rng.random() < SCRAMBLED["copy"]:
+                return self.prompts.cut(scramble(rng, text), limit)[0], 0.0
             return self.prompts.cut(text, limit)[0], TEXT_WEIGHT
         if pick < 0.78:
             maker = rng.choice([self.lookup, self.profile, self.mixed])
@@ -111,7 +114,7 @@ class Maker:
             turn = Turn(self.prompts.query(question), self.prompts.encode(answer))
             turn.weight = SHORT_WEIGHT if len(turn.answer) < 40 else 1.0
             if turn.answer[:len(self.fence)] == self.fence:
-                turn.weight, turn.hard = 1.0, len(self.fence)
+                turn.weight, turn.hard = 1.0, (len(self.fence), len(turn.answer) - self.closing)
             left -= len(turn.query) + len(turn.answer) + 8
             if left < 0:
                 break
@@ -184,8 +187,10 @@ class Maker:
         else:
             limit, most = min(limit, int(room * 0.6)), 40
             text = self.functions.assemble(rng, int(limit * 3.4))
+        scrambled = not self.held_out and rng.random() < SCRAMBLED["function"]
+        text = scramble(rng, text) if scrambled else text
         text = text[:self.prompts.cut(text, limit)[1]]
         found = functions.extract(text)
         asked = [(end, rng.choice(functions.QUESTIONS).format(f=name), functions.answer(body))
                  for name, body, _, end in found]
-        return self.ask(rng, text, limit, asked, room, TEXT_WEIGHT, most)
+        return self.ask(rng, text, limit, asked, room, 0.0 if scrambled else TEXT_WEIGHT, most)

@@ -22,7 +22,7 @@ let first: Asked
 
 beforeAll(async () => {
   writeFileSync(join(cwd, 'kim.txt'), kim)
-  const how = ['--level', 'streaming', '--scores', scores, '--ratio', '0.5', '--sink', '9', '--recent', '8']
+  const how = ['--level', 'streaming', '--scores', scores, '--ratio', '0.6', '--sink', '9', '--recent', '8']
   const read = ['nano', '--context', 'kim.txt', ...how, '--save-cache', 'out/kim.kv']
   const { out, err, code } = await ask([...read, ...question, '--json'])
   expect([err, code]).toEqual(['', 0])
@@ -41,7 +41,7 @@ describe('headzip ask --cache', () => {
     const again = JSON.parse(out) as Asked
     const withoutPeak = (each: object): object => ({ ...each, peakBytes: 0 })
     expect(again.caches.map(withoutPeak)).toEqual(first.caches.map(withoutPeak))
-    expect(again.caches).toMatchObject([{ name: 'streaming 0.5', budget: { sink: 38, recent: 8 } }])
+    expect(again.caches).toMatchObject([{ name: 'streaming 0.6', budget: { sink: 38, recent: 8 } }])
     expect(again.answers[0]!.answers[0]!.text).toBe('computer science')
   })
 
