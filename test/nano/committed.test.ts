@@ -80,7 +80,8 @@ describe('the committed files of nano', () => {
           )!
         const [pair, head, random] = [row('pair'), row('head'), row('random')]
         expect(pair.mean).toBeGreaterThanOrEqual(head.mean - head.standardError!)
-        expect(head.mean).toBeGreaterThanOrEqual(random.mean - head.standardError!)
+        // With hardly a head missing, random ones lose as little.
+        expect(head.mean).toBeGreaterThanOrEqual(random.mean - (ratio > 0.7 ? head.standardError! : 0))
         expect(row('pair-uniform').samples).toBe(pair.samples)
       }
     }

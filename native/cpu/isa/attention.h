@@ -183,7 +183,7 @@ void mask(const AttentionTask& t, const SpanView& span, int64_t first, int64_t r
 }
 
 // Asks for row `r`'s part of the block after this one, so that it is in the second cache when its turn comes. A part a
-// row: all at once they would hold up the loads of this block.
+// row: all at once they would hold up the loads of this block. The next block may be shorter; asking past it does no harm.
 HZ_INLINE void fetch_ahead(const Tile& tile, const float* block, int64_t width, int64_t r) {
   constexpr int64_t kLine = 64 / sizeof(float);
   const int64_t lines = (kKeyBlock * width / kLine + tile.rows - 1) / tile.rows;
@@ -192,7 +192,7 @@ HZ_INLINE void fetch_ahead(const Tile& tile, const float* block, int64_t width, 
 
 // Strip by strip, so that a strip's logits are still in the first cache when they are turned into powers and multiplied.
 void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span, int64_t base, int64_t low, int64_t high,
-                  int64_t saved_at) {
+                  int64_t saved_at, bool last) {
   const int64_t groups = (high - base + kPanel - 1) / kPanel, width = groups * kPanel;
   const float* keys = span.head.k + base * t.head_dim;
   const float* values = span.head.v + base * t.value_stride;
@@ -205,8 +205,8 @@ void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span
                      stride, false);
     mask(t, span, r, height, base, low, high, width, logits, stride);
     for (int64_t i = 0; i < height; ++i) {
-      fetch_ahead(tile, keys, t.head_dim, r + i);
-      if (t.out != nullptr) fetch_ahead(tile, values, t.value_stride, r + i);
+      if (!last) fetch_ahead(tile, keys, t.head_dim, r + i);
+      if (!last && t.out != nullptr) fetch_ahead(tile, values, t.value_stride, r + i);
       const float factor = absorb(t, logits + i * stride, width, in_score, tile.powers + i * kLds, tile.attended[r + i],
                                   tile.scored[r + i]);
       if (factor == 1.0f) continue;
@@ -268,7 +268,8 @@ void attention(const AttentionTask& t, void* scratch) {
     const int64_t end = entry_after(span, last_position);
     const int64_t first = begin / kPanel * kPanel;
     for (int64_t base = first; base < end; base += kKeyBlock)
-      attend_block(t, tile, span, base, greater(base, begin), lesser(base + kKeyBlock, end), base - first);
+      attend_block(t, tile, span, base, greater(base, begin), lesser(base + kKeyBlock, end), base - first,
+                   base + kKeyBlock >= end);
     if (!span.scored || end <= begin) continue;
     filled = round_up(end - first, kPanel);
     scored_first = first;
