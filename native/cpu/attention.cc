@@ -9,7 +9,9 @@ namespace headzip::cpu {
 
 namespace {
 
-constexpr int64_t kRowsPerTask = 96;              // query rows of a tile: a multiple of every strip height
+// Query rows of a tile, multiples of every strip height. The more there are, the less often keys and values come from
+// memory; with scores a tile sets logits aside, which take the second cache.
+constexpr int64_t kRowsPerTask = 384, kScoredRowsPerTask = 192, kFewestRows = 24;
 constexpr int64_t kScratchBytes = int64_t{4} << 20;  // a tile's logits of the scored span shrink its rows past this
 
 struct Planned {
@@ -50,22 +52,26 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
   if (decodes(jobs)) return decode_attention(spec, jobs.front());
   const int64_t group = spec.group();
   std::vector<Planned> plan;
-  int64_t scratch_bytes = 0;
+  int64_t scratch_bytes = 0, rest = 0;  // rows of the jobs that follow
+  for (const AttentionJob& job : jobs) rest += job.q.rows;
   for (const AttentionJob& job : jobs) {
+    rest -= job.q.rows;
     if (job.spans.size() > kMostSpans) throw Error("an attention job has more key spans than the engine plans for");
     int64_t scored = 0;
     for (const KeySpan& span : job.spans)
       if (span.scored) scored = std::max(scored, span_end(span, 0) - span.begin);
-    int64_t queries = std::max<int64_t>(1, kRowsPerTask / group);
+    int64_t queries = std::max<int64_t>(1, (scored > 0 ? kScoredRowsPerTask : kRowsPerTask) / group);
     while (queries > 1 && k_.attention_scratch(queries * group, spec.head_dim, scored) > kScratchBytes) queries /= 2;
     queries = std::min(queries, job.q.rows);
     scratch_bytes = std::max(scratch_bytes, k_.attention_scratch(queries * group, spec.head_dim, scored));
-    // Later queries see more keys: the longest tasks go first, so that the threads end together.
-    // A streaming head's queries see different keys: one task each, of few keys.
+    // Later queries see more keys: the longest tasks go first, and from where few are left for each thread they are
+    // halved, so that the threads end together. A streaming head's queries see different keys: one task each, of few keys.
     const bool out = job.out.data != nullptr, scores = job.scores != nullptr;
-    for (int64_t at = (job.q.rows - 1) / queries * queries; at >= 0; at -= queries)
+    for (int64_t end = job.q.rows, at; end > 0; end = at) {
+      while (queries * group > kFewestRows && queries * 4 * threads_ > (end + rest) * spec.kv_heads) queries /= 2;
+      at = std::max<int64_t>(0, end - queries);
       for (int64_t head = 0; head < spec.kv_heads; ++head) {
-        const int64_t rows = std::min(queries, job.q.rows - at), step = streams(job, head) ? 1 : rows;
+        const int64_t rows = end - at, step = streams(job, head) ? 1 : rows;
         // Scores know no window: under one they are a task of their own.
         const bool apart = job.window > 0 && out && scores;
         for (int64_t row = 0; row < rows; row += step) {
@@ -73,6 +79,7 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
           if (apart) plan.push_back({&job, head, at + row, step, false, true});
         }
       }
+    }
   }
   const int64_t each = (scratch_bytes + 4095) / 4096 * 1024;  // floats, whole pages
   float* memory = scratch(attention_scratch_, each * threads_);

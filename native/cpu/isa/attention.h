@@ -23,9 +23,9 @@ struct RowStats {
   float reference = kNone;
   float total[W] = {};
 };
-// A reference is a maximum that the row's largest logit may exceed by this much (base 2) before it is raised: finding
-// out beforehand would take a pass of its own, and the powers lose nothing by it.
-constexpr float kLead = 8.0f;
+// A reference is a maximum that a row's logits may exceed until some of their powers add up to this: finding out
+// beforehand would take a pass of its own, and the powers lose nothing by it.
+constexpr float kMostTotal = 0x1p16f;
 
 struct Tile {
   float* q;        // strips of (head_dim, height)
@@ -95,60 +95,64 @@ HZ_INLINE float refer(RowStats& stats, float reference) {
   return factor;
 }
 
-struct Powers {
-  vf total;
-  float top;  // largest exponent, at least -127
+// The part of the next block that a row asks for while it is turned into powers, a cache line of each a vector: spread
+// out, they wait for memory while the powers are computed; all at once they would hold up the loads of this block.
+struct Ahead {
+  const float *keys, *values;
+  int64_t count;  // floats of each; 0: nothing
 };
 
-// 2^(logit * scale - shift) of a row; with kKeep they are written to `out`. Meaningless when `top` turns out past 127.
+// 2^(logit * scale - shift) of a row, added up in W parts; with kKeep they are written to `out`.
 template <bool kKeep>
-HZ_INLINE Powers powers(const float* row, int64_t width, float scale, float shift, float* out) {
-  const vf by = splat(scale), less = splat(shift), low = splat(unseen(-127.0f));
-  vf total = vf{}, top = low;
+HZ_INLINE vf powers(const float* row, int64_t width, float scale, float shift, const Ahead& ahead, float* out) {
+  const vf by = splat(scale), less = splat(shift);
+  vf total = vf{};
   for (int64_t j = 0; j < width; j += W) {
-    const vf x = max(load(row + j) * by - less, low);
-    const vf p = exp2_within(x);
+    const vf p = exp2(load(row + j) * by - less);
     if (kKeep) store(out + j, p);
     total += p;
-    top = max(top, x);
+    for (int64_t more = j; more < ahead.count; more += kKeyBlock) {
+      __builtin_prefetch(ahead.keys + more, 0, 2);
+      if (kKeep) __builtin_prefetch(ahead.values + more, 0, 2);
+    }
   }
-  return {total, peak(top)};
+  return total;
 }
 
 // A row of logits joins a softmax, whose reference is raised where it must be: old sums are then scaled by `factor`.
 template <bool kKeep>
-HZ_INLINE Powers join(RowStats& stats, const float* row, int64_t width, float scale, float* out, float& factor) {
-  Powers p{vf{}, kNone};
+HZ_INLINE vf join(RowStats& stats, const float* row, int64_t width, float scale, const Ahead& ahead, float* out, float& factor) {
+  vf total{};
   factor = 1.0f;
-  if (stats.reference != kNone) p = powers<kKeep>(row, width, scale, stats.reference, out);
-  if (stats.reference == kNone || !(p.top <= kLead)) {
+  if (stats.reference != kNone) total = powers<kKeep>(row, width, scale, stats.reference, ahead, out);
+  if (stats.reference == kNone || any_above(total, kMostTotal)) {
     const float reached = highest(row, width) * scale;
     if (reached > stats.reference) factor = refer(stats, reached);
     if (stats.reference == kNone) {  // nothing visible yet
       if (kKeep) memset(out, 0, width * sizeof(float));
-      return p;
+      return total;
     }
-    p = powers<kKeep>(row, width, scale, stats.reference, out);
+    total = powers<kKeep>(row, width, scale, stats.reference, ahead, out);
   }
-  store(stats.total, load(stats.total) + p.total);
-  return p;
+  store(stats.total, load(stats.total) + total);
+  return total;
 }
 
 // A row of logits joins the output's softmax (its powers go to `out`) and, where `in_score`, the score's. Returns the
 // factor that the row's output must be scaled by.
-HZ_INLINE float absorb(const AttentionTask& t, const float* row, int64_t width, bool in_score, float* out,
+HZ_INLINE float absorb(const AttentionTask& t, const float* row, int64_t width, bool in_score, const Ahead& ahead, float* out,
                        RowStats& attended, RowStats& scored) {
   float factor = 1.0f, unused;
-  Powers p{vf{}, kNone};
-  if (t.out != nullptr) p = join<true>(attended, row, width, t.scale * kLog2e, out, factor);
+  vf total{};
+  if (t.out != nullptr) total = join<true>(attended, row, width, t.scale * kLog2e, ahead, out, factor);
   if (!in_score) return factor;
   // One set of powers serves both sums, unless the scales differ or the output's reference lies so far above these
   // logits that what they are to the score would vanish.
-  if (t.scale == t.score_scale && p.top > -40.0f) {
+  if (t.scale == t.score_scale && any_above(total, 0x1p-40f)) {
     if (scored.reference != attended.reference) refer(scored, attended.reference);
-    store(scored.total, load(scored.total) + p.total);
+    store(scored.total, load(scored.total) + total);
   } else {
-    join<false>(scored, row, width, t.score_scale * kLog2e, nullptr, unused);
+    join<false>(scored, row, width, t.score_scale * kLog2e, t.out == nullptr ? ahead : Ahead{}, nullptr, unused);
   }
   return factor;
 }
@@ -182,39 +186,40 @@ void mask(const AttentionTask& t, const SpanView& span, int64_t first, int64_t r
   }
 }
 
-// Asks for row `r`'s part of the block after this one, so that it is in the second cache when its turn comes. A part a
-// row: all at once they would hold up the loads of this block. The next block may be shorter; asking past it does no harm.
-HZ_INLINE void fetch_ahead(const Tile& tile, const float* block, int64_t width, int64_t r) {
-  constexpr int64_t kLine = 64 / sizeof(float);
-  const int64_t lines = (kKeyBlock * width / kLine + tile.rows - 1) / tile.rows;
-  for (int64_t i = r * lines; i < (r + 1) * lines; ++i) __builtin_prefetch(block + kKeyBlock * width + i * kLine, 0, 2);
-}
-
 // Strip by strip, so that a strip's logits are still in the first cache when they are turned into powers and multiplied.
 void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span, int64_t base, int64_t low, int64_t high,
                   int64_t saved_at, bool last) {
-  const int64_t groups = (high - base + kPanel - 1) / kPanel, width = groups * kPanel;
   const float* keys = span.head.k + base * t.head_dim;
   const float* values = span.head.v + base * t.value_stride;
   const bool in_score = t.scores != nullptr && span.in_score;
+  // What a row asks for of the block after this one. That may be shorter: asking past it does no harm.
+  const int64_t part = last ? 0 : round_up((kKeyBlock * t.value_stride + tile.rows - 1) / tile.rows, kPanel);
+  Ahead ahead{keys + kKeyBlock * t.head_dim, values + kKeyBlock * t.value_stride, part};
   for (int64_t r = 0; r < tile.rows; r += kStrip) {
     const int64_t height = lesser(kStrip, tile.rows - r);
+    // Panels that no row of the strip sees are left out, unless their logits are to be saved.
+    int64_t start = low, end = high;
+    if (!span.scored) {
+      end = lesser(end, entry_after(span, t.position + (r + height - 1) / t.group));
+      if (t.window > 0) start = greater(start, entry_after(span, t.position + r / t.group - t.window));
+    }
+    if (end <= start) continue;
+    const int64_t skip = (start - base) / kPanel * kPanel, groups = (end - base - skip + kPanel - 1) / kPanel;
+    const int64_t width = groups * kPanel;
     float* logits = span.scored ? tile.saved + r * tile.saved_stride + saved_at : tile.logits;
     const int64_t stride = span.scored ? tile.saved_stride : kLds;
-    strip_product<0>(height, groups, t.head_dim, tile.q + r * t.head_dim, keys, kPanel, t.head_dim * kPanel, logits,
-                     stride, false);
-    mask(t, span, r, height, base, low, high, width, logits, stride);
-    for (int64_t i = 0; i < height; ++i) {
-      if (!last) fetch_ahead(tile, keys, t.head_dim, r + i);
-      if (!last && t.out != nullptr) fetch_ahead(tile, values, t.value_stride, r + i);
-      const float factor = absorb(t, logits + i * stride, width, in_score, tile.powers + i * kLds, tile.attended[r + i],
-                                  tile.scored[r + i]);
+    strip_product<0>(height, groups, t.head_dim, tile.q + r * t.head_dim, keys + skip * t.head_dim, kPanel,
+                     t.head_dim * kPanel, logits, stride, false);
+    mask(t, span, r, height, base + skip, start, end, width, logits, stride);
+    for (int64_t i = 0; i < height; ++i, ahead.keys += part, ahead.values += part) {
+      const float factor = absorb(t, logits + i * stride, width, in_score, ahead, tile.powers + i * kLds,
+                                  tile.attended[r + i], tile.scored[r + i]);
       if (factor == 1.0f) continue;
       float* o = tile.o + (r + i) * t.value_stride;
       for (int64_t d = 0; d < t.value_stride; d += W) store(o + d, load(o + d) * splat(factor));
     }
     if (t.out == nullptr) continue;
-    strip_product<kLds>(height, t.value_stride / kPanel, high - base, tile.powers, values, t.value_stride, kPanel,
+    strip_product<kLds>(height, t.value_stride / kPanel, end - base - skip, tile.powers, values + skip * t.value_stride, t.value_stride, kPanel,
                         tile.o + r * t.value_stride, t.value_stride, true);
   }
 }
@@ -257,6 +262,7 @@ void write_scores(const AttentionTask& t, const Tile& tile, int64_t first, int64
 }
 
 void attention(const AttentionTask& t, void* scratch) {
+  const FlushTiny flush;
   const Tile tile = lay_out(t, scratch);
   pack_queries(t, tile.q);
   const int64_t last_position = t.position + t.queries - 1;

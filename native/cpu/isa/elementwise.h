@@ -43,6 +43,7 @@ HZ_INLINE vf gelu_tanh(vf x) {
 // gate = f(gate) * up
 template <vf F(vf)>
 void gate_mul(float* gate, const float* up, int64_t count) {
+  const FlushTiny flush;
   int64_t i = 0;
   for (; i + W <= count; i += W) store(gate + i, F(load(gate + i)) * load(up + i));
   if (i == count) return;
