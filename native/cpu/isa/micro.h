@@ -10,12 +10,21 @@ namespace {
 constexpr int kUnroll = 4;
 
 // Columns come in groups of 16. Step p of group g of b is at b + p * b_step + g * b_group.
-// Lda == 0: a is a packed strip of `Height` rows, element (i, p) at a[p * Height + i]. Otherwise a is row-major with
-// leading dimension Lda.
-template <int M, int Lda, int Groups, int Height = M>
+// Lda == 0: a is a packed strip of M rows, element (i, p) at a[p * M + i]. Otherwise a is row-major with leading
+// dimension Lda.
+template <int M, int Lda, int Groups>
 HZ_INLINE void micro(int64_t depth, const float* a, const float* b, int64_t b_step, int64_t b_group, float* c,
                      int64_t ldc, bool add) {
   constexpr int V = Groups * kPanel / W, PerGroup = kPanel / W;
+  // AVX-512 can spread an element of a within the multiply-add, which saves an instruction an element. The compiler
+  // would rather read an element once and keep it, so it is shown one pointer for each vector of columns.
+  constexpr int kPointers = kGroups == 2 && Lda == 0 ? V : 1;
+  const float* from[kPointers];
+#pragma GCC unroll 8
+  for (int v = 0; v < kPointers; ++v) {
+    from[v] = a;
+    if (kPointers > 1) asm("" : "+r"(from[v]));
+  }
   vf acc[M][V];
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
@@ -26,12 +35,11 @@ HZ_INLINE void micro(int64_t depth, const float* a, const float* b, int64_t b_st
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) x[v] = load(b + (v / PerGroup) * b_group + (v % PerGroup) * W);
 #pragma GCC unroll 16
-    for (int i = 0; i < M; ++i) {
-      const vf y = splat(Lda == 0 ? a[i] : a[i * Lda]);
+    for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) acc[i][v] += y * x[v];
-    }
-    a += Lda == 0 ? Height : 1;
+      for (int v = 0; v < V; ++v) acc[i][v] += splat(from[v % kPointers][Lda == 0 ? i : i * Lda]) * x[v];
+#pragma GCC unroll 8
+    for (int v = 0; v < kPointers; ++v) from[v] += Lda == 0 ? M : 1;
     b += b_step;
   };
   int64_t p = 0;
@@ -47,10 +55,10 @@ HZ_INLINE void micro(int64_t depth, const float* a, const float* b, int64_t b_st
 
 using Micro = void (*)(int64_t, const float*, const float*, int64_t, int64_t, float*, int64_t, bool);
 
-template <int M, int Lda, int Groups, int Height = M>
+template <int M, int Lda, int Groups>
 void micro_call(int64_t depth, const float* a, const float* b, int64_t b_step, int64_t b_group, float* c, int64_t ldc,
                 bool add) {
-  micro<M, Lda, Groups, Height>(depth, a, b, b_step, b_group, c, ldc, add);
+  micro<M, Lda, Groups>(depth, a, b, b_step, b_group, c, ldc, add);
 }
 
 // The tile for `rows` (1 .. kStrip) rows. A strip with fewer rows is packed with that height.
@@ -67,13 +75,12 @@ template <int Lda>
 HZ_INLINE void strip_product(int64_t rows, int64_t groups, int64_t depth, const float* a, const float* b, int64_t b_step,
                              int64_t b_group, float* c, int64_t ldc, bool add) {
   int64_t g = 0;
-  if constexpr (kGroups == 2) {
+  if constexpr (kGroups == 2 && Lda != 0) {
     // Half as high and twice as wide: half as many elements of a are read and spread over a vector.
-    constexpr int kHalf = kStrip / 2, kNextRow = Lda == 0 ? 1 : Lda;
+    constexpr int kHalf = kStrip / 2;
     for (; rows == kStrip && g + 4 <= groups; g += 4)
       for (int i = 0; i < kStrip; i += kHalf)
-        micro_call<kHalf, Lda, 4, kStrip>(depth, a + i * kNextRow, b + g * b_group, b_step, b_group, c + i * ldc + g * kPanel, ldc,
-                                          add);
+        micro_call<kHalf, Lda, 4>(depth, a + i * Lda, b + g * b_group, b_step, b_group, c + i * ldc + g * kPanel, ldc, add);
   }
   if constexpr (kGroups == 2) {
     const Micro wide = micro_for<Lda, 2>(rows);
