@@ -19,6 +19,14 @@ void CpuBackend::parallel(int64_t tasks, const std::function<void(int64_t, int)>
   ThreadPool::instance().run(tasks, threads_, fn);
 }
 
+void CpuBackend::each_row(int64_t rows, int64_t width, const std::function<void(int64_t)>& fn) {
+  constexpr int64_t kFloatsPerTask = 8192;
+  const int64_t each = std::max<int64_t>(1, kFloatsPerTask / width);
+  parallel((rows + each - 1) / each, [&](int64_t task, int) {
+    for (int64_t i = task * each; i < std::min(rows, (task + 1) * each); ++i) fn(i);
+  });
+}
+
 float* CpuBackend::scratch(Floats& buffer, int64_t floats) {
   if (buffer.bytes() < static_cast<size_t>(floats) * sizeof(float)) {
     buffer = Floats();  // give the old one back before asking for more
@@ -65,7 +73,7 @@ void CpuBackend::begin(const Model&, size_t) {
 }
 
 void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
-  parallel(static_cast<int64_t>(ids.size()), [&](int64_t i, int) {
+  each_row(static_cast<int64_t>(ids.size()), table.cols, [&](int64_t i) {
     float* row = floats(out, i);
     widen(k_, table, ids[i] * table.cols, table.cols, row);
     if (scale != 1)
@@ -78,16 +86,12 @@ void CpuBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows
   widen(k_, weight, 0, x.width, w.data());
   if (job.offset != 0)
     for (float& each : w) each += job.offset;
-  // Norms over single heads have rows so short that many make one task.
-  const int64_t each = std::max<int64_t>(1, 2048 / x.width);
-  parallel((x.rows + each - 1) / each, [&](int64_t task, int) {
-    for (int64_t i = task * each; i < std::min(x.rows, (task + 1) * each); ++i) {
-      float* from = floats(x, i);
-      float* to = floats(out, i);
-      k_.rms_norm(from, w.data(), x.width, job.eps, job.add ? from : to);
-      if (!job.add) continue;
-      for (int64_t c = 0; c < x.width; ++c) to[c] += from[c];
-    }
+  each_row(x.rows, x.width, [&](int64_t i) {
+    float* from = floats(x, i);
+    float* to = floats(out, i);
+    k_.rms_norm(from, w.data(), x.width, job.eps, job.add ? from : to);
+    if (!job.add) return;
+    for (int64_t c = 0; c < x.width; ++c) to[c] += from[c];
   });
 }
 
@@ -100,7 +104,7 @@ const float* CpuBackend::turns(const RopeRef& rope, int64_t positions) {
   const int64_t known = at->positions, wanted = std::max(positions, known + known / 2);
   Floats table(meter_, static_cast<size_t>(wanted * 2 * pairs), false);
   if (known > 0) std::copy_n(at->table.data(), known * 2 * pairs, table.data());
-  parallel(wanted - known, [&](int64_t i, int) {
+  each_row(wanted - known, 2 * pairs, [&](int64_t i) {
     const int64_t position = known + i;
     float* row = table.data() + position * 2 * pairs;
     for (int64_t d = 0; d < pairs; ++d) {
@@ -128,7 +132,7 @@ void CpuBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t positi
   const auto pairs = static_cast<int64_t>(rope->inv_freq.size());
   const int64_t head_dim = x.width / heads;
   const float* table = turns(rope, position + x.rows);
-  parallel(x.rows, [&](int64_t i, int) {
+  each_row(x.rows, x.width, [&](int64_t i) {
     const float* cosine = table + (position + i) * 2 * pairs;
     const float* sine = cosine + pairs;
     for (int64_t h = 0; h < heads; ++h) {
@@ -161,17 +165,17 @@ void CpuBackend::append(KvLayer& kv, Rows k, Rows v) {
 
 void CpuBackend::gate_mul(Activation activation, Rows gate, Rows up) {
   const auto mul = activation == Activation::kSilu ? k_.silu_mul : k_.gelu_tanh_mul;
-  parallel(gate.rows, [&](int64_t i, int) { mul(floats(gate, i), floats(up, i), gate.width); });
+  each_row(gate.rows, gate.width, [&](int64_t i) { mul(floats(gate, i), floats(up, i), gate.width); });
 }
 
 void CpuBackend::gather(Rows x, std::span<const int32_t> index, Rows out) {
-  parallel(static_cast<int64_t>(index.size()), [&](int64_t i, int) {
+  each_row(static_cast<int64_t>(index.size()), x.width, [&](int64_t i) {
     std::memcpy(floats(out, i), floats(x, index[i]), static_cast<size_t>(x.width) * sizeof(float));
   });
 }
 
 void CpuBackend::scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) {
-  parallel(static_cast<int64_t>(index.size()), [&](int64_t i, int) {
+  each_row(static_cast<int64_t>(index.size()), x.width, [&](int64_t i) {
     const float* from = floats(x, i);
     float* to = floats(out, index[i]);
     for (int64_t c = 0; c < x.width; ++c) to[c] += weight[i] * from[c];
@@ -192,11 +196,9 @@ std::vector<Best> CpuBackend::best(Rows x) {
 }
 
 bool CpuBackend::finite(Rows x) {
-  constexpr int64_t kRowsPerTask = 64;
   std::atomic<bool> good{true};
-  parallel((x.rows + kRowsPerTask - 1) / kRowsPerTask, [&](int64_t task, int) {
-    for (int64_t i = task * kRowsPerTask; i < std::min(x.rows, (task + 1) * kRowsPerTask); ++i)
-      if (!k_.finite(floats(x, i), x.width)) good = false;
+  each_row(x.rows, x.width, [&](int64_t i) {
+    if (!k_.finite(floats(x, i), x.width)) good = false;
   });
   return good;
 }

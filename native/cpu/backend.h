@@ -48,6 +48,8 @@ class CpuBackend final : public Backend {
   void packed_linear(Rows x, std::span<const LinearJob> jobs);
   void few_rows_linear(Rows x, std::span<const LinearJob> jobs);
   void parallel(int64_t tasks, const std::function<void(int64_t, int)>& fn);
+  // fn(row), in tasks of as many rows as pay for handing one out
+  void each_row(int64_t rows, int64_t width, const std::function<void(int64_t)>& fn);
   // Grows, never shrinks, while the backend lives.
   float* scratch(Floats& buffer, int64_t floats);
 

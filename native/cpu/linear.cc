@@ -31,7 +31,7 @@ void CpuBackend::linear(Rows x, std::span<const LinearJob> jobs) {
     if (job.bias == nullptr || !*job.bias) continue;
     std::vector<float> bias(static_cast<size_t>(job.out.width));
     widen(k_, *job.bias, 0, job.out.width, bias.data());
-    parallel(x.rows, [&](int64_t i, int) {
+    each_row(x.rows, job.out.width, [&](int64_t i) {
       float* y = floats(job.out, i);
       for (int64_t c = 0; c < job.out.width; ++c) y[c] += bias[c];
     });
@@ -65,9 +65,10 @@ void CpuBackend::packed_linear(Rows x, std::span<const LinearJob> jobs) {
 
   int64_t panels = 0;
   for (const LinearJob& job : jobs) panels += up(job.weight->rows, kPanel);
-  // Wide tasks re-read x seldom; narrow ones keep every thread busy. At least four tasks a thread.
-  const int64_t each = std::clamp<int64_t>(panels / (4 * threads_) / 2 * 2, 2, kPanelsPerTask);
-  const int64_t parts = std::clamp<int64_t>(up(4 * threads_, up(panels, each)), 1, strips);
+  // Wide tasks re-read x seldom; narrow ones keep every thread busy. About four tasks a thread, two where more would cut
+  // x as well: then a panel is packed once more for each part.
+  const int64_t each = std::clamp<int64_t>(panels / (4 * threads_) / 4 * 4, 4, kPanelsPerTask);
+  const int64_t parts = std::clamp<int64_t>(up(2 * threads_, up(panels, each)), 1, strips);
   std::vector<Piece> pieces;
   for (const LinearJob& job : jobs)
     for (int64_t p = 0, all = up(job.weight->rows, kPanel); p < all; p += each)

@@ -69,7 +69,7 @@ bool CpuBackend::value_norms(const Weight& o, const KvLayer& kv, int64_t begin, 
 }
 
 void CpuBackend::row_norms(Rows x, const ScoreBuffer& out) {
-  parallel(x.rows, [&](int64_t i, int) {
+  each_row(x.rows, x.width, [&](int64_t i) {
     const double square = squares(floats(x, i), x.width);
     // A row of zeros has no direction to be changed: it is left out instead of weighing infinitely.
     out.data[i] = square > 0 ? half_log2(square) : std::numeric_limits<float>::infinity();
