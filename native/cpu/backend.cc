@@ -63,7 +63,7 @@ int64_t CpuBackend::tile_rows(const ModelSpec& spec) const {
   const int64_t width = 2 * spec.widest() + (2 * spec.heads + 2 * spec.kv_heads) * spec.head_dim + 2 * spec.hidden;
   // An expert sees a part of a tile only, so mixtures take four times the rows.
   const int64_t times = spec.mixture.experts > 0 ? 4 : 1;
-  return std::clamp<int64_t>(times * (int64_t{64} << 20) / (width * 4) / 96 * 96, 192, times * 768);
+  return std::clamp<int64_t>(times * (int64_t{64} << 20) / (width * 4) / 96 * 96, 192, times * 1536);
 }
 
 // Angles that the last job did not need are not worth their memory.

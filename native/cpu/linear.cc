@@ -10,6 +10,7 @@ namespace headzip::cpu {
 namespace {
 
 constexpr int64_t kFewRows = 6;        // up to here a weight is read once, row by row, instead of being packed
+constexpr int64_t kRowsPerPart = 384;  // from here on packing a panel is a small part of multiplying it
 constexpr int64_t kPanelsPerTask = 8;  // 128 columns x 512 deep: a packed block of 256 KiB stays in the second cache
 
 constexpr int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to; }
@@ -65,10 +66,11 @@ void CpuBackend::packed_linear(Rows x, std::span<const LinearJob> jobs) {
 
   int64_t panels = 0;
   for (const LinearJob& job : jobs) panels += up(job.weight->rows, kPanel);
-  // Wide tasks re-read x seldom; narrow ones keep every thread busy. About four tasks a thread, two where more would cut
-  // x as well: then a panel is packed once more for each part.
-  const int64_t each = std::clamp<int64_t>(panels / (4 * threads_) / 4 * 4, 4, kPanelsPerTask);
-  const int64_t parts = std::clamp<int64_t>(up(2 * threads_, up(panels, each)), 1, strips);
+  // Wide tasks re-read x seldom; narrow ones keep every thread busy. Cutting x gives more tasks, so that the threads end
+  // together, but a panel is packed once more for each part.
+  const int64_t each = std::clamp<int64_t>(panels / (4 * threads_) / 4 * 4, 4, kPanelsPerTask), tasks = up(panels, each);
+  const int64_t needed = up(2 * threads_, tasks), wanted = std::min(up(8 * threads_, tasks), x.rows / kRowsPerPart);
+  const int64_t parts = std::clamp<int64_t>(std::max(needed, wanted), 1, strips);
   std::vector<Piece> pieces;
   for (const LinearJob& job : jobs)
     for (int64_t p = 0, all = up(job.weight->rows, kPanel); p < all; p += each)

@@ -5,6 +5,7 @@
 // exponential a key, not one a key and query.
 #pragma once
 #include "micro.h"
+#include "strip.h"
 
 namespace headzip::cpu {
 namespace {
@@ -73,10 +74,9 @@ void pack_queries(const AttentionTask& t, float* out) {
   const int64_t rows = t.queries * t.group;
   for (int64_t r = 0; r < rows; r += kStrip) {
     const int64_t height = lesser(kStrip, rows - r);
-    for (int64_t i = 0; i < height; ++i) {
-      const float* q = t.q + (r + i) / t.group * t.q_stride + (r + i) % t.group * t.head_dim;
-      for (int64_t d = 0; d < t.head_dim; ++d) out[d * height + i] = q[d];
-    }
+    pack_strip(height, t.head_dim, out, [&](int64_t i) {
+      return t.q + (r + i) / t.group * t.q_stride + (r + i) % t.group * t.head_dim;
+    });
     out += t.head_dim * height;
   }
 }
@@ -95,8 +95,8 @@ HZ_INLINE float refer(RowStats& stats, float reference) {
   return factor;
 }
 
-// The part of the next block that a row asks for while it is turned into powers, a cache line of each a vector: spread
-// out, they wait for memory while the powers are computed; all at once they would hold up the loads of this block.
+// The part of the next block that a row asks for before it is turned into powers. A part a row: all at once they would
+// hold up the loads of this block.
 struct Ahead {
   const float *keys, *values;
   int64_t count;  // floats of each; 0: nothing
@@ -105,16 +105,16 @@ struct Ahead {
 // 2^(logit * scale - shift) of a row, added up in W parts; with kKeep they are written to `out`.
 template <bool kKeep>
 HZ_INLINE vf powers(const float* row, int64_t width, float scale, float shift, const Ahead& ahead, float* out) {
+  for (int64_t i = 0; i < ahead.count; i += kPanel) {
+    __builtin_prefetch(ahead.keys + i, 0, 2);
+    if (kKeep) __builtin_prefetch(ahead.values + i, 0, 2);
+  }
   const vf by = splat(scale), less = splat(shift);
   vf total = vf{};
   for (int64_t j = 0; j < width; j += W) {
     const vf p = exp2(load(row + j) * by - less);
     if (kKeep) store(out + j, p);
     total += p;
-    for (int64_t more = j; more < ahead.count; more += kKeyBlock) {
-      __builtin_prefetch(ahead.keys + more, 0, 2);
-      if (kKeep) __builtin_prefetch(ahead.values + more, 0, 2);
-    }
   }
   return total;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include "fp8.h"
 #include "micro.h"
+#include "strip.h"
 
 namespace headzip::cpu {
 namespace {
@@ -10,11 +11,7 @@ namespace {
 void pack_rows(const float* x, int64_t stride, int64_t rows, int64_t depth, float* out) {
   for (int64_t r = 0; r < rows; r += kStrip) {
     const int64_t height = rows - r < kStrip ? rows - r : kStrip;
-    const float* from = x + r * stride;
-    for (int64_t i = 0; i < height; ++i) {
-      const float* row = from + i * stride;
-      for (int64_t p = 0; p < depth; ++p) out[p * height + i] = row[p];
-    }
+    pack_strip(height, depth, out, [&](int64_t i) { return x + (r + i) * stride; });
     out += depth * height;
   }
 }
