@@ -137,16 +137,8 @@ void CpuBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t positi
     const float* sine = cosine + pairs;
     for (int64_t h = 0; h < heads; ++h) {
       float* a = floats(x, i) + h * head_dim;
-      if (rope->adjacent) {
-        rotate_neighbours(a, pairs, cosine, sine);
-        continue;
-      }
-      float* b = a + pairs;
-      for (int64_t d = 0; d < pairs; ++d) {
-        const float first = a[d], second = b[d];
-        a[d] = first * cosine[d] - second * sine[d];
-        b[d] = second * cosine[d] + first * sine[d];
-      }
+      if (rope->adjacent) rotate_neighbours(a, pairs, cosine, sine);
+      else k_.rotate_halves(a, cosine, sine, pairs);
     }
   });
 }

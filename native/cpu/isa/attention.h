@@ -170,6 +170,20 @@ HZ_INLINE int64_t entry_after(const SpanView& span, int64_t position) {
   return greater(span.begin, lesser(span.end, low));
 }
 
+// First entry of a span that the first query sees.
+HZ_INLINE int64_t first_seen(const AttentionTask& t, const SpanView& span) {
+  return t.window > 0 ? entry_after(span, t.position - t.window) : span.begin;
+}
+
+// A row's part of the block of keys from entry `base` on.
+HZ_INLINE Ahead block_ahead(const AttentionTask& t, int64_t rows, const SpanView& span, int64_t base) {
+  const int64_t keys = lesser(kKeyBlock, entry_after(span, t.position + t.queries - 1) - base);
+  if (keys <= 0) return {};
+  base = base / kPanel * kPanel;
+  return {span.head.k + base * t.head_dim, span.head.v + base * t.value_stride,
+          round_up((keys * t.value_stride + rows - 1) / rows, kPanel)};
+}
+
 // Hides the columns of some rows of logits that are outside [low, high) or, row by row, outside what the row may see.
 void mask(const AttentionTask& t, const SpanView& span, int64_t first, int64_t rows, int64_t base, int64_t low,
           int64_t high, int64_t width, float* logits, int64_t stride) {
@@ -188,13 +202,10 @@ void mask(const AttentionTask& t, const SpanView& span, int64_t first, int64_t r
 
 // Strip by strip, so that a strip's logits are still in the first cache when they are turned into powers and multiplied.
 void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span, int64_t base, int64_t low, int64_t high,
-                  int64_t saved_at, bool last) {
+                  int64_t saved_at, Ahead ahead) {
   const float* keys = span.head.k + base * t.head_dim;
   const float* values = span.head.v + base * t.value_stride;
   const bool in_score = t.scores != nullptr && span.in_score;
-  // What a row asks for of the block after this one. That may be shorter: asking past it does no harm.
-  const int64_t part = last ? 0 : round_up((kKeyBlock * t.value_stride + tile.rows - 1) / tile.rows, kPanel);
-  Ahead ahead{keys + kKeyBlock * t.head_dim, values + kKeyBlock * t.value_stride, part};
   for (int64_t r = 0; r < tile.rows; r += kStrip) {
     const int64_t height = lesser(kStrip, tile.rows - r);
     // Panels that no row of the strip sees are left out, unless their logits are to be saved.
@@ -211,7 +222,7 @@ void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span
     strip_product<0>(height, groups, t.head_dim, tile.q + r * t.head_dim, keys + skip * t.head_dim, kPanel,
                      t.head_dim * kPanel, logits, stride, false);
     mask(t, span, r, height, base + skip, start, end, width, logits, stride);
-    for (int64_t i = 0; i < height; ++i, ahead.keys += part, ahead.values += part) {
+    for (int64_t i = 0; i < height; ++i, ahead.keys += ahead.count, ahead.values += ahead.count) {
       const float factor = absorb(t, logits + i * stride, width, in_score, ahead, tile.powers + i * kLds,
                                   tile.attended[r + i], tile.scored[r + i]);
       if (factor == 1.0f) continue;
@@ -270,12 +281,14 @@ void attention(const AttentionTask& t, void* scratch) {
   for (int64_t s = 0; s < t.span_count; ++s) {
     const SpanView& span = t.spans[s];
     if (t.out == nullptr && !span.in_score) continue;
-    const int64_t begin = t.window > 0 ? entry_after(span, t.position - t.window) : span.begin;
-    const int64_t end = entry_after(span, last_position);
-    const int64_t first = begin / kPanel * kPanel;
-    for (int64_t base = first; base < end; base += kKeyBlock)
-      attend_block(t, tile, span, base, greater(base, begin), lesser(base + kKeyBlock, end), base - first,
-                   base + kKeyBlock >= end);
+    const int64_t begin = first_seen(t, span), end = entry_after(span, last_position), first = begin / kPanel * kPanel;
+    for (int64_t base = first; base < end; base += kKeyBlock) {
+      const bool last = base + kKeyBlock >= end;
+      Ahead ahead{};
+      if (!last) ahead = block_ahead(t, tile.rows, span, base + kKeyBlock);
+      else if (s + 1 < t.span_count) ahead = block_ahead(t, tile.rows, t.spans[s + 1], first_seen(t, t.spans[s + 1]));
+      attend_block(t, tile, span, base, greater(base, begin), lesser(base + kKeyBlock, end), base - first, ahead);
+    }
     if (!span.scored || end <= begin) continue;
     filled = round_up(end - first, kPanel);
     scored_first = first;

@@ -16,8 +16,8 @@ constexpr bool in_blocks(Stored s) { return s > Stored::kF8_E4M3; }
 // W bytes as integers. Spelt with intrinsics on x86, where GCC takes a vector conversion from bytes apart.
 #if defined(__AVX512F__) && HEADZIP_VECTOR_BYTES == 64
 HZ_INLINE __m128i bytes_at(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-HZ_INLINE vi load_bytes(const uint8_t* p) { return (vi)_mm512_cvtepu8_epi32(bytes_at(p)); }
-HZ_INLINE vi load_signed_bytes(const uint8_t* p) { return (vi)_mm512_cvtepi8_epi32(bytes_at(p)); }
+HZ_INLINE vi load_bytes(const uint8_t* p) { return (vi)_mm512_maskz_cvtepu8_epi32(0xffff, bytes_at(p)); }
+HZ_INLINE vi load_signed_bytes(const uint8_t* p) { return (vi)_mm512_maskz_cvtepi8_epi32(0xffff, bytes_at(p)); }
 #elif defined(__AVX2__) && HEADZIP_VECTOR_BYTES == 32
 HZ_INLINE __m128i bytes_at(const uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
 HZ_INLINE vi load_bytes(const uint8_t* p) { return (vi)_mm256_cvtepu8_epi32(bytes_at(p)); }

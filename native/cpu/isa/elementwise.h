@@ -31,6 +31,14 @@ void rms_norm(const float* x, const float* weight, int64_t width, float eps, flo
   for (int64_t i = 0; i < width; ++i) out[i] = x[i] * factor * weight[i];
 }
 
+void rotate_halves(float* __restrict head, const float* __restrict cosine, const float* __restrict sine, int64_t pairs) {
+  for (int64_t d = 0; d < pairs; ++d) {
+    const float first = head[d], second = head[pairs + d];
+    head[d] = first * cosine[d] - second * sine[d];
+    head[pairs + d] = second * cosine[d] + first * sine[d];
+  }
+}
+
 HZ_INLINE vf silu(vf x) { return x / (splat(1.0f) + exp2(x * splat(-kLog2e))); }
 
 // x / 2 * (1 + tanh(u)) is x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3)

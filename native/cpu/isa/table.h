@@ -19,6 +19,7 @@ constexpr Kernels kTable{
     .attention = attention,
     .widen = widen,
     .rms_norm = rms_norm,
+    .rotate_halves = rotate_halves,
     .silu_mul = silu_mul,
     .gelu_tanh_mul = gelu_tanh_mul,
     .finite = finite,

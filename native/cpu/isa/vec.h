@@ -3,7 +3,7 @@
 #pragma once
 #include <stdint.h>
 #include <string.h>
-#if HEADZIP_VECTOR_BYTES == 64
+#if HEADZIP_VECTOR_BYTES >= 32
 #include <immintrin.h>
 #endif
 
@@ -72,12 +72,18 @@ HZ_INLINE float peak(vf v) {
 HZ_INLINE vf as_float(vu bits) { return (vf)bits; }
 HZ_INLINE vf widen_bf16(vh h) { return as_float(__builtin_convertvector(h, vu) << 16); }
 HZ_INLINE vf widen_f16(vh h) {
+#if HEADZIP_VECTOR_BYTES == 64
+  return _mm512_maskz_cvtph_ps(0xffff, (__m256i)h);
+#elif HEADZIP_VECTOR_BYTES == 32 && defined(__F16C__)
+  return _mm256_cvtph_ps((__m128i)h);
+#else
   const vu x = __builtin_convertvector(h, vu);
   const vu magnitude = (x & 0x7fff) << 13;
   // 2^112 moves the exponent's bias from 15 to 127 and makes subnormals right; infinities and NaN are put back.
   const vu value = (vu)(as_float(magnitude) * 0x1p112f);
   const vu special = (vu)(magnitude >= (vu{} + 0x0f800000u)) & 0x7f800000u;
   return as_float(value | special | ((x & 0x8000) << 16));
+#endif
 }
 template <Stored S>
 HZ_INLINE vf load_as(const void* p) {
