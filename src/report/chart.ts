@@ -1,6 +1,6 @@
 /** What line charts and scatters share: the plot's place, axes, line styles, a legend that wraps. */
 
-import { D3Node } from 'd3-node'
+import type { LinearScale } from 'd3-node'
 import { drawLine, drawText, round, type Shape, textWidth } from './svg.js'
 
 /** Okabe and Ito's colours, told apart by colour-blind people; dashes tell the lines apart without colour. */
@@ -14,8 +14,7 @@ export const strokes = [
 
 export const width = 720
 export const plot = { left: 64, top: 60, width: 632, height: 240 } as const
-export const { d3 } = new D3Node()
-export type Scale = ReturnType<typeof d3.scaleLinear>
+export type Scale = LinearScale
 
 export interface Axis {
   scale: Scale

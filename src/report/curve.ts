@@ -2,7 +2,8 @@
 
 import { InputError } from '../errors.js'
 import { rankHeads, type SelectionRule, selectHeads } from '../scores/select.js'
-import { d3, drawAxes, layLegend, plot, stroke, tickText, width } from './chart.js'
+import { drawAxes, layLegend, plot, stroke, tickText, width } from './chart.js'
+import { d3 } from './d3.js'
 import { mainPanel, type Panel, sameHeads } from './panels.js'
 import { drawLine, drawSvg, drawText, round, type Shape } from './svg.js'
 
@@ -26,8 +27,8 @@ export function scoreCurve(panels: readonly Panel[], options: CurveOptions): str
   const values = panels.map(({ scores }) => Array.from(rankHeads(scores), (cell) => scores.max[cell]!))
   const highest = Math.max(1, ...values.map((sorted) => sorted[0] ?? 0))
   const lowest = Math.min(0, ...values.map((sorted) => sorted.at(-1) ?? 0))
-  const x = d3.scaleLinear([0, heads], [plot.left, plot.left + plot.width])
-  const y = d3.scaleLinear([lowest, highest], [plot.top + plot.height, plot.top])
+  const x = d3().scaleLinear([0, heads], [plot.left, plot.left + plot.width])
+  const y = d3().scaleLinear([lowest, highest], [plot.top + plot.height, plot.top])
 
   const legendTop = plot.top + plot.height + 62
   const legend = layLegend(panels.map(({ name }) => name))
@@ -43,7 +44,7 @@ export function scoreCurve(panels: readonly Panel[], options: CurveOptions): str
     )
     for (const [i, sorted] of values.entries()) {
       const points = sorted.map((value, rank): [number, number] => [round(x(rank + 0.5)), round(y(value))])
-      stroke(svg.append('path').attr('d', d3.line()(points) ?? ''), i, panels[i] === last)
+      stroke(svg.append('path').attr('d', d3().line()(points) ?? ''), i, panels[i] === last)
     }
     drawCut(svg, x(kept), `${kept} of ${heads} kept`)
     for (const [i, { name, left, row }] of legend.entries()) {

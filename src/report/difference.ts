@@ -2,7 +2,7 @@
 
 import { InputError } from '../errors.js'
 import { type SelectionRule, selectHeads } from '../scores/select.js'
-import { d3 } from './chart.js'
+import { d3 } from './d3.js'
 import { cut, drawAxes, drawCell, drawCross, gridOf, placeOf, room } from './grid.js'
 import { type Panel, sameHeads } from './panels.js'
 import { drawLine, drawSvg, drawText, round, type Shape, textWidth } from './svg.js'
@@ -84,7 +84,7 @@ export function differenceMap(a: Panel, b: Panel, options: DifferenceOptions): s
 
 /** -1..1 -> orange over near-white to purple: told apart by colour-blind people, and in grey by distance from white */
 function colourOf(at: number): string {
-  return d3.interpolatePuOr(0.5 - Math.min(Math.max(at, -1), 1) / 2)
+  return d3().interpolatePuOr(0.5 - Math.min(Math.max(at, -1), 1) / 2)
 }
 
 function drawScale(group: Shape, reach: number, id: string): void {

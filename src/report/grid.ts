@@ -1,9 +1,7 @@
 /** What pictures of layers x KV heads share: cell sizes, axes, crosses. */
 
-import { D3Node } from 'd3-node'
+import { d3 } from './d3.js'
 import { colours, drawText, round, type Shape } from './svg.js'
-
-const { d3 } = new D3Node()
 
 /** Room for the KV head axis at the left, the layer axis below, the panel's name above. */
 export const room = { left: 46, bottom: 40, top: 42 }
@@ -76,7 +74,7 @@ export function drawCross(parent: Shape, x: number, y: number, size: number, on:
       'd',
       `M${points[0]},${points[1]}L${points[2]},${points[3]}M${points[4]},${points[5]}L${points[6]},${points[7]}`,
     )
-    .attr('stroke', d3.hcl(on).l > 58 ? colours['hz-ink'] : '#ffffff')
+    .attr('stroke', d3().hcl(on).l > 58 ? colours['hz-ink'] : '#ffffff')
     .attr('stroke-width', round(Math.max(1.2, size / 13)))
     .attr('stroke-linecap', 'round')
     .attr('fill', 'none')

@@ -1,8 +1,8 @@
 /** Layers x KV heads, a panel a data set and the merged scores, on one colour scale, evicted heads crossed out. */
 
-import { D3Node } from 'd3-node'
 import { InputError } from '../errors.js'
 import { type Selection, type SelectionRule, selectHeads } from '../scores/select.js'
+import { d3 } from './d3.js'
 import { cut, drawAxes, drawCell, drawCross, type Grid, gridOf, placeOf, room, widest } from './grid.js'
 import { mainPanel, type Panel, provenanceLine, sameHeads } from './panels.js'
 import { drawLine, drawSvg, drawText, type Shape, wrapText } from './svg.js'
@@ -148,10 +148,9 @@ function drawLegend(group: Shape, highest: number, id: string, ratio: number, ru
 }
 
 /** d3 comes with d3-node; drawing itself happens in the document of `drawSvg`. */
-const { d3 } = new D3Node()
 
 function scaleColour(at: number): string {
-  return d3.interpolateViridis(Math.min(Math.max(at, 0), 1))
+  return d3().interpolateViridis(Math.min(Math.max(at, 0), 1))
 }
 
 export function keptText({ kept, keep }: Pick<Selection, 'kept' | 'keep'>): string {

@@ -1,7 +1,7 @@
 /** Small multiples of curves with bands: accuracy against what is kept, and the like. A function of its data alone. */
 
-import { D3Node } from 'd3-node'
 import { InputError } from '../errors.js'
+import { d3 } from './d3.js'
 import { drawLine, drawSvg, drawText, round, type Shape, textWidth } from './svg.js'
 
 export interface Point {
@@ -47,7 +47,6 @@ const styles = [
 
 const panel = { width: 430, height: 270, left: 56, right: 14, top: 34, bottom: 50 } as const
 const margin = { side: 16, top: 44, legend: 20 } as const
-const { d3 } = new D3Node()
 
 /** @returns a complete SVG document; y runs from 0 to 1 and is labelled in percent */
 export function linePanels(panels: readonly LinePanel[], options: LinePanelsOptions): string {
@@ -87,8 +86,8 @@ function drawPanel(svg: Shape, { title, xLabel, yLabel, series, x: ends }: LineP
   const bottom = panel.height - panel.bottom
   const largest = Math.max(...series.flatMap(({ points }) => points.map(({ x }) => x)))
   const [from, to] = ends ?? [0, largest > 0 ? largest : 1]
-  const x = d3.scaleLinear([from, to], [panel.left, right])
-  const y = d3.scaleLinear([0, 1], [bottom, panel.top])
+  const x = d3().scaleLinear([from, to], [panel.left, right])
+  const y = d3().scaleLinear([0, 1], [bottom, panel.top])
   drawText(svg, panel.left, panel.top - 12, title, { size: 13, bold: true })
   for (const value of y.ticks(5)) {
     drawLine(svg, [panel.left, y(value)], [right, y(value)], 'hz-rule').attr('stroke-width', 0.7)
@@ -112,14 +111,14 @@ function drawPanel(svg: Shape, { title, xLabel, yLabel, series, x: ends }: LineP
     const edge = [...at(banded, ({ low }) => low!), ...at(banded, ({ high }) => high!).reverse()]
     svg
       .append('path')
-      .attr('d', `${d3.line()(edge) ?? ''}Z`)
+      .attr('d', `${d3().line()(edge) ?? ''}Z`)
       .attr('fill', styleOf(names.indexOf(name)).colour)
       .attr('fill-opacity', 0.15)
   }
   for (const { name, points } of series) {
     const style = names.indexOf(name)
     const places = at(points, (point) => point.y)
-    drawStroke(svg, d3.line()(places) ?? '', style)
+    drawStroke(svg, d3().line()(places) ?? '', style)
     for (const [px, py] of places) drawMarker(svg, px, py, style)
   }
 }

@@ -2,7 +2,8 @@
 
 import { InputError } from '../errors.js'
 import { type SelectionRule, selectHeads } from '../scores/select.js'
-import { d3, drawAxes, layLegend, plot, stroke, tickText, width } from './chart.js'
+import { drawAxes, layLegend, plot, stroke, tickText, width } from './chart.js'
+import { d3 } from './d3.js'
 import { mainPanel, type Panel, sameHeads } from './panels.js'
 import { drawSvg, drawText, round } from './svg.js'
 
@@ -31,8 +32,8 @@ export function layerProfile(panels: readonly Panel[], options: ProfileOptions):
     }),
   )
   const highest = Math.max(1, ...means.flat())
-  const x = d3.scaleLinear([-0.5, layers - 0.5], [plot.left, plot.left + plot.width])
-  const y = d3.scaleLinear([Math.min(0, ...means.flat()), highest], [plot.top + plot.height, plot.top])
+  const x = d3().scaleLinear([-0.5, layers - 0.5], [plot.left, plot.left + plot.width])
+  const y = d3().scaleLinear([Math.min(0, ...means.flat()), highest], [plot.top + plot.height, plot.top])
   const base = plot.top + plot.height
   const bar = (plot.width / layers) * 0.7
   const step = [1, 2, 4, 5, 10, 20, 50].find((each) => (each * plot.width) / layers >= 26) ?? 100
@@ -75,7 +76,7 @@ export function layerProfile(panels: readonly Panel[], options: ProfileOptions):
     )
     for (const [i, line] of means.entries()) {
       const points = line.map((value, row): [number, number] => [round(x(row)), round(y(value))])
-      stroke(svg.append('path').attr('d', d3.line()(points) ?? ''), i, panels[i] === main)
+      stroke(svg.append('path').attr('d', d3().line()(points) ?? ''), i, panels[i] === main)
     }
     for (const [i, { name, left, row }] of legend.entries()) {
       const at = legendTop + row * 20

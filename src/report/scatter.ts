@@ -2,7 +2,8 @@
 
 import { compareScores } from '../scores/compare.js'
 import { type SelectionRule, selectHeads } from '../scores/select.js'
-import { d3, drawAxes, plot, tickText, width } from './chart.js'
+import { drawAxes, plot, tickText, width } from './chart.js'
+import { d3 } from './d3.js'
 import { cut, placeOf } from './grid.js'
 import type { Panel } from './panels.js'
 import { drawLine, drawSvg, drawText, round, type Shape } from './svg.js'
@@ -38,8 +39,8 @@ export function agreementScatter(a: Panel, b: Panel, options: ScatterOptions): s
     values.reduce((most, value) => Math.max(most, value), 1),
   ]
   const [rangeA, rangeB] = [range(a.scores.max), range(b.scores.max)]
-  const x = d3.scaleLinear(rangeA, [plot.left, plot.left + plot.width])
-  const y = d3.scaleLinear(rangeB, [plot.top + plotHeight, plot.top])
+  const x = d3().scaleLinear(rangeA, [plot.left, plot.left + plot.width])
+  const y = d3().scaleLinear(rangeB, [plot.top + plotHeight, plot.top])
   const heads = a.scores.max.length
   const title = `Head scores of ${a.name} and ${b.name}`
   const description =

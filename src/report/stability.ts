@@ -2,7 +2,8 @@
 
 import { InputError } from '../errors.js'
 import type { Spread, Step } from '../scores/stability.js'
-import { d3, drawAxes, layLegend, plot, strokes, width } from './chart.js'
+import { drawAxes, layLegend, plot, strokes, width } from './chart.js'
+import { d3 } from './d3.js'
 import { drawSvg, drawText, round } from './svg.js'
 
 export interface StabilityCurveOptions {
@@ -31,8 +32,8 @@ export function stabilityCurve(steps: readonly Step[], options: StabilityCurveOp
   }
   const lowest = Math.min(...series.flat().map(({ least }) => least))
   const floor = Math.max(0, Math.floor((lowest - 0.02) * 10) / 10)
-  const x = d3.scaleLinear([1, Math.max(steps.length, 2)], [plot.left, plot.left + plot.width])
-  const y = d3.scaleLinear([floor, 1], [plot.top + plot.height, plot.top])
+  const x = d3().scaleLinear([1, Math.max(steps.length, 2)], [plot.left, plot.left + plot.width])
+  const y = d3().scaleLinear([floor, 1], [plot.top + plot.height, plot.top])
   const legendTop = plot.top + plot.height + 62
   const legend = layLegend(names)
   const height = legendTop + (legend.at(-1)?.row ?? 0) * 20 + 16
@@ -56,12 +57,12 @@ export function stabilityCurve(steps: readonly Step[], options: StabilityCurveOp
       const down = spreads.map(({ least }, n): [number, number] => [round(x(n + 1)), round(y(least))])
       svg
         .append('path')
-        .attr('d', `${d3.line()([...up, ...down.reverse()])}Z`)
+        .attr('d', `${d3().line()([...up, ...down.reverse()])}Z`)
         .attr('fill', colour)
         .attr('fill-opacity', 0.13)
       const line = spreads.map(({ mean }, n): [number, number] => [round(x(n + 1)), round(y(mean))])
       for (const d of [
-        d3.line()(line) ?? '',
+        d3().line()(line) ?? '',
         `M${legend[i]!.left},${legendTop + legend[i]!.row * 20 - 4}h30`,
       ])
         svg

@@ -1,6 +1,6 @@
 /** What all pictures share: the document, its accessible texts, colours, fonts, text that fits. */
 
-import { D3Node } from 'd3-node'
+import { newDocument } from './d3.js'
 
 /** The part of a d3 selection that pictures are made with. */
 export interface Shape {
@@ -35,7 +35,7 @@ export interface Picture {
 /** A complete SVG document on a filled background; the same drawing gives the same text. */
 export function drawSvg(picture: Picture, draw: (svg: Shape) => void): string {
   const { width, height, id } = picture
-  const node = new D3Node()
+  const node = newDocument()
   const svg: Shape = node
     .createSVG(width, height)
     .attr('viewBox', `0 0 ${width} ${height}`)
