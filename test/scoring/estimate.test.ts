@@ -47,7 +47,8 @@ describe('mean queries and keys', () => {
   it('hold the hidden states and the KV of one layer, not of all', async () => {
     const nano = await loadModel('nano')
     const peak = async (tokens: number) => (await nano.means(randomIds(tokens, 4096, 6))).peakBytes
-    const growth = ((await peak(3000)) - (await peak(1000))) / 2000
+    // From more tokens than a pass takes rows: its buffers grow no more.
+    const growth = ((await peak(4000)) - (await peak(2000))) / 2000
     // 256 values of the stream, 2 x 256 of one layer's KV, 4 bytes each; angles of the rope take the rest
     expect(growth).toBeGreaterThan(4 * 3 * 256)
     expect(growth).toBeLessThan(4 * 4 * 256)

@@ -1,0 +1,96 @@
+// Rows of logits become powers, a block of keys at a time: the softmaxes of the output and of the score.
+#pragma once
+#include "vec.h"
+
+namespace headzip::cpu {
+namespace {
+
+constexpr float kNone = -__builtin_inff();
+
+// A row's softmax so far: the sum, kept as a vector's worth of partial sums, of 2^(logit - reference).
+struct RowStats {
+  float reference = kNone;
+  float total[W] = {};
+};
+// A reference is a maximum that a row's logits may exceed until some of their powers add up to this: finding out
+// beforehand would take a pass of its own, and the powers lose nothing by it.
+constexpr float kMostTotal = 0x1p16f;
+
+HZ_INLINE float highest(const float* row, int64_t width) {
+  vf top = load(row);
+  for (int64_t j = W; j < width; j += W) top = max(top, load(row + j));
+  return peak(top);
+}
+
+// Moves statistics to another reference; returns the factor that old sums are scaled by.
+HZ_INLINE float refer(RowStats& stats, float reference) {
+  const float factor = at(exp2(splat(stats.reference - reference)), 0);
+  stats.reference = reference;
+  store(stats.total, load(stats.total) * splat(factor));
+  return factor;
+}
+
+// The part of the next block that a row asks for before it is turned into powers. A part a row: all at once they would
+// hold up the loads of this block.
+struct Ahead {
+  const float *keys, *values;
+  int64_t count;  // floats of each; 0: nothing
+};
+
+// 2^(logit * scale - shift) of a row, added up in W parts; with kKeep they are written to `out`.
+template <bool kKeep>
+HZ_INLINE vf powers(const float* row, int64_t width, float scale, float shift, const Ahead& ahead, float* out) {
+  for (int64_t i = 0; i < ahead.count; i += kPanel) {
+    __builtin_prefetch(ahead.keys + i, 0, 2);
+    if (kKeep) __builtin_prefetch(ahead.values + i, 0, 2);
+  }
+  const vf by = splat(scale), less = splat(shift);
+  vf total = vf{};
+  for (int64_t j = 0; j < width; j += W) {
+    const vf p = exp2(load(row + j) * by - less);
+    if (kKeep) store(out + j, p);
+    total += p;
+  }
+  return total;
+}
+
+// A row of logits joins a softmax, whose reference is raised where it must be: old sums are then scaled by `factor`.
+template <bool kKeep>
+HZ_INLINE vf join(RowStats& stats, const float* row, int64_t width, float scale, const Ahead& ahead, float* out, float& factor) {
+  vf total{};
+  factor = 1.0f;
+  if (stats.reference != kNone) total = powers<kKeep>(row, width, scale, stats.reference, ahead, out);
+  if (stats.reference == kNone || any_above(total, kMostTotal)) {
+    const float reached = highest(row, width) * scale;
+    if (reached > stats.reference) factor = refer(stats, reached);
+    if (stats.reference == kNone) {  // nothing visible yet
+      if (kKeep) memset(out, 0, width * sizeof(float));
+      return total;
+    }
+    total = powers<kKeep>(row, width, scale, stats.reference, ahead, out);
+  }
+  store(stats.total, load(stats.total) + total);
+  return total;
+}
+
+// A row of logits joins the output's softmax (its powers go to `out`) and, where `in_score`, the score's. Returns the
+// factor that the row's output must be scaled by.
+HZ_INLINE float absorb(const AttentionTask& t, const float* row, int64_t width, bool in_score, const Ahead& ahead, float* out,
+                       RowStats& attended, RowStats& scored) {
+  float factor = 1.0f, unused;
+  vf total{};
+  if (t.out != nullptr) total = join<true>(attended, row, width, t.scale * kLog2e, ahead, out, factor);
+  if (!in_score) return factor;
+  // One set of powers serves both sums, unless the scales differ or the output's reference lies so far above these
+  // logits that what they are to the score would vanish.
+  if (t.scale == t.score_scale && any_above(total, 0x1p-40f)) {
+    if (scored.reference != attended.reference) refer(scored, attended.reference);
+    store(scored.total, load(scored.total) + total);
+  } else {
+    join<false>(scored, row, width, t.score_scale * kLog2e, t.out == nullptr ? ahead : Ahead{}, nullptr, unused);
+  }
+  return factor;
+}
+
+}  // namespace
+}  // namespace headzip::cpu
