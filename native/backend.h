@@ -105,7 +105,7 @@ struct AttentionJob {
   int64_t window = 0;       // a query sees its own position and window - 1 before it; 0: all. Scores know no window
   float* scores = nullptr;  // in a ScoreBuffer: maxima over the scored span's keys are raised from here on; or nullptr
   int64_t score_stride = 0; // from one KV head to the next
-  ScoreWeights weights;
+  ScoreWeights weights{};
 };
 
 struct LinearJob {

@@ -15,7 +15,7 @@ struct Piece {
   std::vector<KeySpan> spans;   // what they see, once appended
   float* scores = nullptr;      // see AttentionJob
   int64_t score_stride = 0;
-  ScoreWeights weights;         // `rows` is filled in
+  ScoreWeights weights{};       // `rows` is filled in
 };
 
 enum class Need {
