@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { loadAddon } from '../../src/engine/binding.js'
 import { loadModel } from '../../src/inference/model.js'
@@ -56,6 +58,17 @@ describe('the sweep', () => {
     expect(all.pairs).toEqual(one.pairs)
     expect(again.pairs).toEqual(one.pairs)
     expect(Math.max(...one.max)).toBeGreaterThan(0.02)
+  })
+
+  it('gives the same bits on one thread and on all under a sliding window', async () => {
+    const model = writeTinyModel(scratchFolder())
+    const file = join(model, 'config.json')
+    const config = JSON.parse(readFileSync(file, 'utf8')) as object
+    const sliding = { architectures: ['MistralForCausalLM'], model_type: 'mistral', sliding_window: 300 }
+    writeFileSync(file, JSON.stringify({ ...config, ...sliding }))
+    const one = await score(700, { model, threads: 1 })
+    expect((await score(700, { model })).pairs).toEqual(one.pairs)
+    expect(largest(one.pairs!, (await score(700)).pairs!)).toBeGreaterThan(1e-4)
   })
 
   it('summarises the pair scores it returns', async () => {

@@ -144,8 +144,8 @@ void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span
       for (int64_t d = 0; d < t.value_stride; d += W) store(o + d, load(o + d) * splat(factor));
     }
     if (t.out == nullptr) continue;
-    strip_product<kLds>(height, t.value_stride / kPanel, end - base - skip, tile.powers, values + skip * t.value_stride, t.value_stride, kPanel,
-                        tile.o + r * t.value_stride, t.value_stride, true);
+    strip_product<kLds>(height, t.value_stride / kPanel, end - base - skip, tile.powers, values + skip * t.value_stride,
+                        t.value_stride, kPanel, tile.o + r * t.value_stride, t.value_stride, true);
   }
 }
 
@@ -195,7 +195,9 @@ void attention(const AttentionTask& t, void* scratch) {
   for (int64_t s = 0; s < t.span_count; ++s) {
     const SpanView& span = t.spans[s];
     if (t.out == nullptr && !span.in_score) continue;
-    const int64_t begin = first_seen(t, span), end = entry_after(span, last_position), first = begin / kPanel * kPanel;
+    const int64_t begin = first_seen(t, span), end = entry_after(span, last_position);
+    // Under a window tasks begin at different keys: blocks that did, too, would sum a row in an order of the task's own.
+    const int64_t whole = t.window > 0 ? kKeyBlock : kPanel, first = begin / whole * whole;
     for (int64_t base = first; base < end; base += kKeyBlock) {
       const bool last = base + kKeyBlock >= end;
       Ahead ahead{};
