@@ -121,7 +121,7 @@ struct NormJob {
   bool add = false;
 };
 
-// The largest value of a row of logits, and its lowest index.
+// The largest value of a row of logits, and its lowest index; the value is no finite number where one of the row is not.
 struct Best {
   int32_t index = 0;
   float value = 0;
@@ -164,8 +164,8 @@ class Backend {
   // Rows that one pass over the linear layers should hold, for the weights' traffic to be paid for.
   virtual int64_t tile_rows(const ModelSpec& spec) const = 0;
 
-  // out = table[ids] * scale
-  virtual void embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) = 0;
+  // out = table[ids] * scale. Throws Error for an id that the table has no row for, on every device and whoever chose it.
+  void embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out);
   // `out` may be x. With `add` x holds nothing of use afterwards.
   virtual void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) = 0;
   virtual void linear(Rows x, std::span<const LinearJob> jobs) = 0;
@@ -225,6 +225,10 @@ class Backend {
   virtual double copy_rate() { return 0; }
   // Since the last call; empty where nothing is timed.
   virtual std::vector<KernelTime> kernel_times() { return {}; }
+
+ private:
+  // embed() of ids that are all in the table.
+  virtual void embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) = 0;
 };
 
 // `threads` 0: all cores. Throws Error when the device cannot be used.

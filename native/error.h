@@ -9,6 +9,12 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A model's own arithmetic went wrong. `who`: the layer, where it is known.
+struct NotFinite : Error {
+  explicit NotFinite(const std::string& who = "the model")
+      : Error(who + " gave a value that is not a finite number; its weights are damaged or overflow") {}
+};
+
 // The caller asked a running job to stop.
 struct Aborted : Error {
   Aborted() : Error("the job was aborted") {}

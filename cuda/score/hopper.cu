@@ -161,6 +161,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
       const float sum = row_sum(total[r]);
       if (query >= job.queries) lse[r] = INFINITY;
       else lse[r] = job.sums == nullptr ? peak[r] * scale + log2f(sum) : job.sums[item.head * job.queries + query];
+      if (query < job.queries && !isfinite(lse[r])) spoil(scores + begin);
     }
     do {
       logits(position);

@@ -94,7 +94,10 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const float sum = row_sum(total[h]);
-    lse[h] = warp * 16 + lane / 4 + h * 8 < rows ? peak[h] * scale + log2f(sum) : INFINITY;
+    lse[h] = INFINITY;
+    if (warp * 16 + lane / 4 + h * 8 >= rows) continue;
+    lse[h] = peak[h] * scale + log2f(sum);
+    if (!isfinite(lse[h])) spoil(job.scores + kv_head * job.score_stride);
   }
   wait_copies<0>();
   __syncthreads();

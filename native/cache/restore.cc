@@ -1,6 +1,7 @@
 #include "restore.h"
 
 #include "../error.h"
+#include "../finite.h"
 #include "../sweep/check.h"
 
 namespace headzip {
@@ -12,6 +13,7 @@ void check(const CacheShape& shape, const ModelSpec& spec, int64_t most) {
   if (shape.lengths.size() != heads || shape.windows.size() != 2 * heads)
     throw Error("a cache needs the length and window of layers x kv_heads heads");
   if (static_cast<int64_t>(shape.last_logits.size()) != spec.vocab) throw Error("a cache needs the logits of its last token");
+  if (!all_finite(shape.last_logits)) throw Error("a cache's logits must be finite numbers");
   if (shape.sink < 0 || shape.context < 0 || shape.sink + shape.context > shape.position || shape.position > most)
     throw Error("a cache's sink, context and position do not fit the model");
   for (size_t i = 0; i < heads; ++i) {

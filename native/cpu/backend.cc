@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -72,7 +73,7 @@ void CpuBackend::begin(const Model&, size_t) {
   for (Turns& t : turns_) t.used = false;
 }
 
-void CpuBackend::embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
+void CpuBackend::embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
   each_row(static_cast<int64_t>(ids.size()), table.cols, [&](int64_t i) {
     float* row = floats(out, i);
     widen(k_, table, ids[i] * table.cols, table.cols, row);
@@ -182,7 +183,9 @@ std::vector<Best> CpuBackend::best(Rows x) {
   std::vector<Best> out;
   for (int64_t i = 0; i < x.rows; ++i) {
     const float *row = floats(x, i), *top = std::max_element(row, row + x.width);
-    out.push_back({static_cast<int32_t>(top - row), *top});
+    // Comparisons pass a NaN over.
+    if (k_.finite(row, x.width)) out.push_back({static_cast<int32_t>(top - row), *top});
+    else out.push_back({0, std::numeric_limits<float>::quiet_NaN()});
   }
   return out;
 }

@@ -22,7 +22,6 @@ class CpuBackend final : public Backend {
   void download(const ScoreBuffer& scores, float* out) override;
   int64_t tile_rows(const ModelSpec& spec) const override;
   void begin(const Model& model, size_t working_bytes) override;
-  void embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
   void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) override;
   void linear(Rows x, std::span<const LinearJob> jobs) override;
   void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
@@ -42,6 +41,7 @@ class CpuBackend final : public Backend {
   void reset_peak() override { meter_->reset_peak(); }
 
  private:
+  void embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
   // Whether these jobs are one query over one span without windows, outputs only.
   static bool decodes(std::span<const AttentionJob> jobs);
   void decode_attention(const ModelSpec& spec, const AttentionJob& job);

@@ -87,6 +87,9 @@ void CudaBackend::download(const ScoreBuffer& s, float* out) {
 
 void CudaBackend::begin(const Model& model, size_t working_bytes) {
   weights_.plan(model, working_bytes);
+  // A job that threw left its work under way, and what that met is not this one's.
+  HEADZIP_CUDA(cudaStreamSynchronize(stream_));
+  *flag_.as<volatile int32_t>() = 0;
   std::erase_if(turns_, [](const Turns& t) { return !t.used; });
   for (Turns& t : turns_) t.used = false;
 }
@@ -100,7 +103,7 @@ int64_t CudaBackend::tile_rows(const ModelSpec& spec) const {
   return std::clamp<int64_t>(most / 1024 * 1024, 1024, 16384);
 }
 
-void CudaBackend::embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
+void CudaBackend::embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
   const Timeline::Span span(timeline_, "embed");
   if (weights_.streamed()) embed_from_host(table, ids, out);
   else embed_on_device(table, ids, out);

@@ -29,7 +29,6 @@ class CudaBackend final : public Backend {
   void begin(const Model& model, size_t working_bytes) override;
   void enter_layer(const Model& model, int64_t layer) override;
   int64_t tile_rows(const ModelSpec& spec) const override;
-  void embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
   void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) override;
   void linear(Rows x, std::span<const LinearJob> jobs) override;
   void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
@@ -54,6 +53,7 @@ class CudaBackend final : public Backend {
   std::vector<KernelTime> kernel_times() override { return timeline_.take(); }
 
  private:
+  void embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
   OwnedRows allocate(int64_t count, int64_t width, size_t element);
   AttentionJob describe(const ModelSpec& spec, const headzip::AttentionJob& job) const;
   // Whether the Hopper kernels serve heads of this width on this GPU.

@@ -64,7 +64,7 @@ void Decoder::advance(Rows x, std::span<Tail* const> tails, bool head, Job& stat
 }
 
 void Decoder::settle() {
-  if (!backend_.settle()) throw Error("the model gave a value that is not a finite number; its weights are damaged or overflow");
+  if (!backend_.settle()) throw NotFinite();
 }
 
 StepResult Decoder::step(std::span<Tail* const> tails, std::span<const int32_t> ids, Want want, Job& state) {

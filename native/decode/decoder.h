@@ -72,7 +72,9 @@ void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job
     tail.tokens += rows;
     for (int64_t row = std::max<int64_t>(0, static_cast<int64_t>(first) - static_cast<int64_t>(at)); row < rows; row += kLogitRows) {
       const int64_t count = std::min(kLogitRows, rows - row);
-      take(static_cast<int64_t>(at) + row, count, rows_logits(x.slice(row, count)));
+      const std::vector<float> logits = rows_logits(x.slice(row, count));
+      settle();  // before anybody acts on them
+      take(static_cast<int64_t>(at) + row, count, logits);
     }
     settle();
     state.advance(static_cast<double>(rows));

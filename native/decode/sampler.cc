@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "../error.h"
+#include "../finite.h"
 
 namespace headzip {
 
@@ -13,12 +15,27 @@ void check_sampling(const Sampling& s) {
   if (!(s.top_p > 0 && s.top_p <= 1)) throw Error("top_p must be a number in (0, 1]");
 }
 
+namespace {
+
+void check_logits(std::span<const float> logits) {
+  if (logits.empty()) throw Error("there are no logits to choose a token by");
+  if (!all_finite(logits)) throw NotFinite();
+}
+
+}  // namespace
+
 float log_probability(std::span<const float> logits, int32_t id) {
+  check_logits(logits);
+  if (id < 0 || static_cast<size_t>(id) >= logits.size())
+    throw Error("there are " + std::to_string(logits.size()) + " logits, none of them of the token id " + std::to_string(id));
   const double peak = *std::max_element(logits.begin(), logits.end());
   double total = 0;
   for (const float logit : logits) total += std::exp(logit - peak);
-  return static_cast<float>(logits[id] - peak - std::log(total));
+  const double share = logits[id] - peak - std::log(total);
+  return static_cast<float>(std::max<double>(share, std::numeric_limits<float>::lowest()));
 }
+
+Sampler::Sampler(const Sampling& sampling) : sampling_(sampling) { check_sampling(sampling); }
 
 // SplitMix64 (Steele, Lea and Flood 2014), its state stepped to the n-th number: 53 bits in [0, 1).
 double Sampler::uniform() {
@@ -30,21 +47,25 @@ double Sampler::uniform() {
 }
 
 int32_t Sampler::pick(const Best& best) const {
-  if (!std::isfinite(best.value)) throw Error("the model gave a logit that is not a finite number; its weights are damaged or overflow");
+  if (!std::isfinite(best.value)) throw NotFinite();
   return best.index;
 }
 
 int32_t Sampler::pick(std::span<const float> logits) {
+  check_logits(logits);
   const auto best = std::max_element(logits.begin(), logits.end());
-  const int32_t first = pick(Best{static_cast<int32_t>(best - logits.begin()), *best});
-  if (greedy()) return first;
+  if (greedy()) return static_cast<int32_t>(best - logits.begin());
 
   candidates_.resize(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) {
     const double weight = std::exp((static_cast<double>(logits[i]) - *best) / sampling_.temperature);
     candidates_[i] = {weight, static_cast<int32_t>(i)};
   }
-  const auto better = [](const Candidate& a, const Candidate& b) { return a.weight != b.weight ? a.weight > b.weight : a.id < b.id; };
+  // By logits: a high temperature makes unequal ones equal weights.
+  const auto better = [&](const Candidate& a, const Candidate& b) {
+    const float x = logits[static_cast<size_t>(a.id)], y = logits[static_cast<size_t>(b.id)];
+    return x != y ? x > y : a.id < b.id;
+  };
   auto end = candidates_.end();
   if (sampling_.top_k > 0 && sampling_.top_k < static_cast<int64_t>(candidates_.size())) {
     end = candidates_.begin() + sampling_.top_k;
@@ -55,8 +76,9 @@ int32_t Sampler::pick(std::span<const float> logits) {
   for (auto c = candidates_.begin(); c != end; ++c) total += c->weight;
   if (sampling_.top_p < 1) {
     const double share = sampling_.top_p * total;
-    double held = 0;
+    // The best one stays, however small the share is.
     auto c = candidates_.begin();
+    double held = (c++)->weight;
     while (c != end && held < share) held += (c++)->weight;
     end = c;
     total = held;

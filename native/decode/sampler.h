@@ -19,13 +19,15 @@ struct Sampling {
 // Throws Error for values that make no sense.
 void check_sampling(const Sampling& sampling);
 
-// Natural logarithm of the softmax's share of `id`.
+// Natural logarithm of the softmax's share of `id`. Throws Error for an id that has no logit, NotFinite.
 float log_probability(std::span<const float> logits, int32_t id);
 
 class Sampler {
  public:
-  explicit Sampler(const Sampling& sampling) : sampling_(sampling) {}
-  // The n-th call uses the n-th number of its generator. Throws Error when a logit is not a finite number.
+  // Throws Error for values that make no sense.
+  explicit Sampler(const Sampling& sampling);
+  // The n-th call uses the n-th number of its generator. Throws Error for an empty row, NotFinite where a logit is not a
+  // finite number: the id is always that of one of `logits`.
   int32_t pick(std::span<const float> logits);
   // Greedy sampling needs the best logit only.
   bool greedy() const { return sampling_.temperature == 0; }

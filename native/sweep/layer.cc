@@ -5,14 +5,13 @@
 #include <utility>
 
 #include "../error.h"
+#include "../finite.h"
 #include "mixture.h"
 
 namespace headzip {
 
 namespace {
-[[noreturn]] void not_finite(int64_t layer) {
-  throw Error("layer " + std::to_string(layer) + " gave a value that is not a finite number; its weights are damaged or overflow");
-}
+[[noreturn]] void not_finite(int64_t layer) { throw NotFinite("layer " + std::to_string(layer)); }
 }  // namespace
 
 LayerRunner::LayerRunner(Backend& backend, const Model& model, std::vector<RopeRef> ropes, int64_t rows)
@@ -50,13 +49,13 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   if (queries) projections.push_back({&w.q, &w.q_bias, q});
   if (values) projections.push_back({&w.v, &w.v_bias, v});
   backend_.linear(h, projections);
-  // Softmax would swallow a logit that is no number; values show up in the layer's output.
-  if (!backend_.finite(k) || (queries && !backend_.finite(q))) not_finite(layer);
-
   if (spec.head_norms) {
     norm_heads(k, w.k_norm);
     if (queries) norm_heads(q, w.q_norm);
   }
+  // Softmax would swallow a logit that is no number; values show up in the layer's output.
+  if (!backend_.finite(k) || (queries && !backend_.finite(q))) not_finite(layer);
+
   if (sums != nullptr) {
     add_columns(q, sums->queries);
     add_columns(k, sums->keys);
@@ -148,8 +147,7 @@ void LayerRunner::mixture(int64_t layer, Rows h, Rows out) {
   backend_.linear(h, {&job, 1});
   std::vector<float> logits(static_cast<size_t>(h.rows * spec.experts));
   backend_.download(routed, logits.data());
-  for (const float z : logits)
-    if (!std::isfinite(z)) not_finite(layer);
+  if (!all_finite(logits)) not_finite(layer);
 
   const size_t half = gathered_.row_bytes / 2;
   const auto rows = [&](int64_t count, int64_t from) {
@@ -197,6 +195,7 @@ std::vector<float> LayerRunner::logits(int64_t rows) {
   const Rows out = logit_rows(rows);
   std::vector<float> host(static_cast<size_t>(rows * model_.spec.vocab));
   backend_.download(out, host.data());
+  if (!all_finite(host)) throw NotFinite();  // before the cap, which makes a number of an infinite one
   if (const float cap = model_.spec.logit_cap; cap > 0)
     for (float& z : host) z = cap * std::tanh(z / cap);
   return host;

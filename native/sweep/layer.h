@@ -44,7 +44,7 @@ class LayerRunner {
   // Logits of a few rows after the last layer: (rows, vocab) in the backend's memory, without the model's cap.
   void head(Rows rows);
   Rows logit_rows(int64_t count) const { return logits_.slice(0, count); }
-  // Those that head() left, on the host: (rows, vocab).
+  // Those that head() left, on the host: (rows, vocab). Throws NotFinite where one is no finite number.
   std::vector<float> logits(int64_t rows);
   std::vector<float> logits(Rows rows);  // head(), then these
 

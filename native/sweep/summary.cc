@@ -16,8 +16,7 @@ void summarise(const std::vector<float>& scores, long heads, long layer, std::ve
     std::copy_n(scores.begin() + static_cast<std::ptrdiff_t>(h * positions), positions, head.begin());
     double sum = 0;
     for (const float s : head) sum += s;
-    if (!std::isfinite(sum))
-      throw Error("layer " + std::to_string(layer) + ", KV head " + std::to_string(h) + " has scores that are not finite numbers");
+    if (!std::isfinite(sum)) throw NotFinite("layer " + std::to_string(layer) + ", KV head " + std::to_string(h));
     const auto rank = static_cast<std::ptrdiff_t>(std::ceil(0.99 * static_cast<double>(positions))) - 1;
     std::nth_element(head.begin(), head.begin() + rank, head.end());
     p99.push_back(head[rank]);

@@ -5,7 +5,7 @@
 namespace headzip {
 
 // scores (heads, positions); appends each head's maximum, mean and 99th percentile (nearest rank).
-// Throws Error where a score is not a finite number.
+// Throws NotFinite where a score is not a finite number.
 void summarise(const std::vector<float>& scores, long heads, long layer, std::vector<float>& max, std::vector<float>& mean,
                std::vector<float>& p99);
 

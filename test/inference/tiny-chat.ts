@@ -5,9 +5,12 @@ import { type TinyShape, tinyShape, writeTinyModel } from '../engine/tiny.js'
 import { scratchFolder } from '../scratch.js'
 
 /** A tiny model that reads and writes text, with nano's tokenizer: its answers mean nothing, and come fast. */
-export function writeTinyChat(shape: Partial<TinyShape> = {}): string {
+export function writeTinyChat(
+  shape: Partial<TinyShape> = {},
+  edit?: (name: string, values: Float32Array) => void,
+): string {
   const folder = scratchFolder()
-  writeTinyModel(folder, { ...tinyShape, kvHeads: 3, vocab: 4096, ...shape })
+  writeTinyModel(folder, { ...tinyShape, kvHeads: 3, vocab: 4096, ...shape }, edit)
   const nano = fileURLToPath(new URL('../../models/nano', import.meta.url))
   for (const file of ['tokenizer.json', 'tokenizer_config.json'])
     copyFileSync(join(nano, file), join(folder, file))

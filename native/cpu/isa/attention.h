@@ -165,9 +165,11 @@ template <bool kWeighted>
 void write_scores(const AttentionTask& t, const Tile& tile, int64_t first, int64_t filled, int64_t skip, int64_t keys) {
   for (int64_t j = 0; j < filled; ++j) tile.columns[j] = kNone;
   const vf by = splat(t.score_scale * kLog2e);
+  bool overflowed = false;
   for (int64_t r = 0; r < tile.rows; ++r) {
     const RowStats& stats = tile.scored[r];
     float less = stats.reference + __builtin_log2f(sum(load(stats.total)));
+    overflowed |= less - less != 0.0f;
     if (kWeighted) less += t.row_norms[r / t.group];
     const vf lse = splat(less);
     const float* row = tile.saved + r * tile.saved_stride;
@@ -183,6 +185,8 @@ void write_scores(const AttentionTask& t, const Tile& tile, int64_t first, int64
     const vf x = load(tile.columns + j);
     store(tile.columns + j, exp2(kWeighted ? x : min(x, vf{})));
   }
+  // A NaN's bits lie above those of all numbers: it stays, and whoever sums the scores up meets it.
+  if (overflowed) raise_to(t.scores, __builtin_nanf(""));
   for (int64_t j = skip; j < lesser(filled, skip + keys); ++j) raise_to(t.scores + j - skip, tile.columns[j]);
 }
 

@@ -17,7 +17,7 @@ void widen(Stored type, const void* in, const Scales& scales, int64_t count, flo
   for (; i < count; ++i) out[i] = widen_one(type, from + i * stored_bytes(type));
 }
 
-// out = x / sqrt(mean(x^2) + eps) * weight
+// out = x / sqrt(mean(x^2) + eps) * weight; NaN where the mean overflows, as dividing by it would hide what happened.
 void rms_norm(const float* x, const float* weight, int64_t width, float eps, float* out) {
   double squares = 0;  // of partial sums of 64 vectors: the precision matters, the time does not
   int64_t c = 0;
@@ -27,7 +27,8 @@ void rms_norm(const float* x, const float* weight, int64_t width, float eps, flo
     squares += sum(part);
   }
   for (; c < width; ++c) squares += static_cast<double>(x[c]) * x[c];
-  const float factor = 1.0f / __builtin_sqrtf(static_cast<float>(squares / static_cast<double>(width)) + eps);
+  const float mean = static_cast<float>(squares / static_cast<double>(width));
+  const float factor = mean - mean == 0.0f ? 1.0f / __builtin_sqrtf(mean + eps) : __builtin_nanf("");
   for (int64_t i = 0; i < width; ++i) out[i] = x[i] * factor * weight[i];
 }
 

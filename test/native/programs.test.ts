@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest'
+import { buildProgram, compiler, runProgram } from './program.js'
+
+const programs: [string, string, string[]][] = [
+  [
+    'sampler_test',
+    'takes a token of its row or refuses, whatever the logits',
+    ['decode/sampler.cc', 'backend.cc'],
+  ],
+]
+const skipped = compiler ? '' : ' (skipped: no C++ compiler is here)'
+
+describe.skipIf(!compiler)(`native code under sanitizers, where the compiler has them${skipped}`, () => {
+  it.each(programs)('%s: %s', (name, _, sources) => {
+    expect(runProgram(buildProgram(name, sources))).toEqual({
+      code: 0,
+      out: expect.stringMatching(/^[1-9]\d* checked, 0 failed\n$/),
+      err: '',
+    })
+  })
+})
