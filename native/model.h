@@ -98,6 +98,12 @@ struct ModelSpec {
 };
 
 struct Model {
+  // Throw Error, one sentence, where a file lost content since it was mapped (MappedFile::check_read, check_size), or is
+  // not as it was when the model was loaded.
+  void check_read() const;
+  void check_size() const;
+  void check_unchanged() const;
+
   ModelSpec spec;
   std::vector<std::shared_ptr<const MappedFile>> files;  // keep the mappings alive
   Weight embed, final_norm, lm_head;

@@ -13,7 +13,8 @@ Napi::Function Cache::define(Napi::Env env) {
                       InstanceMethod<&Cache::select_pairs>("selectPairs"), InstanceMethod<&Cache::rewind>("rewind"),
                       InstanceMethod<&Cache::lengths>("lengths"), InstanceMethod<&Cache::windows>("windows"),
                       InstanceMethod<&Cache::hold>("hold"), InstanceMethod<&Cache::read>("read"),
-                      InstanceMethod<&Cache::write>("write"), InstanceMethod<&Cache::close>("close")});
+                      InstanceMethod<&Cache::write>("write"), InstanceMethod<&Cache::check_weights>("checkWeights"),
+                      InstanceMethod<&Cache::close>("close")});
 }
 
 Napi::Value Cache::wrap(Napi::Env env, std::shared_ptr<SharedCache> cache) {
@@ -203,6 +204,8 @@ void Cache::write(const Napi::CallbackInfo& info) {
   }
   guarded(info.Env(), [&] { layer.write(p.head, p.from, p.count, k, k + p.bytes, places); });
 }
+
+void Cache::check_weights(const Napi::CallbackInfo& info) { check_unchanged(info.Env(), *readable(info.Env())->runtime); }
 
 void Cache::close(const Napi::CallbackInfo& info) {
   if (!shared_) return;

@@ -21,7 +21,7 @@ Napi::Function Engine::define(Napi::Env env) {
                       InstanceMethod<&Engine::log_probs>("logProbs"), InstanceMethod<&Engine::restore>("restore"),
                       InstanceMethod<&Engine::score_chunks>("scoreChunks"), InstanceMethod<&Engine::means>("means"),
                       InstanceMethod<&Engine::memory>("memory"), InstanceMethod<&Engine::copy_rate>("copyRate"),
-                      InstanceMethod<&Engine::close>("close")});
+                      InstanceMethod<&Engine::check_weights>("checkWeights"), InstanceMethod<&Engine::close>("close")});
 }
 
 Engine::Engine(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -54,6 +54,16 @@ std::shared_ptr<Runtime> Engine::open(Napi::Env env) const {
   return runtime_;
 }
 
+void check_unchanged(Napi::Env env, const Runtime& runtime) {
+  try {
+    runtime.model->check_unchanged();
+  } catch (const Error& e) {
+    throw engine_error(env, e.what());
+  }
+}
+
+void Engine::check_weights(const Napi::CallbackInfo& info) { check_unchanged(info.Env(), *open(info.Env())); }
+
 void Engine::close(const Napi::CallbackInfo&) { runtime_.reset(); }
 
 namespace {
@@ -76,8 +86,9 @@ Napi::Value Engine::sweep(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<Job>();
   auto result = std::make_shared<SweepResult>();
   const auto work = [=] {
-    const Turn turn(*runtime, *state);
-    *result = run_sweep(*runtime->backend, *runtime->model, *job, *state);
+    run_job(*runtime, *state, [&] {
+      *result = run_sweep(*runtime->backend, *runtime->model, *job, *state);
+    });
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
     Napi::Object o = Napi::Object::New(env);
@@ -105,8 +116,9 @@ Napi::Value Engine::means(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<Job>();
   auto result = std::make_shared<MeansResult>();
   const auto work = [=] {
-    const Turn turn(*runtime, *state);
-    *result = run_means(*runtime->backend, *runtime->model, *job, *state);
+    run_job(*runtime, *state, [&] {
+      *result = run_means(*runtime->backend, *runtime->model, *job, *state);
+    });
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
     Napi::Object o = Napi::Object::New(env);
@@ -160,8 +172,9 @@ Napi::Value Engine::score_chunks(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<Job>();
   auto result = std::make_shared<SweepResult>();
   const auto work = [=] {
-    const Turn turn(*runtime, *state);
-    *result = run_sweep(*runtime->backend, *runtime->model, *job, *state);
+    run_job(*runtime, *state, [&] {
+      *result = run_sweep(*runtime->backend, *runtime->model, *job, *state);
+    });
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
     Napi::Object o = Napi::Object::New(env);
@@ -183,9 +196,10 @@ Napi::Value Engine::generate(const Napi::CallbackInfo& info) {
   auto feeds = std::make_shared<std::vector<TokenFeed>>(jobs->size());
   auto result = std::make_shared<std::vector<Generation>>();
   const auto work = [=] {
-    const Turn turn(*runtime, *state);
-    if (update) result->push_back(converse(*runtime->backend, *runtime->model, *shared->cache, jobs->front(), rewindable, *state, feeds->front()));
-    else *result = headzip::generate(*runtime->backend, *runtime->model, *shared->cache, *jobs, *state, *feeds);
+    run_job(*runtime, *state, [&] {
+      if (update) result->push_back(converse(*runtime->backend, *runtime->model, *shared->cache, jobs->front(), rewindable, *state, feeds->front()));
+      else *result = headzip::generate(*runtime->backend, *runtime->model, *shared->cache, *jobs, *state, *feeds);
+    });
   };
   const auto finish = [=](Napi::Env e) -> Napi::Value {
     Napi::Array all = Napi::Array::New(e, result->size());
@@ -213,8 +227,9 @@ Napi::Value Engine::log_probs(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<Job>();
   auto result = std::make_shared<std::vector<float>>();
   const auto work = [=] {
-    const Turn turn(*runtime, *state);
-    *result = headzip::log_probs(*runtime->backend, *runtime->model, *shared->cache, query, answer, *state);
+    run_job(*runtime, *state, [&] {
+      *result = headzip::log_probs(*runtime->backend, *runtime->model, *shared->cache, query, answer, *state);
+    });
   };
   return start(env, state, work, [=](Napi::Env e) -> Napi::Value { return addon::to_js(e, *result); }, occupy(shared, false));
 }
@@ -248,8 +263,9 @@ Napi::Value Engine::copy_rate(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<Job>();
   auto rate = std::make_shared<double>(0);
   const auto work = [=] {
-    const Turn turn(*runtime, *state);
-    *rate = runtime->backend->copy_rate();
+    run_job(*runtime, *state, [&] {
+      *rate = runtime->backend->copy_rate();
+    });
   };
   return start(info.Env(), state, work, [=](Napi::Env e) -> Napi::Value { return Napi::Number::New(e, *rate); });
 }

@@ -30,6 +30,22 @@ class Turn {
   Runtime& runtime_;
 };
 
+// Runs a job in its turn. Throws Error where a weight file lost content before or meanwhile, whatever the job made of that.
+template <typename Work>
+void run_job(Runtime& runtime, const Job& job, Work&& work) {
+  const Turn turn(runtime, job);
+  runtime.model->check_size();
+  try {
+    work();
+  } catch (const Aborted&) {
+    throw;
+  } catch (const Error&) {
+    runtime.model->check_size();
+    throw;
+  }
+  runtime.model->check_size();
+}
+
 struct SharedCache {
   std::shared_ptr<Runtime> runtime;  // whose memory it is
   std::unique_ptr<KvCache> cache;
@@ -63,6 +79,7 @@ class Cache final : public Napi::ObjectWrap<Cache> {
   Napi::Value hold(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   void write(const Napi::CallbackInfo& info);
+  void check_weights(const Napi::CallbackInfo& info);
   Napi::Value derived(const Napi::CallbackInfo& info, const SharedCache& from, std::unique_ptr<KvCache> cache);
   void close(const Napi::CallbackInfo& info);
   void account(Napi::Env env);  // tells the garbage collector what this object really weighs
@@ -85,6 +102,7 @@ class Engine final : public Napi::ObjectWrap<Engine> {
   Napi::Value restore(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value copy_rate(const Napi::CallbackInfo& info);
+  void check_weights(const Napi::CallbackInfo& info);
   // The argument as a cache of this engine's, free for a job that changes it or one that reads it.
   std::shared_ptr<SharedCache> cache_of(const Napi::Value& value, const Runtime& runtime, bool change) const;
   void close(const Napi::CallbackInfo& info);
@@ -92,6 +110,9 @@ class Engine final : public Napi::ObjectWrap<Engine> {
 
   std::shared_ptr<Runtime> runtime_;
 };
+
+// Throws where a weight file is not as it was when the model was loaded.
+void check_unchanged(Napi::Env env, const Runtime& runtime);
 
 // Constructors kept per JavaScript environment: a worker thread has its own.
 struct Constructors {

@@ -158,6 +158,7 @@ Generation converse(Backend& backend, const Model& model, KvCache& cache, const 
   std::vector<Sequence> made = run(backend, model, cache, {&job, 1}, state, {&feed, 1}, true);
   std::vector<int64_t> windows;
   for (const LayerSpec& layer : model.spec.layer) windows.push_back(layer.window);
+  model.check_size();  // the turn's last token joins without logits, which would have told
   cache.extend(made[0].tail.layers, made[0].tail.tokens, windows, rewindable);
   return std::move(made[0].out);
 }

@@ -32,6 +32,7 @@ LayerRunner::LayerRunner(Backend& backend, const Model& model, std::vector<RopeR
 }
 
 void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need, ProjectionSums* sums) {
+  model_.check_read();  // what came before may have read zeros
   const ModelSpec& spec = model_.spec;
   const LayerWeights& w = model_.layers[layer];
   const bool queries = need == Need::kHidden || need == Need::kScores || need == Need::kMeans;
@@ -184,6 +185,7 @@ void LayerRunner::head(Rows rows) {
   if (logits_.rows < rows.rows) logits_ = backend_.stream(rows.rows, model_.spec.vocab);
   const LinearJob job{&model_.lm_head, nullptr, logit_rows(rows.rows)};
   backend_.linear(h, {&job, 1});
+  model_.check_size();  // before a token is chosen
 }
 
 std::vector<float> LayerRunner::logits(Rows rows) {

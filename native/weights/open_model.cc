@@ -141,14 +141,44 @@ Wanted wanted(Model& m) {
   return want;
 }
 
+// What tells a file from another of the same size: all that comes before the first weight, and the middle of each.
+std::vector<FileSpan> marks(const std::vector<WeightRef>& refs, size_t file) {
+  constexpr uint64_t kMostHeader = uint64_t{16} << 20, kMark = 64;
+  std::vector<FileSpan> spans{{0, kMostHeader}};
+  const auto mark = [&](uint64_t offset, uint64_t bytes) {
+    const uint64_t part = std::min(kMark, bytes);
+    spans[0].bytes = std::min(spans[0].bytes, offset);
+    spans.push_back({offset + (bytes - part) / 2, part});
+  };
+  for (const WeightRef& ref : refs) {
+    if (ref.file == file) mark(ref.offset, ref.bytes);
+    if (ref.scales && ref.scales->file == file) mark(ref.scales->offset, ref.scales->bytes);
+  }
+  return spans;
+}
+
 }  // namespace
+
+void Model::check_read() const {
+  for (const auto& file : files) file->check_read();
+}
+
+void Model::check_size() const {
+  for (const auto& file : files) file->check_size();
+}
+
+void Model::check_unchanged() const {
+  for (const auto& file : files) file->check_unchanged();
+}
 
 std::shared_ptr<const Model> open_model(ModelSpec spec, const std::vector<std::string>& paths,
                                         const std::vector<WeightRef>& refs) {
   check_spec(spec);
   auto model = std::make_shared<Model>();
   model->spec = std::move(spec);
-  for (const std::string& path : paths) model->files.push_back(MappedFile::open(path));
+  std::vector<std::shared_ptr<MappedFile>> opened;
+  for (const std::string& path : paths) opened.push_back(MappedFile::open(path));
+  model->files.assign(opened.begin(), opened.end());
   Wanted want = wanted(*model);
 
   for (const WeightRef& ref : refs) {
@@ -173,6 +203,7 @@ std::shared_ptr<const Model> open_model(ModelSpec spec, const std::vector<std::s
   }
   for (const auto& [role, w] : want)
     if (!*w.slot && !w.optional) throw Error("the model has no weight for " + role);
+  for (size_t i = 0; i < opened.size(); ++i) opened[i]->seal(marks(refs, i));
   return model;
 }
 

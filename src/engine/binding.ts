@@ -131,6 +131,8 @@ export interface NativeCache {
   /** Keys, then values, (count, head_dim) each in the engine's own element type, then positions (count) int32 */
   read(layer: number, head: number, from: number, count: number): Uint8Array
   write(layer: number, head: number, from: number, count: number, data: Uint8Array): void
+  /** As the engine's. */
+  checkWeights(): void
   close(): void
 }
 
@@ -212,6 +214,8 @@ export interface NativeEngine {
   memory(): NativeMemory
   /** Bytes a second that a large copy on the device reads and writes; 0 on the CPU. */
   copyRate(): NativeJob<number>
+  /** @throws Error (HEADZIP_ENGINE) where a weight file is not as it was when the model was loaded */
+  checkWeights(): void
   close(): void
 }
 

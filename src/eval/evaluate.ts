@@ -53,6 +53,7 @@ export async function evaluate(model: Model, options: EvaluateOptions): Promise<
       ...options,
       onDone: (share) => options.onProgress?.({ done: Math.min((done + share * work) / total, 0.999) }),
     })
+    model.checkWeights()
     const made: SampleResult = { ...task.header, rows }
     const { path, present } = task
     await writeResult(path, present ? joinResults(present, made, [path, 'this run']) : made)

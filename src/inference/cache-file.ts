@@ -69,6 +69,7 @@ export async function saveCache(
 ): Promise<void> {
   const release = cache.hold()
   try {
+    cache.checkWeights()
     const { sink, context, position, evicted, layers } = cache.info()
     const logits = cache.lastLogits()
     const header: Header = {
@@ -117,6 +118,7 @@ async function* fileContent(
   yield pass(Buffer.concat([start, text]))
   yield pass(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength))
   for (const { layer, head, from, count } of parts(header)) yield pass(cache.read(layer, head, from, count))
+  cache.checkWeights()
   yield hash.digest()
 }
 

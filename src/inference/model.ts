@@ -315,6 +315,14 @@ export class Model {
     return { ...means, rope: note, seconds: (performance.now() - started) / 1000 }
   }
 
+  /**
+   * Weights are read from their files while the model works. Call this before something is kept under the model's name.
+   * @throws Error (HEADZIP_ENGINE) where a weight file is not as it was when the model was loaded
+   */
+  checkWeights(): void {
+    this.engine.checkWeights()
+  }
+
   /** Gives the weights' mapping and work memory back once running jobs and open caches have ended. */
   close(): void {
     this.engine.close()

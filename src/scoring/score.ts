@@ -8,7 +8,13 @@ import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
 import { reachOf } from '../model/describe.js'
-import { type HeadScores, type ScoreMethod, type Sweep, scoreMethods } from '../scores/head-scores.js'
+import {
+  type HeadScores,
+  type PairMethod,
+  type ScoreMethod,
+  type Sweep,
+  scoreMethods,
+} from '../scores/head-scores.js'
 import { estimateHeads } from './estimate.js'
 import { defaultChunkSize, type ReconstructionInput, reconstructionInputs } from './reconstruction.js'
 import { type StoppedScores, scoreUntilStable, type UntilStable } from './until-stable.js'
@@ -54,13 +60,26 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
   if (options.chunks && sweep !== 'block')
     throw new InputError('only the sweep block scores chunks apart: with the others they see one another')
   const sample = await sampleOf(model, options)
-  if (method === 'duo-estimate')
-    return estimateHeads(
-      model,
-      sample,
-      cutContext(model.textIds(sample.context), options.maxContext),
-      options,
-    )
+  const scores =
+    method === 'duo-estimate'
+      ? await estimateHeads(
+          model,
+          sample,
+          cutContext(model.textIds(sample.context), options.maxContext),
+          options,
+        )
+      : await reconstruct(model, sample, { ...options, sweep, method, chunkSize })
+  // What carries the model's name must have come from it.
+  model.checkWeights()
+  return scores
+}
+
+async function reconstruct(
+  model: Model,
+  sample: Pick<Sample, 'context' | 'data' | 'index'>,
+  options: ScoreOptions & { sweep: Sweep; method: PairMethod; chunkSize: number },
+): Promise<ScoredHeads> {
+  const { sweep, method, chunkSize } = options
   const contextIds = cutContext(model.contextIds(sample.context), options.maxContext)
   const inputs = reconstructionInputs(contextIds, { chunkSize, prompts: model.prompts })
   checkPositions(model, contextIds.length, inputs, sample)

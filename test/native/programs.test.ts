@@ -7,6 +7,11 @@ const programs: [string, string, string[]][] = [
     'takes a token of its row or refuses, whatever the logits',
     ['decode/sampler.cc', 'backend.cc'],
   ],
+  [
+    'bus_guard_test',
+    'reads what a file lost as zeros and says so, on any number of threads',
+    ['weights/mapped_file.cc', 'weights/bus_guard.cc'],
+  ],
 ]
 const skipped = compiler ? '' : ' (skipped: no C++ compiler is here)'
 
