@@ -8,7 +8,7 @@
  *     sha256 of everything before
  *
  * Numbers are little-endian. The header names the model and gives each head's length, so that the size of the whole file
- * is known before anything is allocated. It is a snapshot for the same model on the same kind of engine, not a format
+ * is known, and compared with the model and the file, before anything is allocated. It is a snapshot for the same model on the same kind of engine, not a format
  * for exchange.
  */
 
@@ -17,7 +17,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { NativeCache, NativeEngine } from '../engine/binding.js'
 import { abortError, type JobOptions } from '../engine/job.js'
 import { InputError, isUserError } from '../errors.js'
-import { type ModelDescription, ropesFor } from '../model/describe.js'
+import { type ModelDescription, reachOf, ropesFor } from '../model/describe.js'
 import { writeFileAtomic } from '../scores/files.js'
 import { KvCache, type ModelIdentity, type PruneResult } from './kv-cache.js'
 
@@ -25,7 +25,9 @@ const magic = 'HZKVCACH'
 /** 2: the context's hash. */
 const version = 2
 const checksumBytes = 32
-const mostHeaderBytes = 1 << 26
+/** Beside what it holds of each head: a length and a window, three numbers below 2^31. */
+const mostHeaderBytes = 1 << 20
+const mostHeadBytes = 48
 const partBytes = 4 << 20
 
 export interface SaveOptions extends JobOptions {
@@ -200,8 +202,11 @@ async function readCache(
     )
   }
   const headerBytes = start.readUInt32LE(12)
-  if (headerBytes > mostHeaderBytes) throw damaged(path)
   if (size < 16 + headerBytes + checksumBytes) throw truncated(path, size)
+  const { layers, kvHeads } = description.spec
+  const most = mostHeaderBytes + mostHeadBytes * layers * kvHeads
+  if (headerBytes > most)
+    throw impossible(path, `a header of ${headerBytes} bytes, where at most ${most} are possible`)
   const header = parseHeader(path, (await take(headerBytes)).toString('utf8'))
   checkModel(path, header, description, model)
   const expected = at + payloadBytes(header) + checksumBytes
@@ -249,7 +254,8 @@ async function readCache(
   })
 }
 
-function checkModel(path: string, header: Header, { spec }: ModelDescription, model: ModelIdentity): void {
+function checkModel(path: string, header: Header, description: ModelDescription, model: ModelIdentity): void {
+  const { spec } = description
   const { model: of } = header
   if (of.hash !== model.hash) {
     const what = of.id === model.id ? `another ${of.id}, whose config or weights differ` : of.id
@@ -270,6 +276,14 @@ function checkModel(path: string, header: Header, { spec }: ModelDescription, mo
   )
     throw damaged(path)
   if (header.lengths.length !== heads || header.windows.length !== 2 * heads) throw damaged(path)
+  const { vocab, position, lengths } = header
+  if (vocab !== spec.vocabSize)
+    throw impossible(path, `a vocabulary of ${vocab} entries, where the model's has ${spec.vocabSize}`)
+  const reach = reachOf(description)
+  if (position > reach) throw impossible(path, `${position} tokens, where the model has ${reach} positions`)
+  const longest = lengths.reduce((most, length) => Math.max(most, length), 0)
+  if (longest > position)
+    throw impossible(path, `a head with ${longest} entries, where there are ${position} tokens`)
 }
 
 /** Nothing of a header is believed before its kind has been checked; the engine checks how the numbers fit. */
@@ -325,6 +339,10 @@ function foreign(path: string): InputError {
 function truncated(path: string, size: number, expected?: number): InputError {
   const of = expected === undefined ? '' : ` of ${expected}`
   return new InputError(`${path} is a truncated cache: it has ${size}${of} bytes`)
+}
+
+function impossible(path: string, claim: string): InputError {
+  return new InputError(`${path} is a damaged cache: it claims ${claim}`)
 }
 
 function damaged(path: string, cause?: unknown): InputError {

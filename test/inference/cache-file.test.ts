@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { KvCache } from '../../src/inference/kv-cache.js'
 import type { Level } from '../../src/inference/levels.js'
 import { loadModel, type Model } from '../../src/inference/model.js'
+import { packageRoot, runNode } from '../cli/headzip.js'
 import { makeScores } from '../scores/make.js'
 import { scratchFolder } from '../scratch.js'
 import { writeTinyChat } from './tiny-chat.js'
@@ -35,14 +36,32 @@ async function expectRefused(content: Buffer, message: RegExp, by: Model = model
 
 /** The file with its header changed and its checksum right. */
 function withHeader(change: (header: Record<string, unknown>) => void): Buffer {
+  const { start, text, payload } = changedHeader(change)
+  const body = Buffer.concat([start, text, payload])
+  return Buffer.concat([body, createHash('sha256').update(body).digest()])
+}
+
+/** A file as large as its header tells, though nothing but the header is on the disk. */
+function sparse(change: (header: Record<string, unknown>) => void, headerBytes?: number): string {
+  const path = join(scratchFolder(), 'sparse.kv')
+  const { start, text, header } = changedHeader(change)
+  if (headerBytes !== undefined) start.writeUInt32LE(headerBytes, 12)
+  writeFileSync(path, Buffer.concat([start, text]))
+  const { vocab, lengths } = header as { vocab: number; lengths: number[] }
+  const entries = lengths.reduce((sum, length) => sum + length, 0)
+  const payload = 4 * vocab + entries * (2 * 4 * kv.model.headDim + 4)
+  truncateSync(path, 16 + (headerBytes ?? text.length) + payload + 32)
+  return path
+}
+
+function changedHeader(change: (header: Record<string, unknown>) => void) {
   const end = 16 + bytes.readUInt32LE(12)
   const header = JSON.parse(bytes.toString('utf8', 16, end)) as Record<string, unknown>
   change(header)
   const text = Buffer.from(JSON.stringify(header))
   const start = Buffer.from(bytes.subarray(0, 16))
   start.writeUInt32LE(text.length, 12)
-  const body = Buffer.concat([start, text, bytes.subarray(end, -32)])
-  return Buffer.concat([body, createHash('sha256').update(body).digest()])
+  return { start, text, header, payload: bytes.subarray(end, -32) }
 }
 
 describe('a saved cache', () => {
@@ -179,6 +198,7 @@ describe('a file is refused with one sentence', () => {
       (h) => Object.assign(Object.assign(h, { evicted: false }).windows as object, { 1: 4 }),
     ],
     ['other logits', (h) => Object.assign(h, { vocab: 17 })],
+    ['more tokens than the model has positions', (h) => Object.assign(h, { position: 4097 })],
     ['no model', (h) => delete h.model],
     ['no context', (h) => delete h.contextHash],
     ['a head_dim of another kind', (h) => Object.assign(h.model as object, { headDim: 1e9 })],
@@ -188,5 +208,49 @@ describe('a file is refused with one sentence', () => {
     await expect(model.restore(path)).rejects.toThrow(
       /truncated|damaged|a cache's|a cache with|a cache needs/,
     )
+  })
+
+  it('that claims more than the model can have, before memory is reserved for it', async () => {
+    const heads = kv.native.lengths().length
+    const claims: [string, RegExp][] = [
+      [
+        sparse((h) => Object.assign(h, { vocab: 500_000_000 })),
+        /is a damaged cache: it claims a vocabulary of 500000000 entries, where the model's has 4096$/,
+      ],
+      [
+        sparse((h) => Object.assign(h, { position: 1e7, context: 1e7, lengths: Array(heads).fill(1e7) })),
+        /is a damaged cache: it claims 10000000 tokens, where the model has 4096 positions$/,
+      ],
+      [
+        sparse((h) => Object.assign(h, { lengths: Array(heads).fill(1e7) })),
+        /is a damaged cache: it claims a head with 10000000 entries, where there are \d+ tokens$/,
+      ],
+      [
+        sparse(() => {}, 60_000_000),
+        /is a damaged cache: it claims a header of 60000000 bytes, where at most \d+ are possible$/,
+      ],
+    ]
+    const script = `
+      const { loadModel } = await import(${JSON.stringify(`file://${packageRoot}/dist/index.js`)})
+      const model = await loadModel(${JSON.stringify(model.description.folder)}, { device: 'cpu' })
+      const peak = () => process.resourceUsage().maxRSS / 1024
+      const before = peak()
+      const said = []
+      for (const path of ${JSON.stringify(claims.map(([path]) => path))})
+        said.push(await model.restore(path).then(() => 'restored', (error) => error.message))
+      console.log(JSON.stringify({ said, grown: peak() - before }))`
+    const ran = await runNode(['--input-type=module', '-e', script])
+    expect(ran).toMatchObject({ code: 0, err: '' })
+    const { said, grown } = JSON.parse(ran.out) as { said: string[]; grown: number }
+    expect(grown).toBeLessThan(50) // MiB
+    expect(said).toEqual(claims.map(([, message]) => expect.stringMatching(message)))
+  })
+
+  it('whose logits are no numbers', async () => {
+    const at = 16 + bytes.readUInt32LE(12) + 40
+    const body = Buffer.from(bytes.subarray(0, -32))
+    body.writeFloatLE(Number.NaN, at)
+    const file = Buffer.concat([body, createHash('sha256').update(body).digest()])
+    await expectRefused(file, /is a damaged cache/)
   })
 })
