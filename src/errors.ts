@@ -1,5 +1,7 @@
 /** Errors that a user can act on. Their message is one complete sentence; the CLI prints it and exits with code 2. */
 
+import { escapeText } from './escape.js'
+
 /** Every error of ours carries a code, so that the CLI can tell a user's mistake from a bug of ours. */
 export type ErrorCode = 'HEADZIP_PARAMETER' | 'HEADZIP_INPUT' | 'HEADZIP_ENGINE' | 'HEADZIP_ABORTED'
 
@@ -7,6 +9,11 @@ export type ErrorCode = 'HEADZIP_PARAMETER' | 'HEADZIP_INPUT' | 'HEADZIP_ENGINE'
 export class InputError extends Error {
   readonly code: ErrorCode = 'HEADZIP_INPUT'
   override readonly name = 'InputError'
+
+  /** @param message may quote what files hold: control characters in it are escaped here */
+  constructor(message: string, options?: ErrorOptions) {
+    super(escapeText(message), options)
+  }
 }
 
 /**
@@ -20,7 +27,7 @@ export function invalidParameter(
   actual: unknown,
   kind: 'type' | 'range' = 'range',
 ): Error {
-  const message = `${name} must be ${expected}, got ${show(actual)}`
+  const message = escapeText(`${name} must be ${expected}, got ${show(actual)}`)
   const error = kind === 'type' ? new TypeError(message) : new RangeError(message)
   return Object.assign(error, { code: 'HEADZIP_PARAMETER' satisfies ErrorCode })
 }
@@ -41,10 +48,15 @@ export function checkRatio(ratio: unknown, name = 'ratio'): number {
   return ratio
 }
 
-/** Text out of a file, as a one-line message may hold it: what files hold may be anything. */
+/** Text out of a file, as a one-line message may hold it: what files hold may be anything, and of any length. */
 export function printable(text: string, most = 120): string {
-  const short = text.length > most ? `${text.slice(0, most - 3)}...` : text
-  return [...short].map((char) => (char < ' ' || (char >= '\x7f' && char < '\xa0') ? ' ' : char)).join('')
+  return escapeText(text.length > most ? `${text.slice(0, most - 3)}...` : text)
+}
+
+/** The same error, with what its message quotes of files escaped: for those that native code throws. */
+export function withPrintableMessage(error: unknown): unknown {
+  if (error instanceof Error) error.message = escapeText(error.message)
+  return error
 }
 
 function show(value: unknown): string {

@@ -1,5 +1,6 @@
 /** Watches a native job: progress by polling, so that the engine never calls into JavaScript. */
 
+import { withPrintableMessage } from '../errors.js'
 import type { NativeJob } from './binding.js'
 
 export interface Progress {
@@ -26,6 +27,8 @@ export async function watch<T>(start: () => NativeJob<T>, options: JobOptions = 
     const result = await job.promise
     onProgress?.({ done: 1 })
     return result
+  } catch (error) {
+    throw withPrintableMessage(error)
   } finally {
     clearInterval(timer)
     signal?.removeEventListener('abort', abort)

@@ -1,7 +1,7 @@
 /** A model description becomes a native engine. */
 
-import { InputError, invalidParameter } from '../errors.js'
-import { loadAddon, type NativeEngine } from './binding.js'
+import { InputError, invalidParameter, withPrintableMessage } from '../errors.js'
+import { loadAddon, type NativeEngine, type NativeEngineOptions } from './binding.js'
 import type { EngineSpec, StoredPlace, WeightRef } from './spec.js'
 
 export type Device = 'auto' | 'cpu' | 'cuda'
@@ -41,9 +41,8 @@ export function openEngine(
   const files = [...new Set(weights.flatMap(({ file, scales }) => (scales ? [file, scales.file] : [file])))]
   const index = new Map(files.map((file, i) => [file, i]))
   const place = <T extends StoredPlace>(at: T) => ({ ...at, file: index.get(at.file) ?? 0 })
-  const { Engine } = loadAddon()
   const chosen = device === 'auto' ? automaticDevice() : device
-  const engine = new Engine({
+  const engine = newEngine({
     device: chosen,
     threads,
     gpuMemory,
@@ -57,6 +56,15 @@ export function openEngine(
     })),
   })
   return { engine, device: chosen, arithmetic: chosen === 'cpu' ? 'cpu/fp32' : 'cuda/bf16' }
+}
+
+function newEngine(options: NativeEngineOptions): NativeEngine {
+  const { Engine } = loadAddon()
+  try {
+    return new Engine(options)
+  } catch (error) {
+    throw withPrintableMessage(error)
+  }
 }
 
 /** @throws InputError when HEADZIP_DEVICE names no device */

@@ -1,6 +1,7 @@
 /** Summary rows as texts. */
 
 import { InputError } from '../errors.js'
+import { escapeLines, escapeText } from '../escape.js'
 import type { SummaryRow } from './summary.js'
 
 export const tableFormats = ['markdown', 'csv', 'json'] as const
@@ -13,7 +14,7 @@ export function formatSummary(rows: readonly SummaryRow[], format: TableFormat):
     case 'csv':
       return csv(rows)
     case 'json':
-      return `${JSON.stringify(rows, null, 2)}\n`
+      return `${escapeLines(JSON.stringify(rows, null, 2))}\n`
     default:
       throw new InputError(`there is no table format ${String(format)}; there are ${tableFormats.join(', ')}`)
   }
@@ -47,9 +48,9 @@ function section(rows: readonly SummaryRow[]): string {
   ])
   const { samples, questions } = full ?? rows[0]!
   return [
-    `### ${data}, ${model}`,
+    `### ${escapeText(data)}, ${escapeText(model)}`,
     '',
-    `Metric ${metric} in percent, ± standard error over samples, relative to the full cache, share of the KV bytes held (effective KV; compression_ratio is 1 - that, sparsity 1 - ratio where heads are evicted); ${samples} samples, ${questions} questions.`,
+    `Metric ${escapeText(metric)} in percent, ± standard error over samples, relative to the full cache, share of the KV bytes held (effective KV; compression_ratio is 1 - that, sparsity 1 - ratio where heads are evicted); ${samples} samples, ${questions} questions.`,
     '',
     ...pipeTable(
       ['ratio', ...(series.length > 0 ? series : ['full cache'])],
@@ -68,7 +69,7 @@ function cell({ mean, standardError, relative, effectiveKv, draws, low, high, le
 
 function pipeTable(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const line = (cells: readonly string[]): string =>
-    `| ${cells.map((each) => each.replaceAll('|', '\\|')).join(' | ')} |`
+    `| ${cells.map((each) => escapeText(each).replaceAll('|', '\\|')).join(' | ')} |`
   return [line(header), line(header.map(() => '---')), ...rows.map(line)]
 }
 

@@ -5,7 +5,7 @@ import { type Selection, type SelectionRule, selectHeads } from '../scores/selec
 import { d3 } from './d3.js'
 import { cut, drawAxes, drawCell, drawCross, type Grid, gridOf, placeOf, room, widest } from './grid.js'
 import { mainPanel, type Panel, provenanceLine, sameHeads } from './panels.js'
-import { drawLine, drawSvg, drawText, type Shape, wrapText } from './svg.js'
+import { drawLine, drawSvg, drawText, plain, type Shape, wrapText } from './svg.js'
 
 export interface HeatmapOptions {
   /** share of heads kept: each panel crosses out what its own scores would evict */
@@ -80,7 +80,7 @@ export function heatmap(panels: readonly Panel[], options: HeatmapOptions): stri
         group
           .attr('tabindex', 0)
           .attr('role', 'group')
-          .attr('aria-label', `${panel.name}: arrow keys read heads`)
+          .attr('aria-label', `${plain(panel.name)}: arrow keys read heads`)
       drawPanel(group, panel, selections[i]!, grid, i, highest, options.interactive ?? false)
     }
     for (const [i, line] of footLines.entries())

@@ -1,5 +1,6 @@
 /** The report as one HTML page that needs nothing else: pictures, budget, numbers, where they come from. */
 
+import { escapeText } from '../escape.js'
 import { budgetOf } from '../scores/budget.js'
 import { compareScores, overlapShares } from '../scores/compare.js'
 import { rankHeads, type SelectionRule } from '../scores/select.js'
@@ -82,7 +83,7 @@ ${htmlTable(
 <h2>Scores as numbers</h2>
 ${panels.map(numberTable).join('\n')}
 </main>
-<script type="application/json" id="hz-data">${JSON.stringify(pageData(panels, options)).replaceAll('<', '\\u003c')}</script>
+<script type="application/json" id="hz-data">${escapeText(JSON.stringify(pageData(panels, options))).replaceAll('<', '\\u003c')}</script>
 <script>${pageScript}</script>
 </body>
 </html>

@@ -1,5 +1,6 @@
 /** What all pictures share: the document, its accessible texts, colours, fonts, text that fits. */
 
+import { escapeText } from '../escape.js'
 import { newDocument } from './d3.js'
 
 /** The part of a d3 selection that pictures are made with. */
@@ -109,10 +110,10 @@ export function wrapText(content: string, size: number, width: number): string[]
   return lines
 }
 
-/** XML knows no control characters, not even escaped ones. */
+/** XML knows no control characters, not even escaped ones; those that it knows, and turned text, are shown as escapes. */
 export function plain(content: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  return content.replace(/[\u0000-\u001f\u007f\ufffe\uffff\s]+/g, ' ')
+  return escapeText(content.replace(/[\u0000-\u001f\u007f\ufffe\uffff\s]+/g, ' '))
 }
 
 /** Two decimals, so that pictures do not change with the last bit of a sum. */

@@ -1,6 +1,7 @@
 /** The service over HTTP: limits, errors, the key, the routes. */
 
 import Fastify, { type FastifyInstance } from 'fastify'
+import { escapeLines } from '../escape.js'
 import { bearerCheck } from './auth.js'
 import { ApiError, apiErrorOf, busy, sendError } from './errors.js'
 import type { CheckedOptions } from './options.js'
@@ -26,8 +27,10 @@ export function buildApp(
     requestTimeout: 60_000,
     // Our own refusal has the envelope that clients know.
     return503OnClosing: false,
-    // pino on stderr: method, address and status; stdout belongs to the command.
-    logger: log ? { level: 'info', stream: process.stderr } : false,
+    // pino on stderr: method, address and status; stdout belongs to the command. Headers may hold any byte.
+    logger: log
+      ? { level: 'info', stream: { write: (line) => void process.stderr.write(escapeLines(line)) } }
+      : false,
     ajv: {
       customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, verbose: true },
     },

@@ -2,6 +2,7 @@
 
 import type { FastifyError, FastifyReply } from 'fastify'
 import { invalidParameter, isUserError } from '../errors.js'
+import { escapeText } from '../escape.js'
 
 export interface ErrorEnvelope {
   error: { message: string; type: string; param: string | null; code: string | null }
@@ -23,7 +24,7 @@ export class ApiError extends Error {
     message: string,
     readonly options: ApiErrorOptions = {},
   ) {
-    super(message)
+    super(escapeText(message))
   }
 
   get envelope(): ErrorEnvelope {
