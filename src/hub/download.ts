@@ -11,7 +11,8 @@ import type { HubFile } from './listing.js'
 import { PartialFile } from './partial-file.js'
 import { HubUnreachable, networkReason } from './refusals.js'
 import { describeRepo } from './repo.js'
-import { backoff, type Connection, pause, request, tries } from './request.js'
+import { type Connection, request } from './request.js'
+import { pause, tries, waitAfter } from './retry.js'
 
 export interface Transfer {
   cache: RepoCache
@@ -67,7 +68,9 @@ async function fetchRest(partial: PartialFile, file: HubFile, transfer: Transfer
     if (connection.signal?.aborted) throw abortError()
     failures = partial.bytes > before ? 1 : failures + 1
     if (failures >= tries) throw brokenOff(partial, file, transfer, broken)
-    await pause(backoff(failures, connection.settings), connection)
+    const seconds = waitAfter(failures, connection.settings)
+    connection.onWait?.({ why: `${file.path}: ${broken}`, seconds, attempt: failures, tries })
+    await pause(seconds, connection.signal)
   }
 }
 

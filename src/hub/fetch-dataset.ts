@@ -26,7 +26,7 @@ export async function fetchDatasetFile(
   path: string,
   options: DatasetFileOptions = {},
 ): Promise<string> {
-  const { settings = hubSettings(), signal, onProgress, revision = 'main' } = options
+  const { settings = hubSettings(), signal, onProgress, onWait, revision = 'main' } = options
   const cache = new RepoCache(settings.cacheFolder, checkRepo({ type: 'dataset', name, revision }))
   checkPath(path)
   if (settings.offline || isCommit(revision)) {
@@ -34,7 +34,7 @@ export async function fetchDatasetFile(
     if (cached !== undefined) return cached
     if (settings.offline) throw notCached(cache, [path], 'HF_HUB_OFFLINE is set')
   }
-  const connection = { settings, signal }
+  const connection = { settings, signal, onWait }
   try {
     const commit = await commitOf(cache.repo, connection)
     const file = await findFile(cache.repo, commit, path, connection)

@@ -11,6 +11,7 @@ import { commitOf, type HubFile, listRepo } from './listing.js'
 import { HubUnreachable } from './refusals.js'
 import { checkRepo, describeRepo, isCommit, type NamedModel } from './repo.js'
 import type { Connection } from './request.js'
+import type { HubWait } from './retry.js'
 import { type HubSettings, hubSettings } from './settings.js'
 import {
   chooseGguf,
@@ -28,6 +29,8 @@ export interface HubOptions {
   settings?: HubSettings | undefined
   signal?: AbortSignal | undefined
   onProgress?: ((progress: DownloadProgress) => void) | undefined
+  /** Told before a failed request is waited with. */
+  onWait?: ((wait: HubWait) => void) | undefined
 }
 
 /**
@@ -36,7 +39,7 @@ export interface HubOptions {
  * @throws InputError with one sentence: refused, unreachable without a copy in the cache, or not a model headzip reads
  */
 export async function fetchModel(model: NamedModel, options: HubOptions = {}): Promise<string> {
-  const { settings = hubSettings(), signal, onProgress } = options
+  const { settings = hubSettings(), signal, onProgress, onWait } = options
   const repo = checkRepo({ type: 'model', name: model.name, revision: model.revision ?? 'main' })
   const cache = new RepoCache(settings.cacheFolder, repo)
   if (settings.offline || isCommit(repo.revision)) {
@@ -44,7 +47,7 @@ export async function fetchModel(model: NamedModel, options: HubOptions = {}): P
     if (cached.path !== undefined) return cached.path
     if (settings.offline) throw notCached(cache, cached.missing, 'HF_HUB_OFFLINE is set')
   }
-  const connection: Connection = { settings, signal }
+  const connection: Connection = { settings, signal, onWait }
   try {
     return await fromHub(cache, model.file, connection, onProgress)
   } catch (error) {

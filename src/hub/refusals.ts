@@ -1,6 +1,7 @@
 /** What the hub's refusals mean, in sentences that say what to do. */
 
 import { InputError } from '../errors.js'
+import { describeProxy, proxyFor } from './proxy.js'
 import { describeRepo, type Repo } from './repo.js'
 import type { HubSettings } from './settings.js'
 
@@ -48,11 +49,55 @@ function sentence(status: number, code: string, { repo, path }: Subject, setting
   return `${endpoint} answers ${status} for ${what}${path ? `, file ${path}` : ''}`
 }
 
-export function tooManyRequests(seconds: number, { endpoint, token }: HubSettings): HubUnreachable {
+/** @param seconds it asks for, or would be waited next. @param attempt tries that were made */
+export function tooManyRequests(
+  seconds: number,
+  attempt: number,
+  { endpoint, token }: HubSettings,
+): HubUnreachable {
   const advice = token ? '' : ', or set HF_TOKEN, with which the limit is higher'
   return new HubUnreachable(
-    `${endpoint} has had too many requests (429): try again in ${Math.ceil(seconds)} s${advice}`,
+    `${endpoint} has had too many requests (429, ${triesOf(attempt)}): try again in ${Math.ceil(seconds)} s${advice}`,
   )
+}
+
+export interface Failure {
+  /** `it answers 503` */
+  why: string
+  url: string
+  attempt: number
+  /** Seconds since the first try. */
+  elapsed: number
+  /** Seconds that the server asked for. */
+  asked: number | undefined
+}
+
+export function unreachable(failure: Failure, settings: HubSettings, cause?: unknown): HubUnreachable {
+  const { why, url, attempt, elapsed, asked } = failure
+  const proxy = proxyFor(url, settings.proxies)
+  const through = proxy ? ` through the proxy ${describeProxy(proxy)}` : ''
+  const pause = asked === undefined ? '' : ` and asks to wait ${Math.ceil(asked)} s`
+  return new HubUnreachable(
+    `${settings.endpoint} cannot be reached${through}: ${why}${pause} (${triesOf(attempt)} in ${elapsed.toFixed(1)} s)`,
+    { cause },
+  )
+}
+
+/** A proxy will not let the request through: trying again would change nothing. */
+export function proxyRefusal(status: number, url: string, settings: HubSettings): HubUnreachable {
+  const proxy = proxyFor(url, settings.proxies)
+  const { endpoint } = settings
+  if (!proxy) return new HubUnreachable(`a proxy on the way to ${endpoint} refuses the request (${status})`)
+  const name = describeProxy(proxy)
+  return new HubUnreachable(
+    status === 407
+      ? `the proxy ${name} asks for a user and a password, or other ones (407): ${proxy.variable} takes them as http://user:password@host:port`
+      : `the proxy ${name} refuses to connect to ${endpoint} (${status}): check ${proxy.variable}, or list the host in NO_PROXY`,
+  )
+}
+
+function triesOf(attempt: number): string {
+  return attempt === 1 ? '1 try' : `${attempt} tries`
 }
 
 /** The innermost reason of a failed fetch, whose own message is only `fetch failed`. */

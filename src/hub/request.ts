@@ -1,14 +1,23 @@
-/** One request to the hub: token, timeout, patience with what passes, and a sentence for what does not. */
+/** One request to the hub: token, proxy, timeout, patience with what passes, and a sentence for what does not. */
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import { abortError } from '../engine/job.js'
 import { version } from '../engine/version.js'
-import { HubUnreachable, networkReason, refusal, type Subject, tooManyRequests } from './refusals.js'
+import { fetchThrough } from './proxy.js'
+import {
+  networkReason,
+  proxyRefusal,
+  refusal,
+  type Subject,
+  tooManyRequests,
+  unreachable,
+} from './refusals.js'
+import { askedWait, type HubWait, pause, tries, waitAfter } from './retry.js'
 import type { HubSettings } from './settings.js'
 
 export interface Connection {
   settings: HubSettings
   signal?: AbortSignal | undefined
+  onWait?: ((wait: HubWait) => void) | undefined
 }
 
 export interface RequestOptions {
@@ -18,55 +27,49 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined
 }
 
-/** Tries before a failure that may pass counts as one that does not. */
-export const tries = 4
-
-/** A server that asks for more patience than this is told to the user instead. */
-const longestWaitSeconds = 60
-
 /**
  * @returns a response with a status of success
- * @throws HubRefusal for a final answer, HubUnreachable for none, an abort error
+ * @throws HubRefusal for a final answer, HubUnreachable for none or too many requests, an abort error
  */
 export async function request(
   url: string,
   connection: Connection,
   options: RequestOptions,
 ): Promise<Response> {
-  const { settings } = connection
+  const { settings, signal } = connection
+  const fetchIt = await fetchThrough(settings.proxies)
+  const started = performance.now()
   for (let attempt = 1; ; attempt++) {
-    const outcome = await once(url, connection, options)
-    if (outcome instanceof Response && outcome.ok) return outcome
-    if (connection.signal?.aborted) throw abortError()
+    const { response, error } = await once(fetchIt, url, connection, options)
+    if (response?.ok) return response
+    if (signal?.aborted) throw abortError()
     // The caller ended it, and will know why.
-    if (options.signal?.aborted) throw outcome
-    const last = attempt >= tries
-    if (!(outcome instanceof Response)) {
-      const late = outcome instanceof Error && outcome.name === 'TimeoutError'
-      const why = late ? `nothing came for ${settings.timeoutSeconds} s` : networkReason(outcome)
-      if (last) throw unreachable(settings, why, outcome)
-      await pause(backoff(attempt, settings), connection)
-      continue
+    if (options.signal?.aborted) throw error
+    await response?.body?.cancel()
+    const asked = response && askedWait(response)
+    const why = response ? failureOf(response, options.subject, settings) : reasonOf(error, url, settings)
+    const seconds = waitAfter(attempt, settings, asked)
+    const elapsed = (performance.now() - started) / 1000
+    if (attempt >= tries || elapsed + seconds > settings.patienceSeconds) {
+      if (response?.status === 429) throw tooManyRequests(asked ?? seconds, attempt, settings)
+      throw unreachable({ why, url, attempt, elapsed, asked }, settings, error)
     }
-    await outcome.body?.cancel()
-    if (outcome.status === 429) {
-      const seconds = retryAfter(outcome) ?? backoff(attempt, settings)
-      if (last || seconds > longestWaitSeconds) throw tooManyRequests(seconds, settings)
-      await pause(seconds, connection)
-    } else if (outcome.status >= 500 || outcome.status === 408) {
-      if (last) throw unreachable(settings, `it answers ${outcome.status}`)
-      await pause(retryAfter(outcome) ?? backoff(attempt, settings), connection)
-    } else {
-      throw refusal(outcome.status, outcome.headers.get('x-error-code') ?? '', options.subject, settings)
-    }
+    connection.onWait?.({ why: `${settings.endpoint}: ${why}`, seconds, attempt, tries })
+    await pause(seconds, signal)
   }
 }
 
+interface Outcome {
+  response?: Response
+  error?: unknown
+}
+
 async function once(
+  fetchIt: typeof fetch,
   url: string,
   { settings, signal }: Connection,
   options: RequestOptions,
-): Promise<unknown> {
+): Promise<Outcome> {
   if (signal?.aborted) throw abortError()
   const headers = new Headers(options.init?.headers)
   headers.set('user-agent', `headzip/${version}`)
@@ -74,36 +77,34 @@ async function once(
   if (settings.token) headers.set('authorization', `Bearer ${settings.token}`)
   const timeout = AbortSignal.timeout(settings.timeoutSeconds * 1000)
   try {
-    return await fetch(url, {
+    const response = await fetchIt(url, {
       ...options.init,
-      headers,
+      // Plain entries: a proxy's fetch is not Node's, nor are its headers.
+      headers: Object.fromEntries(headers),
       signal: options.signal ?? (signal ? AbortSignal.any([signal, timeout]) : timeout),
     })
+    return { response }
   } catch (error) {
-    return error
+    return { error }
   }
 }
 
-function unreachable({ endpoint }: HubSettings, why: string, cause?: unknown): HubUnreachable {
-  return new HubUnreachable(`${endpoint} cannot be reached: ${why}`, { cause })
+/** Of an answer that may be another one later. @throws HubRefusal for a final one */
+function failureOf(response: Response, subject: Subject, settings: HubSettings): string {
+  const { status, headers } = response
+  if (status === 407) throw proxyRefusal(status, response.url, settings)
+  if (status === 429) return 'too many requests (429)'
+  if (status >= 500 || status === 408) return `it answers ${status}`
+  throw refusal(status, headers.get('x-error-code') ?? '', subject, settings)
 }
 
-export function backoff(attempt: number, { backoffSeconds }: HubSettings): number {
-  return backoffSeconds * 2 ** (attempt - 1)
-}
-
-export async function pause(seconds: number, { signal }: Connection): Promise<void> {
-  try {
-    await sleep(seconds * 1000, undefined, { signal })
-  } catch {
-    throw abortError()
-  }
-}
-
-/** Seconds, or undefined when the header is absent or no date or number. */
-function retryAfter(response: Response): number | undefined {
-  const text = response.headers.get('retry-after')?.trim()
-  if (!text) return undefined
-  const seconds = /^\d+$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000
-  return Number.isFinite(seconds) ? Math.max(0, seconds) : undefined
+/** Of no answer. @throws HubUnreachable when a proxy refuses for good */
+function reasonOf(error: unknown, url: string, settings: HubSettings): string {
+  if (error instanceof Error && error.name === 'TimeoutError')
+    return `nothing came for ${settings.timeoutSeconds} s`
+  const reason = networkReason(error)
+  const status = Number(/proxy\b.*\((\d{3})\)/i.exec(reason)?.[1])
+  if (status >= 500) return `the proxy answers ${status}`
+  if (status >= 400) throw proxyRefusal(status, url, settings)
+  return reason
 }

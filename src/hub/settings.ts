@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { InputError } from '../errors.js'
+import { type ProxySettings, proxiesFrom } from './proxy.js'
 
 export interface HubSettings {
   /** No slash at its end. */
@@ -17,6 +18,10 @@ export interface HubSettings {
   timeoutSeconds: number
   /** Wait before the second try of a failed request; doubled for each further one. */
   backoffSeconds: number
+  /** Most time for all tries of one request; what takes longer, by the server's own word, is not waited for. */
+  patienceSeconds: number
+  /** None when left out. */
+  proxies?: ProxySettings | undefined
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -32,6 +37,8 @@ export function hubSettings(env: Environment = process.env): HubSettings {
     offline: isTrue(env.HF_HUB_OFFLINE || env.TRANSFORMERS_OFFLINE),
     timeoutSeconds: secondsOf(env.HF_HUB_DOWNLOAD_TIMEOUT),
     backoffSeconds: 1,
+    patienceSeconds: 300,
+    proxies: proxiesFrom(env),
   }
 }
 

@@ -37,6 +37,7 @@ export function fetching() {
     return (error as Error).message
       .replaceAll(hub.endpoint, 'HUB')
       .replaceAll(at.settings.cacheFolder, 'CACHE')
+      .replace(/ in \d+\.\d s\)$/, ' in T s)')
   }
 
   const folder = (): string => join(at.settings.cacheFolder, 'models--tests--sharded')

@@ -104,6 +104,7 @@ describe('settings of the hub', () => {
       offline: false,
       timeoutSeconds: 30,
       backoffSeconds: 1,
+      patienceSeconds: 300,
     })
   })
 

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { bytes, fetching, isShard } from './fetching.js'
+import { fetching } from './fetching.js'
 import { settingsFor, shard } from './repos.js'
-import { FakeHub, refuse, sha256 } from './server.js'
+import { FakeHub, refuse } from './server.js'
 
 const { hub, at, fetchIt, refusal } = fetching()
 
@@ -54,38 +54,6 @@ describe('a hub that refuses', () => {
     expect(await refusal(fetchIt())).toBe(
       'HUB does not accept the Hugging Face token for tests/sharded (401): check HF_TOKEN or the token file, and the name',
     )
-  })
-
-  it('is waited for when it asks for patience', async () => {
-    let refused = 0
-    hub.interfere = ({ url }, response) => {
-      if (!isShard(url) || refused++ > 0) return false
-      refuse(response, 429, '', { 'retry-after': '1' })
-      return true
-    }
-    const started = performance.now()
-    expect(sha256(readFileSync(join(await fetchIt(), shard)))).toBe(sha256(bytes))
-    expect(performance.now() - started).toBeGreaterThanOrEqual(1000)
-  })
-
-  it('is reported when it asks for too much patience', async () => {
-    hub.interfere = (_, response) => {
-      refuse(response, 429, '', { 'retry-after': '3600' })
-      return true
-    }
-    expect(await refusal(fetchIt())).toBe(
-      'HUB has had too many requests (429): try again in 3600 s, or set HF_TOKEN, with which the limit is higher',
-    )
-    expect(hub.asked).toHaveLength(1)
-  })
-
-  it('is asked again when it fails, and given up after four tries', async () => {
-    hub.interfere = (_, response) => {
-      refuse(response, 503, '')
-      return true
-    }
-    expect(await refusal(fetchIt())).toBe('HUB cannot be reached: it answers 503')
-    expect(hub.asked).toHaveLength(4)
   })
 })
 

@@ -101,6 +101,7 @@ export function settingsFor(hub: FakeHub, changes: Partial<HubSettings> = {}): H
     offline: false,
     timeoutSeconds: 5,
     backoffSeconds: 0.01,
+    patienceSeconds: 300,
     ...changes,
   }
 }

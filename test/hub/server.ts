@@ -4,8 +4,17 @@
  */
 
 import { createHash } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { readFileSync } from 'node:fs'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
 
 export interface RepoFiles {
   type?: 'model' | 'dataset'
@@ -43,6 +52,9 @@ export function commitOf(files: Record<string, Buffer>): string {
   return hash.digest('hex')
 }
 
+/** Who is to reach a hub at https:// trusts this: NODE_EXTRA_CA_CERTS. */
+export const certificate = fileURLToPath(new URL('../fixtures/tls/loopback.pem', import.meta.url))
+
 export class FakeHub {
   readonly asked: Asked[] = []
   interfere: Interference = () => false
@@ -55,7 +67,11 @@ export class FakeHub {
   endpoint = ''
   private filesAt = ''
 
-  constructor(private readonly repos: RepoFiles[]) {
+  /** @param secure at https:// */
+  constructor(
+    private readonly repos: RepoFiles[],
+    private readonly secure = false,
+  ) {
     for (const { branches } of repos)
       for (const bytes of Object.values(branches).flatMap((files) => Object.values(files)))
         this.blobs.set(sha256(bytes), bytes)
@@ -83,7 +99,7 @@ export class FakeHub {
     host: Asked['host'],
     answer: (url: URL, request: IncomingMessage, response: ServerResponse) => void,
   ): Promise<string> {
-    const server = createServer((request, response) => {
+    const server = this.server((request, response) => {
       const { method = '', url = '', headers } = request
       const asked: Asked = { method, url, range: headers.range, authorization: headers.authorization, host }
       this.asked.push(asked)
@@ -94,7 +110,13 @@ export class FakeHub {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     // Two names of one address are two hosts to fetch.
     const name = host === 'hub' ? '127.0.0.1' : 'localhost'
-    return `http://${name}:${(server.address() as AddressInfo).port}`
+    return `http${this.secure ? 's' : ''}://${name}:${(server.address() as AddressInfo).port}`
+  }
+
+  private server(answer: RequestListener): Server {
+    if (!this.secure) return createServer(answer)
+    const key = readFileSync(certificate.replace(/pem$/, 'key'))
+    return createSecureServer({ cert: readFileSync(certificate), key }, answer)
   }
 
   private hub(url: URL, request: IncomingMessage, response: ServerResponse): void {
