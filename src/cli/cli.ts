@@ -21,6 +21,7 @@ import { serve } from './commands/serve.js'
 import { stability } from './commands/stability.js'
 import { verify } from './commands/verify.js'
 import type { GlobalOptions } from './options.js'
+import { progressKind, progressOption } from './progress.js'
 
 /** The command line itself was wrong. */
 export class UsageError extends Error {}
@@ -58,6 +59,7 @@ export function buildCli(): Argv<GlobalOptions> {
       '$0 <command>\n\nFinds which attention heads need their long-context KV cache, and drops the rest.',
     )
     .option('json', { type: 'boolean', default: false, describe: 'Print one JSON value instead of text' })
+    .options(progressOption)
     .option('verbose', { type: 'boolean', default: false, describe: 'Show stack traces of errors' })
     .parserConfiguration({ 'greedy-arrays': false })
     .locale('en')
@@ -65,6 +67,7 @@ export function buildCli(): Argv<GlobalOptions> {
     .wrap(Math.min(110, process.stdout.columns || 110))
     .exitProcess(false)
     .check((args) => {
+      progressKind(args.progress)
       const twice = Object.keys(args).find(
         (key) => Array.isArray(args[key]) && key !== '_' && !lists.includes(key),
       )

@@ -22,14 +22,23 @@ export interface JobsOptions {
 export async function runJobs({ jobs, shard, threads, onProgress }: JobsOptions): Promise<void> {
   const done = new Array<number>(jobs).fill(0)
   const each = Math.max(1, Math.floor((threads ?? availableParallelism()) / jobs))
-  const own = withoutOptions(process.argv.slice(2), ['jobs', 'shard', 'threads'])
+  const own = withoutOptions(process.argv.slice(2), ['jobs', 'shard', 'threads', 'progress'])
   const failures: string[] = []
   await Promise.all(
     done.map(
       (_, part) =>
         new Promise<void>((resolve) => {
           const { index, count } = subShard(shard, part, jobs)
-          const args = [...own, '--shard', `${index}/${count}`, '--threads', String(each), '--json']
+          const args = [
+            ...own,
+            '--shard',
+            `${index}/${count}`,
+            '--threads',
+            String(each),
+            '--json',
+            '--progress',
+            'none',
+          ]
           const child = fork(process.argv[1]!, args, {
             stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
             env: { ...process.env, [jobVariable]: '1' },
@@ -46,7 +55,9 @@ export async function runJobs({ jobs, shard, threads, onProgress }: JobsOptions)
           })
           child.on('close', (code, signal) => {
             interruptSignal.removeEventListener('abort', stop)
-            if (code !== 0) failures.push(said.trim() || `job ${part} ended by ${signal ?? `code ${code}`}`)
+            // Notes may come before the sentence that it ended with.
+            const last = said.trim().split('\n').at(-1)
+            if (code !== 0) failures.push(last || `job ${part} ended by ${signal ?? `code ${code}`}`)
             resolve()
           })
           child.on('error', (error) => failures.push(error.message))

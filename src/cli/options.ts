@@ -3,11 +3,12 @@ import type { Device } from '../engine/open.js'
 import { InputError } from '../errors.js'
 import { loadModel, type Model } from '../inference/model.js'
 import { interruptSignal } from './interrupt.js'
-import { withDownload } from './progress.js'
+import { type ProgressKind, withDownload } from './progress.js'
 
 export interface GlobalOptions {
   json: boolean
   verbose: boolean
+  progress: ProgressKind | undefined
 }
 
 /** Of the argument of every command that loads a model. */
@@ -41,14 +42,14 @@ export async function withModel<T>(
     revision: string | undefined
     threads: number | undefined
     gpuMemory: string | undefined
-    json: boolean
+    progress: ProgressKind | undefined
   },
   use: (model: Model) => Promise<T>,
 ): Promise<T> {
-  const { device, revision, threads, json } = options
+  const { device, revision, threads, progress } = options
   const gpuMemory = options.gpuMemory === undefined ? undefined : bytesIn(options.gpuMemory, '--gpu-memory')
-  const model = await withDownload(pathOrName, json, (onProgress) =>
-    loadModel(pathOrName, { device, revision, threads, gpuMemory, onProgress, signal: interruptSignal }),
+  const model = await withDownload(pathOrName, progress, (callbacks) =>
+    loadModel(pathOrName, { device, revision, threads, gpuMemory, ...callbacks, signal: interruptSignal }),
   )
   try {
     return await use(model)

@@ -1,7 +1,33 @@
-/** What commands print. Text for people, or one JSON value with --json. */
+/**
+ * What commands print: text for people, or one JSON value with --json. Only this, progress and the server's log write to
+ * stdout and stderr, so that what files, folders and hubs call things reaches no terminal without being escaped.
+ */
 
-export function printLine(text = ''): void {
-  process.stdout.write(`${text}\n`)
+import { escapeLines, escapeText } from '../escape.js'
+
+/** One line on stdout; a line break in it is none of ours, and is shown as `\n`. */
+export function printLine(line = ''): void {
+  process.stdout.write(`${escapeText(line)}\n`)
+}
+
+/** Lines put together here; names in them have been through `escapeText` or `table`, or could bring lines of their own. */
+export function printText(text: string): void {
+  process.stdout.write(`${escapeLines(text)}\n`)
+}
+
+/** What a model wrote, with no line break added: as it is into a file or a pipe, escaped on a terminal. */
+export function printContent(text: string): void {
+  process.stdout.write(process.stdout.isTTY ? escapeLines(text) : text)
+}
+
+/** One line on stderr. */
+export function printNote(line: string): void {
+  process.stderr.write(`${escapeText(line)}\n`)
+}
+
+/** Lines on stderr: a stack. */
+export function printErrorText(text: string): void {
+  process.stderr.write(`${escapeLines(text)}\n`)
 }
 
 /** Typed arrays become lists, NaN and infinities null. */
@@ -10,11 +36,12 @@ export function printJson(value: unknown): void {
     ArrayBuffer.isView(each) && !(each instanceof DataView)
       ? Array.from(each as unknown as ArrayLike<unknown>)
       : each
-  printLine(JSON.stringify(value, plain, 2))
+  printText(JSON.stringify(value, plain, 2))
 }
 
-/** Columns padded to their widest cell; those of numbers only are set to the right. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Columns padded to their widest cell; those of numbers only are set to the right. Cells are escaped. */
+export function table(header: readonly string[], cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(escapeText))
   const numeric = header.map((_, column) =>
     rows.every((row) => /^[-+]?[\d.]+(e[-+]?\d+)?[%x*]?$|^-?$/.test(row[column] ?? '')),
   )

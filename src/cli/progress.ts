@@ -1,82 +1,137 @@
-import { SingleBar } from 'cli-progress'
+/** How far long work is, on stderr: a bar on a terminal, lines in a log. Stdout belongs to the results. */
+
+import type { Options } from 'yargs'
 import type { Progress } from '../engine/job.js'
+import { InputError } from '../errors.js'
+import type { HubWait } from '../hub/retry.js'
 import type { DownloadProgress } from '../hub/transfers.js'
 import { formatBytes, formatSeconds } from './output.js'
+import { ProgressBar } from './progress-bar.js'
+import { ProgressLines } from './progress-lines.js'
+import { Step } from './progress-step.js'
 
-/** Short jobs show nothing. */
-const showAfterSeconds = 2
+const kinds = ['plain', 'bar', 'none'] as const
+export type ProgressKind = (typeof kinds)[number]
 
-/** A bar with the time left on stderr, one step after another; silent where stderr is no terminal or when told so. */
-export class StepBar {
-  private bar: SingleBar | undefined
-  private started = performance.now()
-  private readonly silent: boolean
+export const progressOption = {
+  progress: {
+    choices: kinds,
+    describe:
+      'How long work tells on stderr how far it is: lines, a bar, nothing (default: HEADZIP_PROGRESS, else bar on a terminal and plain elsewhere)',
+  },
+} as const satisfies Record<string, Options>
 
-  constructor(
-    silent: boolean,
-    private readonly label = '',
-  ) {
-    this.silent = silent || !process.stderr.isTTY
+/** What was asked for, else what stderr can show. @throws InputError for a bar where none can be drawn */
+export function progressKind(asked: ProgressKind | undefined): ProgressKind {
+  const variable = process.env.HEADZIP_PROGRESS || undefined
+  const wanted = asked ?? kinds.find((kind) => kind === variable)
+  if (asked === undefined && variable !== undefined && wanted === undefined)
+    throw new InputError(`HEADZIP_PROGRESS must be plain, bar or none, got '${variable}'`)
+  // A dumb terminal cannot move its cursor back.
+  const drawable = process.stderr.isTTY === true && process.env.TERM !== 'dumb'
+  if (wanted === 'bar' && !drawable)
+    throw new InputError('--progress bar needs stderr to be a terminal that can redraw a line: use plain')
+  return wanted ?? (drawable ? 'bar' : 'plain')
+}
+
+interface Display {
+  begin(step: Step): void
+  change(step: Step): void
+  say(step: Step, text: string): void
+  end(step: Step, finished: boolean): void
+}
+
+const silent: Display = { begin() {}, change() {}, say() {}, end() {} }
+/** One of each, so that a step within a step takes its place, and lines keep their pace over many short steps. */
+const displays: Record<ProgressKind, Display> = {
+  plain: new ProgressLines(),
+  bar: new ProgressBar(),
+  none: silent,
+}
+
+/** Steps of one piece of work, one after another. */
+export class Steps {
+  private readonly display: Display
+  private step: Step | undefined
+
+  constructor(asked: ProgressKind | undefined) {
+    this.display = displays[progressKind(asked)]
   }
 
-  /**
-   * @param note stands before the time left
-   * @param gained share that this step did itself, where some was done before it: the time left follows its pace
-   */
-  update({ done }: Progress, note = '', gained = done): void {
-    const seconds = (performance.now() - this.started) / 1000
-    if (this.silent || (!this.bar && (seconds < showAfterSeconds || done >= 1))) return
-    if (!this.bar) {
-      this.bar = new SingleBar({
-        format: `${this.label}[{bar}] {percentage}%  {note}{left}`,
-        stream: process.stderr,
-        clearOnComplete: true,
-        hideCursor: true,
-        // Its own handling of Ctrl-C would end the process before the job has stopped.
-        gracefulExit: false,
-      })
-      this.bar.start(100, 0, { note: '', left: '' })
-    }
-    const rest = Math.ceil((seconds / gained) * (1 - done))
-    const left = gained > 0 ? `${rest < 60 ? `${rest} s` : formatSeconds(rest)} left` : ''
-    this.bar.update(Math.floor(done * 100), { note: note && `${note}  `, left })
+  /** Ends the step before. */
+  begin(label: string): void {
+    this.end()
+    this.step = new Step(label)
+    this.display.begin(this.step)
   }
 
-  /** Takes the bar away; the next update belongs to a new step. */
-  stop(): void {
-    this.bar?.stop()
-    this.bar = undefined
-    this.started = performance.now()
+  /** @param more what else a step knows of itself */
+  update({ done }: Progress, more: Partial<Pick<Step, 'note' | 'gained' | 'bytes'>> = {}): void {
+    if (!this.step) return
+    Object.assign(this.step, { done, gained: done, ...more })
+    this.display.change(this.step)
+  }
+
+  /** What is out of the ordinary. */
+  say(text: string): void {
+    if (this.step) this.display.say(this.step, text)
+  }
+
+  end(finished = true): void {
+    if (this.step) this.display.end(this.step, finished)
+    this.step = undefined
   }
 }
 
-/** A bar for the time of one job. */
-export async function withProgress<T>(
+/** Runs a job of several steps; each begins with `begin`. */
+export async function withSteps<T>(
+  asked: ProgressKind | undefined,
+  job: (steps: Steps) => Promise<T>,
+): Promise<T> {
+  const steps = new Steps(asked)
+  let finished = false
+  try {
+    const result = await job(steps)
+    finished = true
+    return result
+  } finally {
+    steps.end(finished)
+  }
+}
+
+/** Runs a job of one step. */
+export function withProgress<T>(
   label: string,
-  silent: boolean,
+  asked: ProgressKind | undefined,
   job: (onProgress: (progress: Progress) => void) => Promise<T>,
 ): Promise<T> {
-  const bar = new StepBar(silent, `${label} `)
-  try {
-    return await job((progress) => bar.update(progress))
-  } finally {
-    bar.stop()
-  }
+  return withSteps(asked, (steps) => {
+    steps.begin(label)
+    return job((progress) => steps.update(progress))
+  })
 }
 
-/** A bar for what a model's name makes download; none where everything is on disk. */
-export async function withDownload<T>(
+export interface DownloadCallbacks {
+  onProgress: (progress: DownloadProgress) => void
+  onWait: (wait: HubWait) => void
+}
+
+/** Runs what may have to download something first. */
+export function withDownload<T>(
   name: string,
-  silent: boolean,
-  job: (onProgress: (progress: DownloadProgress) => void) => Promise<T>,
+  asked: ProgressKind | undefined,
+  job: (callbacks: DownloadCallbacks) => Promise<T>,
 ): Promise<T> {
-  const bar = new StepBar(silent, `${name} `)
-  try {
-    return await job((progress) => {
-      const { bytes, fetched, total } = progress
-      bar.update(progress, `${formatBytes(bytes)} of ${formatBytes(total)}`, fetched / total)
+  return withSteps(asked, (steps) => {
+    steps.begin(name)
+    return job({
+      onProgress: (progress) => {
+        const { bytes, fetched, total } = progress
+        const note = `${formatBytes(bytes)} of ${formatBytes(total)}`
+        steps.update(progress, { note, gained: total === 0 ? 1 : fetched / total, bytes: fetched })
+      },
+      onWait: ({ why, seconds, attempt, tries }) =>
+        steps.say(`${why}; trying again in ${formatSeconds(seconds)} (${attempt} of ${tries} tries made)`),
     })
-  } finally {
-    bar.stop()
-  }
+  })
 }

@@ -3,6 +3,7 @@
 import { isUserError } from '../errors.js'
 import { buildCli, UsageError } from './cli.js'
 import { interrupted, listenForInterrupts } from './interrupt.js'
+import { printErrorText, printNote } from './output.js'
 
 const exitCodes = { wrongInput: 2, bug: 70, interrupted: 130 }
 
@@ -34,13 +35,14 @@ function joinLoneDashes(argv: string[]): string[] {
 
 function explain(error: unknown, verbose: boolean): number {
   if (interrupted()) {
-    process.stderr.write('Interrupted; nothing half-written is left.\n')
+    printNote('Interrupted; nothing half-written is left.')
     return exitCodes.interrupted
   }
   const expected = error instanceof UsageError || isUserError(error)
   const message = error instanceof Error ? error.message : String(error)
   const stack = error instanceof Error && error.stack ? error.stack : message
-  if (expected) process.stderr.write(`${verbose ? stack : message}\n`)
-  else process.stderr.write(`headzip failed in a way it should not: ${verbose ? stack : message}\n`)
+  const before = expected ? '' : 'headzip failed in a way it should not: '
+  if (verbose) printErrorText(`${before}${stack}`)
+  else printNote(`${before}${message}`)
   return expected ? exitCodes.wrongInput : exitCodes.bug
 }

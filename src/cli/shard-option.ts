@@ -1,5 +1,6 @@
 import type { Options } from 'yargs'
 import { parseShard, type Shard, shardFromEnvironment, wholeWork } from '../eval/shard.js'
+import { printNote } from './output.js'
 
 /** Option of every command whose work may be shared by processes. */
 export const shardOption = {
@@ -17,6 +18,6 @@ export function chosenShard(given: string | undefined): Shard {
   const found = shardFromEnvironment(process.env)
   if (!found) return wholeWork
   const { index, count } = found.shard
-  process.stderr.write(`shard ${index}/${count}, from ${found.from} (--shard none takes all)\n`)
+  printNote(`shard ${index}/${count}, from ${found.from} (--shard none takes all)`)
   return found.shard
 }

@@ -1,11 +1,13 @@
 /** What an evaluation will ask: samples that fit the model, with the metric, the words and the lengths of each set. */
 
 import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { type NeedleOptions, publishedLengths } from '../data/needle.js'
 import type { Sample } from '../data/sample.js'
 import { type FetchDatasetFile, readSamples } from '../data/samples.js'
 import { dataSetName, packagedNames } from '../data/sets.js'
 import { generationLength, queryText, type Template, templateOf } from '../data/templates.js'
+import { abortError } from '../engine/job.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Model } from '../inference/model.js'
 import { reconstructionInputs } from '../scoring/reconstruction.js'
@@ -64,7 +66,12 @@ export async function planSamples(model: Model, options: PlanOptions): Promise<P
       signal: options.signal,
       metric: metricNameOf(data),
     })
-    for (const sample of samples.slice(0, num)) planned.push(planSample(model, sample, options))
+    for (const sample of samples.slice(0, num)) {
+      planned.push(planSample(model, sample, options))
+      // Long contexts take a while to tokenise: let progress be told, and an interrupt come through.
+      await setImmediate()
+      if (options.signal?.aborted) throw abortError()
+    }
   }
   return planned
 }

@@ -77,10 +77,9 @@ export async function profileSample(model: Model, sample: Sample, options: Profi
     const queries = sample.queries.slice(0, questions)
     const answers: ProfiledAnswer[] = []
     for (const [i, query] of queries.entries()) {
-      options.onStep?.(`question ${i + 1} of ${queries.length}`)
-      answers.push(await compareAnswers(model, query, sample.answers[i] ?? null, read, options))
+      const step = `question ${i + 1} of ${queries.length}`
+      answers.push(await compareAnswers(model, query, sample.answers[i] ?? null, read, step, options))
     }
-    options.onStep?.('timing the decoding')
     const caches = await timeDecoding(
       model,
       queries[0] ?? 'Repeat the previous context exactly.',
@@ -149,21 +148,23 @@ async function compareAnswers(
   query: string,
   reference: string | null,
   { full, pruned }: Read,
-  { maxNewTokens, signal }: ProfileOptions,
+  step: string,
+  { maxNewTokens, signal, onProgress, onStep }: ProfileOptions,
 ): Promise<ProfiledAnswer> {
-  const answer = async (kv: KvCache): Promise<string> =>
-    String(await model.generate(query, { kv, maxNewTokens, signal }))
-  const logProb = async (kv: KvCache, of: string): Promise<number> =>
-    meanOf([...(await model.logProbs(query, of, { kv, signal })).logProbs])!
-  return {
-    query,
-    reference,
-    full: await answer(full),
-    pruned: await answer(pruned),
-    logProb: reference
-      ? { full: await logProb(full, reference), pruned: await logProb(pruned, reference) }
-      : null,
+  const job = { signal, onProgress }
+  const answer = async (kv: KvCache, name: string): Promise<string> => {
+    onStep?.(`${step}, ${name}`)
+    return String(await model.generate(query, { kv, maxNewTokens, ...job }))
   }
+  const logProb = async (kv: KvCache, of: string): Promise<number> =>
+    meanOf([...(await model.logProbs(query, of, { kv, ...job })).logProbs])!
+  const answers = { full: await answer(full, 'full cache'), pruned: await answer(pruned, 'evicted') }
+  if (reference) onStep?.(`${step}, its reference`)
+  const logProbs = reference && {
+    full: await logProb(full, reference),
+    pruned: await logProb(pruned, reference),
+  }
+  return { query, reference, ...answers, logProb: logProbs || null }
 }
 
 /** Both caches in turn, so that a machine that slows down slows both. */
@@ -171,15 +172,23 @@ async function timeDecoding(
   model: Model,
   query: string,
   { full, pruned }: Read,
-  { decodeTokens = 64, level, ratio, signal }: ProfileOptions,
+  { decodeTokens = 64, level, ratio, signal, onProgress, onStep }: ProfileOptions,
 ): Promise<[ProfiledCache, ProfiledCache]> {
   const caches: [ProfiledCache, ProfiledCache] = [
     emptyRow('full', full),
     emptyRow(`${level} ${ratio}`, pruned),
   ]
+  const all = 2 * decodeRuns
+  onStep?.('timing the decoding')
   for (let run = 0; run < decodeRuns; run++) {
     for (const [i, kv] of [full, pruned].entries()) {
-      const made = await model.generate(query, { kv, maxNewTokens: decodeTokens, ignoreEos: true, signal })
+      const made = await model.generate(query, {
+        kv,
+        maxNewTokens: decodeTokens,
+        ignoreEos: true,
+        signal,
+        onProgress: ({ done }) => onProgress?.({ done: (2 * run + i + done) / all }),
+      })
       const row = caches[i]!
       row.timeToFirstToken = Math.min(row.timeToFirstToken, made.timeToFirstToken)
       row.tokensPerSecond = Math.max(row.tokensPerSecond, made.tokensPerSecond)

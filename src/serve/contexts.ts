@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import type { Progress } from '../engine/job.js'
 import { InputError } from '../errors.js'
 import { contextHash } from '../inference/context-hash.js'
 import type { KvCache } from '../inference/kv-cache.js'
@@ -47,7 +48,14 @@ export interface ContextsOptions extends CacheFilesOptions {
   cacheBytes: number
   /** Files that hold contexts from the start. */
   caches: readonly string[]
+  whileReading: WhileReading
 }
+
+/** Runs `read`, which tells how far it is with a context of so many tokens. */
+export type WhileReading = <T>(
+  tokens: number,
+  read: (onProgress: (progress: Progress) => void) => Promise<T>,
+) => Promise<T>
 
 export class Contexts {
   /** By the hash of the context's ids, so that a saved cache can tell which context it is of. */
@@ -64,6 +72,7 @@ export class Contexts {
     private readonly model: Model,
     private readonly files: CacheFiles,
     private readonly eviction: Eviction,
+    private readonly whileReading: WhileReading,
     readonly budgetBytes: number,
   ) {
     this.caches = new LRUCache({
@@ -79,7 +88,13 @@ export class Contexts {
   /** @throws InputError for a file that is no cache of this model, a folder that cannot be written, or more than fits */
   static async open(model: Model, options: ContextsOptions): Promise<Contexts> {
     const files = await CacheFiles.open(model, options)
-    const contexts = new Contexts(model, files, options.eviction ?? {}, options.cacheBytes)
+    const contexts = new Contexts(
+      model,
+      files,
+      options.eviction ?? {},
+      options.whileReading,
+      options.cacheBytes,
+    )
     try {
       for (const path of options.caches) contexts.give(path, await files.give(path))
     } catch (error) {
@@ -164,10 +179,11 @@ export class Contexts {
   private async read(ids: Int32Array, signal: AbortSignal): Promise<ReadContext> {
     const { sinkIds } = this.model.prompts
     // The engine wants a context: without one the end of the system prefix stands in, and nothing is evicted.
-    const kv =
+    const kv = await this.whileReading(sinkIds.length + ids.length, (onProgress) =>
       ids.length === 0
-        ? await this.model.prefillIds(sinkIds.subarray(0, -1), sinkIds.subarray(-1), { signal })
-        : await this.model.prefillIds(sinkIds, ids, { ...this.eviction, signal })
+        ? this.model.prefillIds(sinkIds.subarray(0, -1), sinkIds.subarray(-1), { signal })
+        : this.model.prefillIds(sinkIds, ids, { ...this.eviction, signal, onProgress }),
+    )
     return contextOf(kv)
   }
 

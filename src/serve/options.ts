@@ -6,7 +6,7 @@ import { checkLevel, isPairLevel, missingHeadScores } from '../inference/levels.
 import type { Model } from '../inference/model.js'
 import { checkScoresFit } from '../inference/scores-fit.js'
 import { readScores } from '../scores/arrow.js'
-import type { Eviction } from './contexts.js'
+import type { Eviction, WhileReading } from './contexts.js'
 
 export interface ServeOptions {
   /** Only this machine can reach the default, 127.0.0.1. */
@@ -37,6 +37,8 @@ export interface ServeOptions {
   log?: boolean | undefined
   /** Told, once the server runs, what goes wrong with caches on disk; it answers on without them. */
   onNote?: ((note: string) => void) | undefined
+  /** Stands round the reading of each new context, which may take minutes. */
+  whileReading?: WhileReading | undefined
 }
 
 /** Everything filled in; only a key, a folder and an eviction may be absent. */
@@ -62,6 +64,7 @@ export async function checkOptions(model: Model, options: ServeOptions): Promise
     drainSeconds = 30,
     log = false,
     onNote = () => {},
+    whileReading = (_, read) => read(() => {}),
   } = options
   if (!Number.isInteger(port) || port < 0 || port > 65535)
     throw invalidParameter('port', 'an integer from 0 to 65535', port)
@@ -75,6 +78,7 @@ export async function checkOptions(model: Model, options: ServeOptions): Promise
     ...{ host, port, apiKey, eviction, caches, cacheDir, ...counts, drainSeconds },
     log,
     onNote,
+    whileReading,
   }
 }
 

@@ -38,7 +38,11 @@ function download(started?: (child: ChildProcess) => void): Promise<Outcome> {
 }
 
 function environment(): Record<string, string> {
-  return { HF_HOME: home, HF_ENDPOINT: hub.endpoint, HF_TOKEN: '', HF_HUB_OFFLINE: '', HF_HUB_CACHE: '' }
+  const direct = { NO_PROXY: '*', no_proxy: '*' }
+  return {
+    ...{ HF_HOME: home, HF_ENDPOINT: hub.endpoint, HF_TOKEN: '', HF_HUB_OFFLINE: '', HF_HUB_CACHE: '' },
+    ...direct,
+  }
 }
 
 function expectWhole(): void {

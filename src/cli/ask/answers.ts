@@ -1,5 +1,6 @@
 /** The answers of one command line, made and shown. */
 
+import type { Progress } from '../../engine/job.js'
 import type { Generation } from '../../inference/generate.js'
 import type { Model } from '../../inference/model.js'
 import { formatBudget } from '../../scores/budget.js'
@@ -14,21 +15,34 @@ export interface Answers {
   made: Generation[]
 }
 
-/** @param show writes text as it comes; left out, answers are shown when all are there */
+/**
+ * @param show writes text as it comes; left out, answers are shown when all are there
+ * @param onProgress counts an answer's longest length, which it may not need
+ */
 export async function answerAll(
   model: Model,
   caches: readonly NamedCache[],
   queries: readonly string[],
   answering: Answering,
-  show?: (text: string) => void,
+  show: ((text: string) => void) | undefined,
+  onProgress: (progress: Progress) => void,
 ): Promise<Answers[]> {
   const answers: Answers[] = []
+  const all = queries.length * caches.length
+  let done = 0
   for (const [i, query] of queries.entries()) {
     show?.(`${i > 0 ? '\n' : ''}> ${query}\n`)
     const made: Generation[] = []
     for (const { name, kv } of caches) {
       if (caches.length > 1) show?.(`${name}: `)
-      const one = await model.generate(query, { ...answering, kv, onText: show, signal: interruptSignal })
+      const one = await model.generate(query, {
+        ...answering,
+        kv,
+        onText: show,
+        signal: interruptSignal,
+        onProgress: (now) => onProgress({ done: (done + now.done) / all }),
+      })
+      done++
       show?.(`\n  (${speed(one)})\n`)
       made.push(one)
     }

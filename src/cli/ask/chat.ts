@@ -6,7 +6,7 @@ import { Conversation } from '../../inference/conversation.js'
 import type { Generation } from '../../inference/generate.js'
 import type { Model } from '../../inference/model.js'
 import { interruptSignal, takeInterrupts } from '../interrupt.js'
-import { formatBytes } from '../output.js'
+import { formatBytes, printContent } from '../output.js'
 import type { Answering } from './answering.js'
 import { cachesAsText, speed } from './answers.js'
 import type { NamedCache } from './caches.js'
@@ -136,6 +136,6 @@ class ChatSession {
   }
 
   private print(text: string): void {
-    process.stdout.write(text)
+    printContent(text)
   }
 }

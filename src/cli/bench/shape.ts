@@ -7,7 +7,7 @@ import { parseRatios } from '../../eval/ratios.js'
 import type { Sweep } from '../../scores/head-scores.js'
 import { interruptSignal } from '../interrupt.js'
 import { bytesIn, type GlobalOptions } from '../options.js'
-import { formatBytes, printJson, printLine, table } from '../output.js'
+import { formatBytes, printJson, printLine, printText, table } from '../output.js'
 import { withProgress } from '../progress.js'
 
 export interface ShapeArguments extends GlobalOptions {
@@ -28,9 +28,9 @@ export async function shapeBench(args: ShapeArguments): Promise<void> {
   const tell = (run: ShapeRun): void => {
     if (args.json) return
     printLine(shapeLine(run))
-    if (kernels) printLine(kernelTable(run))
+    if (kernels) printText(kernelTable(run))
   }
-  const runs = await withProgress(shape, args.json, (onProgress) =>
+  const runs = await withProgress(shape, args.progress, (onProgress) =>
     benchShape({
       shape,
       tokens,
@@ -55,7 +55,7 @@ export async function decodeBench(args: ShapeArguments): Promise<void> {
   const onRun = (run: DecodeRun): void => {
     if (!args.json) printLine(decodeLine(run))
   }
-  const runs = await withProgress(shape, args.json, (onProgress) =>
+  const runs = await withProgress(shape, args.progress, (onProgress) =>
     benchDecoding({
       shape,
       tokens,

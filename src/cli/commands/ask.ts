@@ -11,7 +11,7 @@ import { checkChoice } from '../ask/choice.js'
 import { evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
 import { engineOptions, forceOption, type GlobalOptions, modelDescription, withModel } from '../options.js'
-import { printJson, printLine } from '../output.js'
+import { printContent, printJson, printLine, printText } from '../output.js'
 import { withProgress } from '../progress.js'
 
 export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -63,27 +63,34 @@ export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       const context = args.context === undefined ? '' : await contextIn(args.context)
       await withModel(args.model, args, async (model) => {
         const job = { signal: interruptSignal }
-        const caches = await withProgress('reading the context', json, async (onProgress) =>
+        const caches = await withProgress('reading the context', args.progress, async (onProgress) =>
           cache === undefined
             ? readContext(model, context, eviction, args.compare, { ...job, onProgress })
             : [await restoreContext(model, cache, { ...job, onProgress })],
         )
         if (saveCache !== undefined)
-          await withProgress('saving the cache', json, (onProgress) =>
+          await withProgress('saving the cache', args.progress, (onProgress) =>
             caches[0]!.kv.save(saveCache, { ...job, force, onProgress }),
           )
         const answering = answeringOf(args)
-        const show = args.stream ? (text: string) => void process.stdout.write(text) : undefined
-        const answers = await answerAll(model, caches, query, answering, show)
+        const show = args.stream ? printContent : undefined
+        // Text that comes as it is made shows life enough, and a bar would stand in its way.
+        const progress = show ? 'none' : args.progress
+        const answers = await withProgress('answering', progress, (onProgress) =>
+          answerAll(model, caches, query, answering, show, onProgress),
+        )
         if (json) {
           const { description, arithmetic } = model
           const saved = saveCache === undefined ? {} : { saved: saveCache }
           return printJson({ model: description.id, arithmetic, ...asJson(caches, answers), ...saved })
         }
-        if (!show && answers.length > 0) printLine(answersAsText(caches, answers))
+        if (!show && answers.length > 0) printContent(`${answersAsText(caches, answers)}\n`)
         if (answers.length > 0) printLine()
-        if (answers.length > 0 || saveCache !== undefined) printLine(cachesAsText(caches))
-        if (saveCache !== undefined) printLine(`\n${saveCache}`)
+        if (answers.length > 0 || saveCache !== undefined) printText(cachesAsText(caches))
+        if (saveCache !== undefined) {
+          printLine()
+          printLine(saveCache)
+        }
         if (args.interactive) await chat(model, caches[0]!, answering)
       })
     },

@@ -7,7 +7,7 @@ import type { Sweep } from '../../scores/head-scores.js'
 import { decodeBench, shapeBench } from '../bench/shape.js'
 import { interruptSignal } from '../interrupt.js'
 import { engineOptions, type GlobalOptions, withModel } from '../options.js'
-import { formatBytes, printJson, printLine, table } from '../output.js'
+import { formatBytes, printJson, printLine, printText, table } from '../output.js'
 import { withProgress } from '../progress.js'
 
 export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -68,10 +68,10 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         return args.decode ? decodeBench(shaped) : shapeBench(shaped)
       }
       if (args.decode) throw new InputError('--decode needs --shape')
-      const kernels = await withProgress('kernels', args.json, () => benchKernels())
+      const kernels = await withProgress('kernels', args.progress, () => benchKernels())
       const scoring = await withModel(args.model, args, async (model) => {
         const { context } = await readSample(args.data, 0)
-        return withProgress('scoring', args.json, (onProgress) =>
+        return withProgress('scoring', args.progress, (onProgress) =>
           benchScoring(model, context, args.tokens[0] ?? 6000, { onProgress, signal: interruptSignal }),
         )
       })
@@ -81,14 +81,14 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         `${kernels.isa}, ${kernels.threads} threads; multiply-add peak ${kernels.peakGflops.toFixed(0)} GFLOP/s`,
       )
       printLine()
-      printLine(
+      printText(
         table(
           ['kernel', 'GFLOP/s', 'of peak'],
           kernels.rates.map((r) => [r.name, r.gflops.toFixed(0), `${(r.ofPeak * 100).toFixed(0)}%`]),
         ),
       )
       printLine()
-      printLine(
+      printText(
         table(
           ['sweep', 'tokens', 'seconds', 'tokens/s', 'engine peak', 'Spearman to full'],
           scoring.runs.map((r) => [
@@ -101,7 +101,8 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           ]),
         ),
       )
-      printLine(`\npeak resident memory of this process: ${formatBytes(maxRssBytes)}`)
+      printLine()
+      printLine(`peak resident memory of this process: ${formatBytes(maxRssBytes)}`)
     },
   )
 }

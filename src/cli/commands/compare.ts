@@ -6,7 +6,7 @@ import { type Comparison, compareScores, overlapShares, type SideChange } from '
 import type { HeadScores } from '../../scores/head-scores.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import type { GlobalOptions } from '../options.js'
-import { printJson, printLine, table } from '../output.js'
+import { printJson, printLine, printText, table } from '../output.js'
 
 export function compare(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -43,11 +43,12 @@ export function compare(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           })),
         })
       else {
-        printLine(describe(pairs, args.show))
-        for (const [i, each] of scores.entries())
-          printLine(
-            `\n${letter(i)}: ${args.files[i]}, scored by ${each.provenance.method}\n${budgetText(each, cost)}`,
-          )
+        printText(describe(pairs, args.show))
+        for (const [i, each] of scores.entries()) {
+          printLine()
+          printLine(`${letter(i)}: ${args.files[i]}, scored by ${each.provenance.method}`)
+          printText(budgetText(each, cost))
+        }
       }
     },
   )

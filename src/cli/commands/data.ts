@@ -5,6 +5,7 @@ import { dataSetFile, readSamples } from '../../data/samples.js'
 import { dataSetName, describeDataSet, hubFileOf, knownNames, originOf } from '../../data/sets.js'
 import { queryText, templateOf } from '../../data/templates.js'
 import { InputError, invalidParameter } from '../../errors.js'
+import { escapeText } from '../../escape.js'
 import { metricNameOf } from '../../eval/metrics/index.js'
 import { locateModel } from '../../hub/locate.js'
 import { describeModel } from '../../model/describe.js'
@@ -13,8 +14,8 @@ import { fetchFromHub } from '../hub-data.js'
 import { interruptSignal } from '../interrupt.js'
 import { needleOptions, needleOptionsIn } from '../needle-options.js'
 import { type GlobalOptions, namesIn } from '../options.js'
-import { formatBytes, printJson, printLine, table } from '../output.js'
-import { withProgress } from '../progress.js'
+import { formatBytes, printJson, printLine, printText, table } from '../output.js'
+import { type ProgressKind, withDownload } from '../progress.js'
 
 export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command('data', 'Data sets of contexts, questions and answers', (args) =>
@@ -27,7 +28,7 @@ export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           const sets = knownNames.map((name) => ({ ...describeDataSet(name), metric: metricNameOf(name) }))
           if (json) printJson(sets)
           else
-            printLine(
+            printText(
               table(
                 ['name', 'metric', 'asked', 'new tokens', 'origin'],
                 sets.map((set) => [
@@ -44,11 +45,11 @@ export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       .command('show <name>', 'One sample: its context, questions and answers', showOptions, async (own) => {
         checkIndex(own.idx)
         // Without a model its tokenizer is not needed, but for sets that are measured in tokens.
-        const tokenizer = own.model === undefined ? undefined : await tokenizerOf(own.model)
+        const tokenizer = own.model === undefined ? undefined : await tokenizerOf(own.model, own.progress)
         const samples = await readSamples(own.name, {
           tokenizer,
           needle: needleOptionsIn(own),
-          fetch: fetchFromHub,
+          fetch: fetchFromHub(own.progress),
           signal: interruptSignal,
         })
         const sample = samples[own.idx]
@@ -59,7 +60,7 @@ export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         const tokens = tokenizer?.encode(sample.context).length
         if (own.json)
           printJson({ samples: samples.length, metric: metricNameOf(sample.data), tokens, ...sample })
-        else printLine(describe(sample, samples.length, tokens))
+        else printText(describe(sample, samples.length, tokens))
       })
       .command(
         'fetch <names>',
@@ -68,16 +69,15 @@ export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           own
             .positional('names', { type: 'string', demandOption: true, describe: 'Names joined by commas' })
             .example('$0 data fetch squad,scbench_kv_tiny', 'Into the cache of the Hugging Face hub'),
-        async ({ names, json }) => {
+        async ({ names, json, progress }) => {
           const files = []
           for (const name of namesIn(names, 'names')) {
             if (originOf(name)?.kind !== 'hub' && !hubFileOf(name))
               throw new InputError(
                 `${name} is no data set of the hub; headzip data list names those that are`,
               )
-            const file = await withProgress(name, json, () =>
-              dataSetFile(name, { fetch: fetchFromHub, signal: interruptSignal }),
-            )
+            const fetch = fetchFromHub(progress)
+            const file = await dataSetFile(name, { fetch, signal: interruptSignal })
             files.push({ name: dataSetName(name), file, bytes: (await stat(file)).size })
           }
           if (json) printJson(files)
@@ -106,8 +106,10 @@ function showOptions(args: Argv<GlobalOptions>) {
     .example('$0 data show needle -m nano --idx 5', 'A needle at half the depth of 500 tokens')
 }
 
-async function tokenizerOf(model: string): Promise<Tokenizer> {
-  const { path, id } = await locateModel(model, { signal: interruptSignal })
+async function tokenizerOf(model: string, progress: ProgressKind | undefined): Promise<Tokenizer> {
+  const { path, id } = await withDownload(model, progress, (callbacks) =>
+    locateModel(model, { ...callbacks, signal: interruptSignal }),
+  )
   return Tokenizer.load(describeModel(path, id).folder)
 }
 
@@ -126,10 +128,12 @@ function describe(sample: Sample, samples: number, tokens: number | undefined): 
     `A ${i}: ${answers[i] ?? '(no reference)'}`,
   ])
   return [
-    `${data} ${index} of ${samples} samples: ${size}, ${queries.length} questions, metric ${metricNameOf(data)}`,
+    `${escapeText(data)} ${index} of ${samples} samples: ${size}, ${queries.length} questions, metric ${metricNameOf(data)}`,
     '',
     shown,
     '',
     ...asked,
-  ].join('\n')
+  ]
+    .join('\n')
+    .replaceAll('\r\n', '\n')
 }

@@ -2,12 +2,13 @@ import { resolve } from 'node:path'
 import type { Argv } from 'yargs'
 import { packagedNames } from '../../data/sets.js'
 import { checkRatio } from '../../errors.js'
+import { escapeText } from '../../escape.js'
 import { type DemoResult, runDemo } from '../../eval/demo.js'
 import { formatBudget } from '../../scores/budget.js'
 import { interruptSignal } from '../interrupt.js'
 import { type GlobalOptions, namesIn } from '../options.js'
-import { formatSeconds, printJson, printLine, table } from '../output.js'
-import { StepBar } from '../progress.js'
+import { formatSeconds, printJson, printLine, printText, table } from '../output.js'
+import { withSteps } from '../progress.js'
 
 export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -28,11 +29,10 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         })
         .example('$0 demo', 'Writes ./headzip-demo')
         .example('$0 demo --all --draws 20', 'Every question, and more random choices'),
-    async ({ out, data, ratio, draws, all, json }) => {
+    async ({ out, data, ratio, draws, all, json, progress }) => {
       const started = performance.now()
-      const bar = new StepBar(json)
-      try {
-        const result = await runDemo({
+      const result = await withSteps(progress, (steps) =>
+        runDemo({
           out,
           data: namesIn(data, '--data'),
           ratio: checkRatio(ratio, '--ratio'),
@@ -40,18 +40,15 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           all,
           signal: interruptSignal,
           onStep: (step) => {
-            bar.stop()
+            steps.begin(step)
             if (!json) printLine(`${step} ...`)
           },
-          onProgress: (_, progress) => bar.update(progress),
-        })
-        bar.stop()
-        const seconds = (performance.now() - started) / 1000
-        if (json) printJson({ ...result, seconds })
-        else printLine(describe(result, seconds))
-      } finally {
-        bar.stop()
-      }
+          onProgress: (_, now) => steps.update(now),
+        }),
+      )
+      const seconds = (performance.now() - started) / 1000
+      if (json) printJson({ ...result, seconds })
+      else printText(describe(result, seconds))
     },
   )
 }
@@ -67,6 +64,8 @@ function describe(result: DemoResult, seconds: number): string {
     ['right answers', ...data.map((name, i) => `${name} (${questions[i]} questions)`), 'KV held'],
     rows.map((row) => [row.name, ...row.accuracy.map(percent), percent(row.kv)]),
   )
-  const files = [...scoreFiles, ...exports, report.svg, report.png].map((file) => `  ${file}`).join('\n')
-  return `\n${answers}\n\n${accuracy}\n\n${formatBudget(budget)}\n\nWritten in ${formatSeconds(seconds)}:\n${files}\n\nThe report, to open in a browser: ${resolve(report.html)}`
+  const files = [...scoreFiles, ...exports, report.svg, report.png]
+    .map((file) => `  ${escapeText(file)}`)
+    .join('\n')
+  return `\n${answers}\n\n${accuracy}\n\n${formatBudget(budget)}\n\nWritten in ${formatSeconds(seconds)}:\n${files}\n\nThe report, to open in a browser: ${escapeText(resolve(report.html))}`
 }

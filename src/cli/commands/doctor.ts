@@ -2,7 +2,7 @@ import type { Argv } from 'yargs'
 import { addonPaths, loadAddon } from '../../engine/binding.js'
 import { version } from '../../engine/version.js'
 import type { GlobalOptions } from '../options.js'
-import { formatBytes, printJson, printLine, table } from '../output.js'
+import { formatBytes, printJson, printText, table } from '../output.js'
 
 export function doctor(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -24,7 +24,7 @@ export function doctor(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         cublaslt: cuda.cublaslt || 'not found',
       }
       if (json) printJson(found)
-      else printLine(table(['what', 'found'], Object.entries(found)))
+      else printText(table(['what', 'found'], Object.entries(found)))
     },
   )
 }

@@ -15,9 +15,9 @@ export function download(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         .options({ revision: engineOptions.revision })
         .example('$0 download qwen2.5-7b', 'Every command does so by itself; this one does nothing else')
         .example('$0 download org/name-GGUF:Q4_K_M', 'One file of a repository of quantised ones'),
-    async ({ model, revision, json }) => {
-      const located = await withDownload(model, json, (onProgress) =>
-        locateModel(model, { revision, onProgress, signal: interruptSignal }),
+    async ({ model, revision, json, progress }) => {
+      const located = await withDownload(model, progress, (callbacks) =>
+        locateModel(model, { revision, ...callbacks, signal: interruptSignal }),
       )
       if (json) printJson(located)
       else printLine(located.path)

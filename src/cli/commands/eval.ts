@@ -24,7 +24,7 @@ import {
   namesIn,
   withModel,
 } from '../options.js'
-import { printJson, printLine } from '../output.js'
+import { printJson, printLine, printNote, printText } from '../output.js'
 import { withProgress } from '../progress.js'
 import { chosenShard, shardOption } from '../shard-option.js'
 
@@ -110,13 +110,13 @@ export function evaluation(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       checkCount(args.draws, '--draws')
       checkCount(args.jobs, '--jobs')
       if (args.jobs > 1) {
-        await withProgress('evaluating', args.json, (onProgress) =>
+        await withProgress('evaluating', args.progress, (onProgress) =>
           runJobs({ jobs: args.jobs, shard, threads: args.threads, onProgress }),
         )
       }
       await withModel(args.model, args, async (model) => {
         const named = await scoresFor(model, chosen, args.scores)
-        const summary = await withProgress('evaluating', args.json, (onProgress) =>
+        const summary = await withProgress('evaluating', args.progress, (onProgress) =>
           evaluate(model, {
             ...args,
             data: namesIn(args.data, '--data'),
@@ -127,10 +127,10 @@ export function evaluation(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             rule: args.selection,
             chunkSize: defaultChunkSize,
             needle: needleOptionsIn(args),
-            fetch: fetchFromHub,
+            fetch: fetchFromHub(args.progress),
             shard,
             signal: interruptSignal,
-            onNote: (note) => process.stderr.write(`${note}\n`),
+            onNote: printNote,
             onProgress: (progress) => {
               onProgress(progress)
               reportToParent(progress)
@@ -154,7 +154,7 @@ async function show(summary: EvaluateSummary, json: boolean): Promise<void> {
   const rows = await summarize(results.map(({ result }) => result))
   if (json) printJson({ ...summary, rows })
   else {
-    printLine(formatSummary(rows, 'markdown'))
+    printText(formatSummary(rows, 'markdown'))
     printLine(`${answered} samples answered, ${present} found answered, of ${samples} in all.`)
   }
 }

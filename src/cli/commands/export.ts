@@ -15,7 +15,7 @@ import { type BudgetOptions, budgetOf, formatBudget } from '../../scores/budget.
 import type { HeadScores } from '../../scores/head-scores.js'
 import { budgetFrom, budgetOptions } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
-import { printJson, printLine } from '../output.js'
+import { printJson, printLine, printText } from '../output.js'
 
 /** Options of commands that write scores in a format of choice. */
 export const formatOptions = {
@@ -111,6 +111,7 @@ export function printExported(
     return
   }
   for (const file of exported.files) printLine(file)
-  printLine(`\n${formatBudget(budget)}\n\n${exported.statement}`)
+  printText(`\n${formatBudget(budget)}\n`)
+  printLine(exported.statement)
   for (const warning of exported.warnings) printLine(`note: ${warning}`)
 }

@@ -6,7 +6,7 @@ import { sourceLabel } from '../../scores/verify.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { importFrom, importOptions } from '../import-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
-import { printJson, printLine } from '../output.js'
+import { printJson, printLine, printText } from '../output.js'
 
 export function importCommand(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -35,11 +35,13 @@ export function importCommand(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       const words = budgetText(scores, cost)
       await writeScores(args.out, scores, { force: args.force })
       if (args.json) printJson({ file: args.out, from: args.scores, format, layers, kvHeads, ...provenance })
-      else
+      else {
         printLine(
           `${args.out}: ${layers} layers x ${kvHeads} KV heads of ${provenance.model}, ${sourceLabel(scores)}, ` +
-            `read as ${format}\n\n${words}`,
+            `read as ${format}`,
         )
+        printText(`\n${words}`)
+      }
     },
   )
 }

@@ -6,7 +6,7 @@ import { checkWritable } from '../../scores/files.js'
 import { mergeScores, mergesTo } from '../../scores/merge.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
-import { printJson, printLine } from '../output.js'
+import { printJson, printLine, printText } from '../output.js'
 import { scoreFiles } from '../score-files.js'
 
 export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -40,8 +40,9 @@ export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       } else {
         const sources = provenance.sources.map(({ data, index }) => `${data}-${index}`).join(', ')
         printLine(
-          `${args.out}: ${layers} layers x ${kvHeads} KV heads, the ${mergesTo(merged)} over ${sources}\n\n${budgetText(merged, cost)}`,
+          `${args.out}: ${layers} layers x ${kvHeads} KV heads, the ${mergesTo(merged)} over ${sources}`,
         )
+        printText(`\n${budgetText(merged, cost)}`)
       }
     },
   )

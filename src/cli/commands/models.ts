@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs'
 import { InputError } from '../../errors.js'
+import { escapeText } from '../../escape.js'
 import { type CachedModel, type CachedRevision, scanModels } from '../../hub/scan.js'
 import { hubSettings } from '../../hub/settings.js'
 import { shortNames } from '../../hub/short-names.js'
@@ -7,7 +8,7 @@ import { shortNameTable } from '../../hub/tables.js'
 import { embeddedModels } from '../../model/embedded.js'
 import { families } from '../../model/families/index.js'
 import type { GlobalOptions } from '../options.js'
-import { formatBytes, printJson, printLine, table } from '../output.js'
+import { formatBytes, printJson, printText, table } from '../output.js'
 
 export function models(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -26,13 +27,13 @@ export function models(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     async ({ json, markdown }) => {
       if (markdown && json) throw new InputError('give --json or --markdown, not both')
       if (markdown) {
-        printLine(shortNameTable())
+        printText(shortNameTable())
         return
       }
       const { cacheFolder } = hubSettings()
       const cached = await scanModels(cacheFolder)
       if (json) printJson(asJson(cacheFolder, cached))
-      else printLine(asText(cacheFolder, cached))
+      else printText(asText(cacheFolder, cached))
     },
   )
 }
@@ -77,8 +78,8 @@ function asText(cacheFolder: string, cached: CachedModel[]): string {
   )
   const cache =
     cacheRows.length === 0
-      ? `No models in ${cacheFolder}`
-      : `Models in ${cacheFolder}\n\n${table(['model', 'revision', 'commit', 'size', 'state'], cacheRows)}`
+      ? `No models in ${escapeText(cacheFolder)}`
+      : `Models in ${escapeText(cacheFolder)}\n\n${table(['model', 'revision', 'commit', 'size', 'state'], cacheRows)}`
   return [
     table(['architecture', 'prompts'], familyRows),
     table(['name', 'on the hub', 'here'], nameRows),

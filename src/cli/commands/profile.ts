@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs'
 import { readSample } from '../../data/samples.js'
+import { escapeText } from '../../escape.js'
 import { type Profile, profileSample } from '../../eval/profile.js'
 import { defaultMaxNewTokens } from '../../inference/generate.js'
 import type { Level } from '../../inference/levels.js'
@@ -7,8 +8,8 @@ import { formatBudget } from '../../scores/budget.js'
 import { evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
 import { engineOptions, type GlobalOptions, withModel } from '../options.js'
-import { formatBytes, formatSeconds, printJson, printLine, table } from '../output.js'
-import { StepBar } from '../progress.js'
+import { formatBytes, formatSeconds, printJson, printText, table } from '../output.js'
+import { withSteps } from '../progress.js'
 
 export function profile(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -40,32 +41,28 @@ export function profile(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     async (args) => {
       const eviction = await readEviction(args)
       const sample = await readSample(args.data, args.idx)
-      const bar = new StepBar(args.json)
-      try {
-        await withModel(args.model, args, async (model) => {
-          const { questions, maxNewTokens, decodeTokens } = args
-          const made = await profileSample(model, sample, {
+      await withModel(args.model, args, async (model) => {
+        const { questions, maxNewTokens, decodeTokens } = args
+        const made = await withSteps(args.progress, (steps) =>
+          profileSample(model, sample, {
             ...eviction,
             ...{ questions, maxNewTokens, decodeTokens },
             signal: interruptSignal,
-            onStep: () => bar.stop(),
-            onProgress: (progress) => bar.update(progress),
-          })
-          bar.stop()
-          const { description, arithmetic } = model
-          if (args.json) printJson({ model: description.id, arithmetic, ...made })
-          else printLine(asText(`${description.id} on ${arithmetic}`, made))
-        })
-      } finally {
-        bar.stop()
-      }
+            onStep: (step) => steps.begin(step),
+            onProgress: (progress) => steps.update(progress),
+          }),
+        )
+        const { description, arithmetic } = model
+        if (args.json) printJson({ model: description.id, arithmetic, ...made })
+        else printText(asText(`${description.id} on ${arithmetic}`, made))
+      })
     },
   )
 }
 
 function asText(model: string, made: Profile): string {
   const { data, index, tokens, level, ratio, kept, total, budget, steps, caches, answers } = made
-  const head = `${model}, ${data} ${index}: ${tokens.sink} + ${tokens.context} tokens; ${level} ${ratio} keeps ${kept} of ${total}`
+  const head = `${escapeText(model)}, ${escapeText(data)} ${index}: ${tokens.sink} + ${tokens.context} tokens; ${level} ${ratio} keeps ${kept} of ${total}`
   const stepRows = steps.map(({ name, seconds, peakBytes, residentBytes }) => [
     name,
     formatSeconds(seconds),

@@ -5,7 +5,7 @@ import { writeReport } from '../../report/report.js'
 import { budgetOf } from '../../scores/budget.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
-import { printJson, printLine } from '../output.js'
+import { printJson, printLine, printText } from '../output.js'
 import { scoreFiles } from '../score-files.js'
 
 export function report(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -48,7 +48,7 @@ export function report(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       if (json) printJson({ ...paths, budget: budgetOf(main, cost).budget })
       else {
         for (const path of [paths.svg, paths.png, paths.html, ...paths.pictures]) printLine(path)
-        printLine(`\n${budgetText(main, cost)}`)
+        printText(`\n${budgetText(main, cost)}`)
       }
     },
   )

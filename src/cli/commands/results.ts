@@ -5,7 +5,7 @@ import { summarize } from '../../eval/summary.js'
 import { formatSummary, type TableFormat, tableFormats } from '../../eval/table.js'
 import { writeResultFiles } from '../../eval/write-results.js'
 import { forceOption, type GlobalOptions } from '../options.js'
-import { printJson, printLine } from '../output.js'
+import { printJson, printLine, printText } from '../output.js'
 
 export function results(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command('results', 'Tables and curves of what headzip eval answered; or merge shards', (args) =>
@@ -30,7 +30,7 @@ export function results(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           const files = out === undefined ? [] : await writeResultFiles(rows, found, out, { force })
           if (json) printJson({ rows, files })
           else {
-            process.stdout.write(formatSummary(rows, format))
+            printText(formatSummary(rows, format).trimEnd())
             for (const file of files) printLine(file)
           }
         },

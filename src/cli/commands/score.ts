@@ -4,6 +4,7 @@ import type { Argv } from 'yargs'
 import { readSample } from '../../data/samples.js'
 import { dataSetName, isMeasuredInTokens } from '../../data/sets.js'
 import { checkRatio, invalidParameter } from '../../errors.js'
+import { escapeText } from '../../escape.js'
 import { itemsOf } from '../../eval/shard.js'
 import { encodeScores, writeScores } from '../../scores/arrow.js'
 import { type BudgetOptions, budgetOf } from '../../scores/budget.js'
@@ -24,7 +25,7 @@ import {
   namesIn,
   withModel,
 } from '../options.js'
-import { formatBytes, formatSeconds, printJson, printLine, table } from '../output.js'
+import { formatBytes, formatSeconds, printJson, printNote, printText, table } from '../output.js'
 import { withProgress } from '../progress.js'
 import { chosenShard, shardOption } from '../shard-option.js'
 
@@ -104,7 +105,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       const byChunks = args.sweep === 'block' && jobs.length < shard.count
       const own = byChunks ? jobs : itemsOf(jobs, shard)
       const part = byChunks ? `.${shard.index}-of-${shard.count}` : ''
-      const reading = { fetch: fetchFromHub, signal: interruptSignal }
+      const reading = { fetch: fetchFromHub(args.progress), signal: interruptSignal }
       // All that can be wrong with the inputs is said before a model is downloaded or the first job starts.
       for (const { data, index } of own) if (!isMeasuredInTokens(data)) await readSample(data, index, reading)
       await withModel(args.model, args, async (model) => {
@@ -116,7 +117,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           const file = join(args.out, model.description.id, ...folder, name)
           // A shard that is run again goes on after what it has done.
           if (shard.count > 1 && !args.force && existsSync(file)) {
-            process.stderr.write(`${file} is there already\n`)
+            printNote(`${file} is there already`)
             continue
           }
           await checkWritable(file, { force: args.force })
@@ -141,7 +142,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             untilStable,
             ...reading,
           }
-          const scores = await withProgress(`${sample.data} ${sample.index}`, args.json, (onProgress) =>
+          const scores = await withProgress(`${sample.data} ${sample.index}`, args.progress, (onProgress) =>
             scoreHeads(model, { ...job, onProgress }).catch(unlessNothingLeft),
           )
           if (!scores) continue
@@ -150,13 +151,13 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         }
         if (shard.count > 1) {
           if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores, cost)))
-          else printLine(scored.length > 0 ? describe(scored, cost) : 'Nothing is left for this shard.')
+          else printText(scored.length > 0 ? describe(scored, cost) : 'Nothing is left for this shard.')
           return
         }
         const files = scored.map(({ file, scores }) => [file, encodeScores(scores)] as const)
         await writeFilesAtomic(files, { force: args.force })
         if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores, cost)))
-        else printLine(describe(scored, cost))
+        else printText(describe(scored, cost))
       })
     },
   )
@@ -164,7 +165,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
 
 function unlessNothingLeft(error: unknown): undefined {
   if (!(error instanceof NoChunksLeft)) throw error
-  process.stderr.write(`${error.message}\n`)
+  printNote(error.message)
 }
 
 function firstIndices(count: number): number[] {
@@ -193,7 +194,7 @@ function describe(scored: { file: string; scores: ScoredHeads }[], cost: BudgetO
     const { stopped } = scores
     if (stopped)
       lines.push(
-        `${file}: stable after ${stopped.scored} of ${stopped.chunks} chunks; ` +
+        `${escapeText(file)}: stable after ${stopped.scored} of ${stopped.chunks} chunks; ` +
           `${(100 * stopped.saved).toFixed(0)}% of the repetition was not run`,
       )
   }

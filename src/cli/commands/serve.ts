@@ -6,7 +6,8 @@ import type { RunningServer } from '../../serve/server.js'
 import { type ChosenEviction, evictionName, evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
 import { bytesIn, engineOptions, type GlobalOptions, namesIn, withModel } from '../options.js'
-import { formatBytes, printJson, printLine } from '../output.js'
+import { formatBytes, printJson, printLine, printNote, printText } from '../output.js'
+import { withProgress } from '../progress.js'
 
 export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -69,18 +70,21 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       // The other commands need not wait for an HTTP server to load.
       const { serve: startServer } = await import('../../serve/server.js')
       await withModel(args.model, args, async (model) => {
-        const server = await startServer(model, {
+        const opened = startServer(model, {
           ...{ host, port, eviction, maxNewTokens, maxWaiting, drainSeconds, log },
           apiKey,
           caches: args.cache === undefined ? [] : namesIn(args.cache, '--cache'),
           cacheDir: args.cacheDir,
           cacheDirBytes:
             args.cacheDirBytes === undefined ? undefined : bytesIn(args.cacheDirBytes, '--cache-dir-bytes'),
-          onNote: (note) => process.stderr.write(`${note}\n`),
+          onNote: printNote,
+          whileReading: (tokens, read) =>
+            withProgress(`reading a context of ${tokens} tokens`, args.progress, read),
           cacheBytes: args.cacheBytes === undefined ? undefined : bytesIn(args.cacheBytes, '--cache-bytes'),
           maxRequestBytes:
             maxRequestBytes === undefined ? undefined : bytesIn(maxRequestBytes, '--max-request-bytes'),
         })
+        const server = await withProgress('opening the caches', args.progress, () => opened)
         const { url, cacheBytes, contexts } = server
         const name = model.description.id
         const planned = eviction?.scores && budgetOf(eviction.scores, plannedWindows(eviction))
@@ -99,10 +103,10 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           printLine(
             `${name} answers at ${url}/v1, ${evicting}; keeps ${formatBytes(cacheBytes)} of contexts${there}`,
           )
-          if (planned) printLine(formatBudget(planned.budget))
+          if (planned) printText(formatBudget(planned.budget))
         }
         if (apiKey === undefined && !isLoopback(host))
-          process.stderr.write(`Whoever reaches ${host} can ask: --api-key or HEADZIP_API_KEY sets a key.\n`)
+          printNote(`Whoever reaches ${host} can ask: --api-key or HEADZIP_API_KEY sets a key.`)
         await untilInterrupted(server, args.json)
       })
     },
@@ -125,7 +129,7 @@ async function untilInterrupted(server: RunningServer, silent: boolean): Promise
     if (interruptSignal.aborted) resolve()
     else interruptSignal.addEventListener('abort', () => resolve(), { once: true })
   })
-  if (!silent) process.stderr.write('Ending: running answers are finished first.\n')
+  if (!silent) printNote('Ending: running answers are finished first.')
   await server.close()
 }
 

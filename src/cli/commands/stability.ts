@@ -19,7 +19,7 @@ import {
 import { shortSourceLabel } from '../../scores/verify.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
-import { printJson, printLine, table } from '../output.js'
+import { printJson, printLine, printText, table } from '../output.js'
 import { scoreFiles } from '../score-files.js'
 
 export function stability(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -80,7 +80,7 @@ export function stability(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       if (args.json) printJson({ files: out, parts: what, ratio: cost.ratio, steps, bands })
       else {
         for (const path of out) printLine(path)
-        printLine(`${describe(steps, bands, what, merged, first)}\n\n${budgetText(merged, cost)}`)
+        printText(`${describe(steps, bands, what, merged, first)}\n\n${budgetText(merged, cost)}`)
       }
     },
   )

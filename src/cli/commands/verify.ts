@@ -1,8 +1,10 @@
 import type { Argv } from 'yargs'
+import { escapeText } from '../../escape.js'
 import { type CaseReport, type Quantity, type VerifyReport, verifyModel } from '../../verify/verify.js'
 import { interruptSignal } from '../interrupt.js'
 import { engineOptions, type GlobalOptions, modelDescription, withModel } from '../options.js'
-import { formatSeconds, printJson, printLine, table } from '../output.js'
+import { formatSeconds, printJson, printText, table } from '../output.js'
+import { withProgress } from '../progress.js'
 
 export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
@@ -31,13 +33,16 @@ export function verify(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         .example('$0 verify test/fixtures/models/llama3', 'Exit code 1 when anything is past its tolerance'),
     (args) =>
       withModel(args.model, args, async (model) => {
-        const report = await verifyModel(model, {
-          cases: args.cases,
-          tolerances: { scores: args.toleranceScores, logits: args.toleranceLogits },
-          signal: interruptSignal,
-        })
+        const report = await withProgress(`verifying ${model.description.id}`, args.progress, (onProgress) =>
+          verifyModel(model, {
+            cases: args.cases,
+            tolerances: { scores: args.toleranceScores, logits: args.toleranceLogits },
+            signal: interruptSignal,
+            onCase: (_, done, total) => onProgress({ done: done / total }),
+          }),
+        )
         if (args.json) printJson(report)
-        else printLine(describe(report))
+        else printText(describe(report))
         if (!report.passed) process.exitCode = 1
       }),
   )
@@ -67,7 +72,7 @@ function describe({ model, arithmetic, cases, passed, seconds }: VerifyReport): 
   return [
     'Largest difference of each quantity; of kept sets and tokens, how many differ; of rankings, 1 - Spearman.',
     table(['case', ...shown.map(([header]) => header)], rows),
-    `${model} on ${arithmetic}: ${verdict}, ${formatSeconds(seconds)}`,
+    `${escapeText(model)} on ${arithmetic}: ${verdict}, ${formatSeconds(seconds)}`,
   ].join('\n\n')
 }
 
