@@ -1,0 +1,16 @@
+import { closest, distance } from 'fastest-levenshtein'
+
+/**
+ * The candidate that `word` was probably meant to be, for "did you mean": at most two letters in five and four in all
+ * differ (letters that changed places are two); case does not count.
+ * @returns undefined when none is as close, and for words of one or two letters, which resemble everything
+ */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const wanted = word.toLowerCase()
+  // The distance takes time with the square of the length, and what was typed may be anything.
+  if (wanted.length < 3 || wanted.length > 64 || candidates.length === 0) return undefined
+  const lower = candidates.map((candidate) => candidate.toLowerCase())
+  const best = closest(wanted, lower)
+  if (distance(wanted, best) > Math.min(4, Math.round(wanted.length * 0.4))) return undefined
+  return candidates[lower.indexOf(best)]
+}
