@@ -1,4 +1,7 @@
-/** What is evicted of a context: options that several commands share. */
+/**
+ * What is evicted of a context: options that several commands share. None has a default for yargs to fill in: whether
+ * one was given tells whether eviction is asked for at all.
+ */
 
 import type { Options } from 'yargs'
 import { checkRatio, InputError } from '../errors.js'
@@ -10,34 +13,33 @@ import type { SelectionRule } from '../scores/select.js'
 export const evictionOptions = {
   level: {
     choices: levels,
-    default: 'head' as Level,
     describe:
-      'What is evicted: whole KV heads, all of them but a window, or single pairs (no --scores needed)',
+      'What is evicted: whole KV heads, all of them but a window, or single pairs, which need no --scores (default: head)',
   },
   scores: { type: 'string', describe: 'Head scores, for the levels head and streaming' },
   ratio: { type: 'number', describe: 'Share of KV heads or pairs whose context is kept (default: 0.6)' },
   selection: {
     choices: ['exact', 'published'] as const satisfies readonly SelectionRule[],
-    default: 'exact' as SelectionRule,
-    describe: "Keep exactly that share, or follow the published rule's threshold",
+    describe: "Keep exactly that share, or follow the published rule's threshold (default: exact)",
   },
   sink: { type: 'number', describe: `Level streaming: first tokens kept (default: ${defaultSink})` },
   recent: { type: 'number', describe: `Level streaming: latest tokens seen (default: ${defaultRecent})` },
   sweep: {
     choices: ['full', 'chunk', 'block'] as const satisfies readonly Sweep[],
-    default: 'full' as Sweep,
-    describe: 'Pair levels: how a context is scored; chunk and block are cheaper approximations',
+    describe:
+      'Pair levels: how a context is scored; chunk and block are cheaper approximations (default: full)',
   },
 } as const satisfies Record<string, Options>
 
+/** As given; undefined where nothing was. */
 export interface EvictionArgs {
-  level: Level
+  level: Level | undefined
   scores: string | undefined
   ratio: number | undefined
-  selection: SelectionRule
+  selection: SelectionRule | undefined
   sink: number | undefined
   recent: number | undefined
-  sweep: Sweep
+  sweep: Sweep | undefined
 }
 
 export interface ChosenEviction {
@@ -51,18 +53,24 @@ export interface ChosenEviction {
   sweep: Sweep
 }
 
+/** Whether any option says that something is to be evicted, or how. */
+export function asksForEviction(args: EvictionArgs): boolean {
+  const { level, scores, ratio, selection, sink, recent, sweep } = args
+  return [level, scores, ratio, selection, sink, recent, sweep].some((each) => each !== undefined)
+}
+
 /** Checks the options and reads the scores. @throws InputError or RangeError for what does not go together */
 export async function readEviction(args: EvictionArgs): Promise<ChosenEviction> {
-  const { level, selection: rule, sink, recent, sweep } = args
+  const { level = 'head', selection: rule = 'exact', sink, recent, sweep = 'full' } = args
   const ratio = checkRatio(args.ratio ?? 0.6, '--ratio')
   const pairs = isPairLevel(level)
   if (pairs && args.scores !== undefined)
     throw new InputError(`--level ${level} scores the pairs of each context itself: leave out --scores`)
-  if (!pairs && args.scores === undefined)
-    throw new InputError(`--level ${level} needs head scores: name a file with --scores`)
   if (level !== 'streaming' && (sink ?? recent) !== undefined)
     throw new InputError('--sink and --recent belong to --level streaming')
   if (!pairs && sweep !== 'full') throw new InputError('--sweep belongs to the levels pair and pair-uniform')
+  if (!pairs && args.scores === undefined)
+    throw new InputError(`--level ${level} needs head scores: name a file with --scores`)
   const scores = args.scores === undefined ? undefined : await readAnyScores(args.scores)
   return { level, ratio, rule, scores, sink, recent, sweep }
 }

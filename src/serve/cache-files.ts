@@ -58,12 +58,15 @@ export class CacheFiles {
     const { sink, context, position } = kv.info
     const other = this.given.get(kv.contextHash)
     const said = position - sink - context
-    if (other === undefined && said === 0) {
+    const unevicted = this.options.eviction !== undefined && kv.pruned === undefined
+    if (other === undefined && said === 0 && !unevicted) {
       this.given.set(kv.contextHash, path)
       return kv
     }
     kv.close()
     if (other !== undefined) throw new InputError(`${path} and ${other} hold the same context`)
+    if (unevicted)
+      throw new InputError(`${path} holds a full cache, but this server evicts: save it with eviction, too`)
     throw new InputError(`${path} holds a conversation: ${said} tokens were said after its context`)
   }
 

@@ -114,6 +114,11 @@ describe('headzip ask --cache', () => {
       '--cache answers from what was kept when it was saved: give it without options of eviction, --full and --compare',
     ],
     [
+      'a cache that is to be evicted by the default level',
+      ['--cache', 'out/kim.kv', '--level', 'head', ...question],
+      '--cache answers from what was kept when it was saved: give it without options of eviction, --full and --compare',
+    ],
+    [
       'a cache that is to be saved again',
       ['--cache', 'out/kim.kv', '--save-cache', 'b.kv'],
       '--cache and --save-cache exclude one another: a cache is saved when it is read',

@@ -145,6 +145,16 @@ describe('headzip ask', () => {
 
   it.each<[string, string[], RegExp]>([
     ['no question', ['--full'], /^--query must ask something; or give --interactive to chat$/],
+    [
+      'nothing evicted and a ratio',
+      ['--full', '--ratio', '0.3', '--query', 'Who?'],
+      /^--full evicts nothing: give it without options of eviction and --compare$/,
+    ],
+    [
+      'nothing evicted and a level',
+      ['--full', '--level', 'pair', '--query', 'Who?'],
+      /^--full evicts nothing: give it without options of eviction and --compare$/,
+    ],
     ['a chat as JSON', ['--full', '--interactive', '--json'], /^--interactive is a chat over one cache/],
     [
       'a stream as JSON',

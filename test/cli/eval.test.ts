@@ -94,6 +94,22 @@ describe('headzip eval and results', () => {
       '--draws must be a whole number from 1 to 1000, got 0',
     ],
     [
+      'scores that no level takes',
+      ['-d', data, '--level', 'pair', '--scores', 'merged.arrow'],
+      '--scores belongs to the levels head and streaming',
+    ],
+    [
+      'a window without streaming heads',
+      ['-d', data, '--sink', '64'],
+      '--sink and --recent belong to --level streaming',
+    ],
+    [
+      'a sweep without pairs',
+      ['-d', data, '--sweep', 'block'],
+      '--sweep belongs to the levels pair and pair-uniform',
+    ],
+    ['draws of nothing', ['-d', data, '--draws', '5'], '--draws belongs to --level random'],
+    [
       'scores of another model',
       [
         '-d',

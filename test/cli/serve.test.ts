@@ -124,6 +124,23 @@ describe('headzip serve', () => {
       /^--level head needs head scores: name a file with --scores$/,
     ],
     [
+      'the level head without scores',
+      ['--level', 'head'],
+      /^--level head needs head scores: name a file with --scores$/,
+    ],
+    [
+      'a rule of selection without scores',
+      ['--selection', 'exact'],
+      /^--level head needs head scores: name a file with --scores$/,
+    ],
+    ['a sink without a level', ['--sink', '64'], /^--sink and --recent belong to --level streaming$/],
+    ['a window without a level', ['--recent', '64'], /^--sink and --recent belong to --level streaming$/],
+    [
+      'a sweep without a level',
+      ['--sweep', 'block'],
+      /^--sweep belongs to the levels pair and pair-uniform$/,
+    ],
+    [
       'scores for pairs',
       ['--level', 'pair', '--scores', scores],
       /^--level pair scores the pairs of each context itself: leave out --scores$/,

@@ -145,6 +145,16 @@ describe('a server does not start with', () => {
     await refused({ caches: [file, twin] }).toThrow(`${twin} and ${file} hold the same context`)
   })
 
+  it('a full cache where it is told to evict', async () => {
+    const full = join(scratchFolder(), 'full.kv')
+    const kv = await model.prefill(profile)
+    await kv.save(full)
+    kv.close()
+    await refused({ caches: [full], eviction: { level: 'pair', ratio: 0.5 } }).toThrow(
+      /full\.kv holds a full cache, but this server evicts: save it with eviction, too$/,
+    )
+  })
+
   it('more caches than it may keep, or a folder that is none', async () => {
     await refused({ caches: [file], cacheBytes: 1000 }).toThrow(
       /profile\.kv does not fit: the caches given hold \d+ bytes, more than the 1000 that are kept$/,

@@ -1,8 +1,9 @@
 /** What may be asked together on one command line. */
 
 import { InputError } from '../../errors.js'
+import { asksForEviction, type EvictionArgs } from '../eviction.js'
 
-export interface Choice {
+export interface Choice extends EvictionArgs {
   query: string[]
   context: string | undefined
   cache: string | undefined
@@ -13,12 +14,6 @@ export interface Choice {
   interactive: boolean
   stream: boolean
   json: boolean
-  level: string
-  scores: string | undefined
-  ratio: number | undefined
-  sink: number | undefined
-  recent: number | undefined
-  sweep: string
 }
 
 /** @throws InputError with one sentence on the first thing that does not go together */
@@ -29,9 +24,9 @@ export function checkChoice(choice: Choice): void {
     throw new InputError('--context must name a file to read; or --cache one that --save-cache wrote')
   if (query.length === 0 && !interactive && saveCache === undefined)
     throw new InputError('--query must ask something; or give --interactive to chat')
-  if (full && (compare || choice.scores !== undefined))
-    throw new InputError('--full evicts nothing: give it without --scores and --compare')
-  if (cache === undefined && !full && choice.scores === undefined && choice.level === 'head')
+  if (full && (compare || asksForEviction(choice)))
+    throw new InputError('--full evicts nothing: give it without options of eviction and --compare')
+  if (cache === undefined && !full && choice.scores === undefined && (choice.level ?? 'head') === 'head')
     throw new InputError('--scores must name a file of head scores; or give --full to evict nothing')
   if (interactive && (compare || json))
     throw new InputError('--interactive is a chat over one cache: give it without --compare and --json')
@@ -45,14 +40,13 @@ export function checkChoice(choice: Choice): void {
 }
 
 /** What is in the file was read and evicted when it was saved. */
-function checkCache({ context, saveCache, full, compare, ...eviction }: Choice): void {
+function checkCache(choice: Choice): void {
+  const { context, saveCache, full, compare } = choice
   if (context !== undefined)
     throw new InputError('--cache holds a context that has been read already: give it without --context')
   if (saveCache !== undefined)
     throw new InputError('--cache and --save-cache exclude one another: a cache is saved when it is read')
-  const { level, scores, ratio, sink, recent, sweep } = eviction
-  const evicts = level !== 'head' || sweep !== 'full' || (scores ?? ratio ?? sink ?? recent) !== undefined
-  if (full || compare || evicts)
+  if (full || compare || asksForEviction(choice))
     throw new InputError(
       '--cache answers from what was kept when it was saved: give it without options of eviction, --full and --compare',
     )

@@ -51,7 +51,7 @@ const options = {
       'Head scores of the levels head and streaming, joined by commas: files, DuoAttention folders, label=file ' +
       '(default: head_scores/<model>/merged.arrow)',
   },
-  draws: { type: 'number', default: 3, describe: 'Random choices of heads of the level random' },
+  draws: { type: 'number', describe: 'Random choices of heads of the level random (default: 3)' },
   num: { type: 'number', default: 100, describe: 'Samples of each data set, from the first' },
   questions: { type: 'number', describe: 'Questions of each sample, from the first (default: all)' },
   'kv-type': {
@@ -67,18 +67,15 @@ const options = {
   },
   sweep: {
     choices: ['full', 'chunk', 'block'] as const satisfies readonly Sweep[],
-    default: 'full' as Sweep,
-    describe: 'How pairs are scored',
+    describe: 'How pairs are scored (default: full)',
   },
   sink: {
     type: 'number',
-    default: defaultSink,
-    describe: 'First context tokens that a streaming head keeps',
+    describe: `First context tokens that a streaming head keeps (default: ${defaultSink})`,
   },
   recent: {
     type: 'number',
-    default: defaultRecent,
-    describe: 'Last context tokens that a streaming head keeps',
+    describe: `Last context tokens that a streaming head keeps (default: ${defaultRecent})`,
   },
   out: {
     alias: 'o',
@@ -107,7 +104,9 @@ export function evaluation(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       const shard = chosenShard(args.shard)
       const ratios = parseRatios(args.ratios)
       const chosen = levelsIn(args.level)
-      checkCount(args.draws, '--draws')
+      checkBelonging(args, chosen)
+      const { draws = 3, sweep = 'full', sink = defaultSink, recent = defaultRecent } = args
+      checkCount(draws, '--draws')
       checkCount(args.jobs, '--jobs')
       if (args.jobs > 1) {
         await withProgress('evaluating', args.progress, (onProgress) =>
@@ -119,6 +118,7 @@ export function evaluation(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         const summary = await withProgress('evaluating', args.progress, (onProgress) =>
           evaluate(model, {
             ...args,
+            ...{ draws, sweep, sink, recent },
             data: namesIn(args.data, '--data'),
             ratios,
             levels: chosen,
@@ -180,6 +180,31 @@ function levelsIn(text: string): EvaluationLevel[] {
     if (level) return level
     throw new InputError(`--level must be among ${evaluationLevels.join(', ')}, got '${name}'`)
   })
+}
+
+interface BelongingOptions {
+  scores: string | undefined
+  draws: number | undefined
+  sink: number | undefined
+  recent: number | undefined
+  sweep: Sweep | undefined
+}
+
+/** What says how one level evicts is not taken silently where that level is not evaluated. */
+function checkBelonging(
+  { scores, draws, sink, recent, sweep }: BelongingOptions,
+  chosen: readonly EvaluationLevel[],
+): void {
+  const belongs = (given: unknown, names: string, ...owners: EvaluationLevel[]): void => {
+    if (given === undefined || owners.some((level) => chosen.includes(level))) return
+    const several = owners.length > 1 ? 'the levels' : '--level'
+    const verb = names.includes(' and ') ? 'belong' : 'belongs'
+    throw new InputError(`${names} ${verb} to ${several} ${owners.join(' and ')}`)
+  }
+  belongs(scores, '--scores', 'head', 'streaming')
+  belongs(sink ?? recent, '--sink and --recent', 'streaming')
+  belongs(sweep === 'full' ? undefined : sweep, '--sweep', 'pair', 'pair-uniform')
+  belongs(draws, '--draws', 'random')
 }
 
 function checkCount(value: number, name: string): void {

@@ -3,7 +3,13 @@ import { InputError } from '../../errors.js'
 import { defaultRecent, defaultSink } from '../../inference/levels.js'
 import { type BudgetOptions, budgetOf, formatBudget } from '../../scores/budget.js'
 import type { RunningServer } from '../../serve/server.js'
-import { type ChosenEviction, evictionName, evictionOptions, readEviction } from '../eviction.js'
+import {
+  asksForEviction,
+  type ChosenEviction,
+  evictionName,
+  evictionOptions,
+  readEviction,
+} from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
 import { bytesIn, engineOptions, type GlobalOptions, namesIn, withModel } from '../options.js'
 import { formatBytes, printJson, printLine, printNote, printText } from '../output.js'
@@ -63,8 +69,7 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           'On the network, with a key',
         ),
     async (args) => {
-      const nothing = args.level === 'head' && args.scores === undefined && args.ratio === undefined
-      const eviction = nothing ? undefined : await readEviction(args)
+      const eviction = asksForEviction(args) ? await readEviction(args) : undefined
       const apiKey = keyOf(args.apiKey)
       const { host, port, maxNewTokens, maxWaiting, drainSeconds, log, maxRequestBytes } = args
       // The other commands need not wait for an HTTP server to load.
