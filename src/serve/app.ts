@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { escapeLines } from '../escape.js'
 import { bearerCheck } from './auth.js'
 import { ApiError, apiErrorOf, busy, sendError } from './errors.js'
+import { hostCheck } from './hosts.js'
 import type { CheckedOptions } from './options.js'
 import { chatRoute } from './routes/chat.js'
 import { healthRoute } from './routes/health.js'
@@ -16,17 +17,25 @@ export interface ServiceApp {
   drain(): void
 }
 
-export function buildApp(
-  service: ChatService,
-  { apiKey, maxRequestBytes, maxNewTokens, log }: CheckedOptions,
-): ServiceApp {
+export function buildApp(service: ChatService, options: CheckedOptions): ServiceApp {
+  const { apiKey, maxRequestBytes, maxNewTokens, log } = options
   let draining = false
+  const checkHost = hostCheck(options)
   const app = Fastify({
     bodyLimit: maxRequestBytes,
     // A client that is slow to ask holds a connection, not more.
     requestTimeout: 60_000,
     // Our own refusal has the envelope that clients know.
     return503OnClosing: false,
+    // An address that cannot be decoded meets no hook.
+    frameworkErrors: (_, request, reply) => {
+      try {
+        checkHost(request)
+        throw new ApiError(400, `${request.url.slice(0, 80)} is not an address`)
+      } catch (error) {
+        return sendError(reply, apiErrorOf(error))
+      }
+    },
     // pino on stderr: method, address and status; stdout belongs to the command. Headers may hold any byte.
     logger: log
       ? { level: 'info', stream: { write: (line) => void process.stderr.write(escapeLines(line)) } }
@@ -44,6 +53,7 @@ export function buildApp(
   app.setNotFoundHandler((request, reply) =>
     sendError(reply, new ApiError(404, `there is no ${request.method} ${request.url.slice(0, 80)} here`)),
   )
+  app.addHook('onRequest', async (request) => checkHost(request))
   app.addHook('onRequest', async (_, reply) => {
     if (!draining) return
     reply.header('connection', 'close')

@@ -7,12 +7,18 @@ import type { Model } from '../inference/model.js'
 import { checkScoresFit } from '../inference/scores-fit.js'
 import { readScores } from '../scores/arrow.js'
 import type { Eviction, WhileReading } from './contexts.js'
+import { placeOf } from './hosts.js'
 
 export interface ServeOptions {
   /** Only this machine can reach the default, 127.0.0.1. */
   host?: string | undefined
   /** 0 takes one that is free. */
   port?: number | undefined
+  /**
+   * Hosts that requests may name beside those that are listened on, for proxies: `llm.example.com` under any port,
+   * `10.0.0.5:8080`, or `*` for any host and any page.
+   */
+  allowedHosts?: readonly string[] | undefined
   /** What is evicted of every context; nothing when left out. */
   eviction?: Eviction | undefined
   /** Asked of every request but /health. */
@@ -53,6 +59,7 @@ export async function checkOptions(model: Model, options: ServeOptions): Promise
   const {
     host = '127.0.0.1',
     port = 8080,
+    allowedHosts = [],
     apiKey,
     cacheBytes = Math.min(2 ** 33, Math.floor(totalmem() / 4)),
     caches = [],
@@ -68,6 +75,13 @@ export async function checkOptions(model: Model, options: ServeOptions): Promise
   } = options
   if (!Number.isInteger(port) || port < 0 || port > 65535)
     throw invalidParameter('port', 'an integer from 0 to 65535', port)
+  for (const each of allowedHosts)
+    if (each !== '*' && !placeOf(each))
+      throw invalidParameter(
+        'allowedHosts',
+        'names or addresses such as llm.example.com, 10.0.0.5:8080 or *',
+        each,
+      )
   if (!(drainSeconds >= 0)) throw invalidParameter('drainSeconds', 'a number of seconds', drainSeconds)
   const counts = { cacheBytes, cacheDirBytes, maxNewTokens, maxWaiting, maxRequestBytes }
   for (const [name, value] of Object.entries(counts))
@@ -75,7 +89,7 @@ export async function checkOptions(model: Model, options: ServeOptions): Promise
   if (apiKey !== undefined && apiKey.trim() === '') throw new InputError('the API key is empty')
   const eviction = options.eviction && (await checkEviction(model, options.eviction))
   return {
-    ...{ host, port, apiKey, eviction, caches, cacheDir, ...counts, drainSeconds },
+    ...{ host, port, allowedHosts, apiKey, eviction, caches, cacheDir, ...counts, drainSeconds },
     log,
     onNote,
     whileReading,

@@ -15,6 +15,11 @@ describe('serve refuses', () => {
 
   it.each<[string, ServeOptions, string]>([
     ['a port past the last', { port: 65536 }, 'port must be an integer from 0 to 65535, got 65536'],
+    [
+      'a host with its scheme',
+      { port: 0, allowedHosts: ['llm.example.com', 'https://llm.example.com'] },
+      "allowedHosts must be names or addresses such as llm.example.com, 10.0.0.5:8080 or *, got 'https://llm.example.com'",
+    ],
     ['an empty key', { port: 0, apiKey: ' ' }, 'the API key is empty'],
     ['no room for answers', { port: 0, maxNewTokens: 0 }, 'maxNewTokens must be a positive integer, got 0'],
     ['a broken budget', { port: 0, cacheBytes: 0.5 }, 'cacheBytes must be a positive integer, got 0.5'],

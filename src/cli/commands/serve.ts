@@ -26,6 +26,11 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           ...evictionOptions,
           host: { type: 'string', default: '127.0.0.1', describe: 'Address to listen on' },
           port: { type: 'number', default: 8080, describe: 'Port; 0 takes one that is free' },
+          'allowed-hosts': {
+            type: 'string',
+            describe:
+              'Hosts that requests may name beside --host and loopback, joined by commas; * for any (for proxies)',
+          },
           'api-key': {
             type: 'string',
             describe: 'Key that requests must carry (or set HEADZIP_API_KEY, which no process list shows)',
@@ -73,11 +78,13 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       const apiKey = keyOf(args.apiKey)
       const { host, port, maxNewTokens, maxWaiting, drainSeconds, log, maxRequestBytes } = args
       // The other commands need not wait for an HTTP server to load.
+      const { isLoopback } = await import('../../serve/hosts.js')
       const { serve: startServer } = await import('../../serve/server.js')
       await withModel(args.model, args, async (model) => {
         const opened = startServer(model, {
           ...{ host, port, eviction, maxNewTokens, maxWaiting, drainSeconds, log },
           apiKey,
+          allowedHosts: args.allowedHosts === undefined ? [] : namesIn(args.allowedHosts, '--allowed-hosts'),
           caches: args.cache === undefined ? [] : namesIn(args.cache, '--cache'),
           cacheDir: args.cacheDir,
           cacheDirBytes:
@@ -122,10 +129,6 @@ function keyOf(option: string | undefined): string | undefined {
   const key = option ?? process.env.HEADZIP_API_KEY
   if (key !== undefined && key.trim() === '') throw new InputError('the API key is empty')
   return key
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }
 
 /** Ctrl-C or SIGTERM lets running answers end; again ends at once. */
