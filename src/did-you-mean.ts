@@ -1,7 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein'
 
 /**
- * The candidate that `word` was probably meant to be, for "did you mean": at most two letters in five and four in all
+ * The candidate that `word` was probably meant to be, for "did you mean": at most two letters in five, and four in all,
  * differ (letters that changed places are two); case does not count.
  * @returns undefined when none is as close, and for words of one or two letters, which resemble everything
  */
@@ -11,6 +11,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   if (wanted.length < 3 || wanted.length > 64 || candidates.length === 0) return undefined
   const lower = candidates.map((candidate) => candidate.toLowerCase())
   const best = closest(wanted, lower)
-  if (distance(wanted, best) > Math.min(4, Math.round(wanted.length * 0.4))) return undefined
+  const most = wanted.length < 5 ? wanted.length - 2 : Math.min(4, Math.floor(wanted.length * 0.4))
+  if (distance(wanted, best) > most) return undefined
   return candidates[lower.indexOf(best)]
 }

@@ -1,8 +1,10 @@
 /** What goes wrong becomes one sentence in OpenAI's error envelope. */
 
 import type { FastifyError, FastifyReply } from 'fastify'
-import { invalidParameter, isUserError } from '../errors.js'
+import { nearest } from '../did-you-mean.js'
+import { invalidParameter, isUserError, printable } from '../errors.js'
 import { escapeText } from '../escape.js'
+import { evictionFields, ignored, unsupported, unsupportedInMessages } from './fields.js'
 
 export interface ErrorEnvelope {
   error: { message: string; type: string; param: string | null; code: string | null }
@@ -71,12 +73,18 @@ interface SchemaError {
   keyword: string
   params: Record<string, unknown>
   data?: unknown
-  parentSchema?: { description?: string }
+  parentSchema?: { description?: string; properties?: object }
 }
 
-/** The schema's descriptions say what is expected. The last error is the outermost: of `anyOf`, not of its branches. */
-function invalidField(errors: NonNullable<FastifyError['validation']>): ApiError {
-  const error = errors.at(-1) as unknown as SchemaError
+/**
+ * The schema's descriptions say what is expected. The last error is the outermost: of `anyOf`, not of its branches; but
+ * a field that is not known is named wherever it stands.
+ */
+function invalidField(validation: NonNullable<FastifyError['validation']>): ApiError {
+  const errors = validation as unknown as SchemaError[]
+  const unknown = errors.find(({ keyword }) => keyword === 'additionalProperties')
+  if (unknown) return unknownField(unknown)
+  const error = errors.at(-1)!
   const param = fieldName(error.instancePath)
   if (error.keyword === 'required') {
     const missing = String(error.params.missingProperty)
@@ -86,6 +94,26 @@ function invalidField(errors: NonNullable<FastifyError['validation']>): ApiError
   const expected = error.parentSchema?.description ?? 'of another kind'
   const { message } = invalidParameter(param || 'the request', expected, error.data)
   return new ApiError(400, message, param === '' ? {} : { param })
+}
+
+function unknownField({ instancePath, params, parentSchema }: SchemaError): ApiError {
+  const field = printable(String(params.additionalProperty), 80)
+  const within = fieldName(instancePath)
+  const name = within === '' ? field : `${within}.${field}`
+  const followed = Object.keys(parentSchema?.properties ?? {}).filter(
+    (each) => !(each in unsupported || each in ignored || each in unsupportedInMessages),
+  )
+  const meant = nearest(field, followed)
+  const advice =
+    within === '' && evictionFields.includes(field)
+      ? ': what is evicted is chosen when the server is started'
+      : meant === undefined
+        ? ''
+        : `; did you mean ${meant}?`
+  return new ApiError(400, `${name} is not a field of a request here${advice}`, {
+    param: name,
+    code: 'unknown_parameter',
+  })
 }
 
 /** `/messages/0/role` -> `messages[0].role` */

@@ -1,4 +1,9 @@
-/** What a chat request may hold. Descriptions say what is expected: an error's sentence is made of them. */
+/**
+ * What a chat request may hold. Descriptions say what is expected: an error's sentence is made of them. What is not
+ * listed is refused, since a misspelt field would change nothing, silently.
+ */
+
+import { ignored, unsupported, unsupportedInMessages } from './fields.js'
 
 export interface TextPart {
   type: 'text'
@@ -34,9 +39,11 @@ const parts = {
     type: 'object',
     description: 'a text part: { type: "text", text }',
     required: ['type', 'text'],
+    additionalProperties: false,
     properties: {
       type: { enum: ['text'], description: '"text", the only kind of content that is read' },
       text: { type: 'string', description: 'a string' },
+      prompt_cache_breakpoint: {},
     },
   },
 }
@@ -45,39 +52,18 @@ const message = {
   type: 'object',
   description: 'a message: { role, content }',
   required: ['role', 'content'],
+  additionalProperties: false,
   properties: {
     role: {
       enum: ['system', 'developer', 'user', 'assistant'],
       description: 'system, developer, user or assistant',
     },
     content: { anyOf: [{ type: 'string' }, parts], description: 'a string or a list of text parts' },
+    ...unsupportedInMessages,
   },
 }
 
 const stopString = { type: 'string', minLength: 1, maxLength: 256 }
-
-/** Fields that would change the answer and that we cannot honour: refused unless they ask for nothing. */
-const refused = {
-  n: { enum: [1, null], description: '1: a request gets one answer' },
-  tools: { type: 'array', maxItems: 0, nullable: true, description: 'left out: tools are not supported' },
-  functions: { type: 'array', maxItems: 0, nullable: true, description: 'left out: tools are not supported' },
-  logprobs: { enum: [false, null], description: 'left out: log probabilities are not returned' },
-  top_logprobs: { enum: [0, null], description: 'left out: log probabilities are not returned' },
-  frequency_penalty: { enum: [0, null], description: '0: penalties are not supported' },
-  presence_penalty: { enum: [0, null], description: '0: penalties are not supported' },
-  logit_bias: {
-    type: 'object',
-    maxProperties: 0,
-    nullable: true,
-    description: 'left out: it is not supported',
-  },
-  response_format: {
-    type: 'object',
-    nullable: true,
-    description: '{ type: "text" }',
-    properties: { type: { enum: ['text'], description: '"text", the only format' } },
-  },
-}
 
 /** @param maxNewTokens the longest answer that a request may ask for */
 export function chatSchema(maxNewTokens: number): object {
@@ -93,6 +79,7 @@ export function chatSchema(maxNewTokens: number): object {
     type: 'object',
     description: 'a JSON object',
     required: ['model', 'messages'],
+    additionalProperties: false,
     properties: {
       model: { type: 'string', description: 'a string' },
       messages: { type: 'array', minItems: 1, items: message, description: 'a list of one message or more' },
@@ -102,7 +89,8 @@ export function chatSchema(maxNewTokens: number): object {
         type: 'object',
         nullable: true,
         description: 'an object',
-        properties: { include_usage: flag },
+        additionalProperties: false,
+        properties: { include_usage: flag, include_obfuscation: {} },
       },
       max_tokens: tokens,
       max_completion_tokens: tokens,
@@ -114,7 +102,8 @@ export function chatSchema(maxNewTokens: number): object {
         anyOf: [stopString, { type: 'array', maxItems: 16, items: stopString }, { enum: [null] }],
         description: 'a string or a list of up to 16 strings, each of 1 to 256 characters',
       },
-      ...refused,
+      ...unsupported,
+      ...ignored,
     },
   }
 }

@@ -107,6 +107,39 @@ describe('chat completions, asked for with the openai client', () => {
     expect(usages).toEqual([expect.any(Number)])
   })
 
+  it('takes fields that ask for nothing, or for nothing of the answer', async () => {
+    const { client } = started()
+    const base = { model: 'nano', messages: [user(`${profile}\n\nWhat is my name?`)] }
+    const { choices } = await client.chat.completions.create({
+      ...base,
+      ...{ audio: null, frequency_penalty: 0, function_call: 'none', functions: [], logit_bias: null },
+      ...{ logprobs: false, modalities: ['text'], moderation: null, n: 1, presence_penalty: 0 },
+      ...{ reasoning_effort: 'none', response_format: { type: 'text' }, store: false, tool_choice: 'auto' },
+      ...{ tools: [], top_logprobs: null, verbosity: 'medium', repetition_penalty: 1, min_p: 0 },
+      ...{ metadata: { run: '7' }, parallel_tool_calls: true, prompt_cache_key: 'kim' },
+      prediction: { type: 'content', content: 'Kim' },
+      ...{ prompt_cache_options: {}, prompt_cache_retention: '24h', safety_identifier: 'a', user: 'b' },
+      service_tier: 'auto',
+    })
+    expect(choices[0]?.message.content).toBe('Kim')
+    // The whole message of the assistant goes back, as clients send it.
+    const again = await client.chat.completions.create({
+      model: 'nano',
+      messages: [...base.messages, choices[0]!.message, user('Do I live in Seoul?')],
+    })
+    expect(again.choices[0]?.message.content).toBe('Yes')
+  })
+
+  it("streams to the client's own reader of streams", async () => {
+    const content = `${profile}\n\nWhat is my major?`
+    const stream = started().client.chat.completions.stream({
+      model: 'nano',
+      messages: [user(content)],
+      stream_options: { include_usage: true, include_obfuscation: false },
+    })
+    expect(await stream.finalContent()).toBe('computer science')
+  })
+
   it('ends at the number of tokens asked for, under either name', async () => {
     const { client } = started()
     for (const limit of [{ max_tokens: 1 }, { max_completion_tokens: 1, max_tokens: 9 }]) {

@@ -84,6 +84,90 @@ describe('requests that cannot be answered', () => {
       'response_format.type',
     ],
     [
+      'with a misspelt field',
+      { ...good, max_tokns: 5 },
+      400,
+      'max_tokns is not a field of a request here; did you mean max_tokens?',
+      'max_tokns',
+    ],
+    [
+      'with a field of nobody',
+      { ...good, be_nice: true },
+      400,
+      'be_nice is not a field of a request here',
+      'be_nice',
+    ],
+    [
+      'with a misspelt field of a message',
+      { ...good, messages: [{ ...question, contents: 'x' }] },
+      400,
+      'messages[0].contents is not a field of a request here; did you mean content?',
+      'messages[0].contents',
+    ],
+    [
+      'with a misspelt field of a text part',
+      { ...good, messages: [{ role: 'user', content: [{ type: 'text', text: 'x', txt: 'y' }] }] },
+      400,
+      'messages[0].content[0].txt is not a field of a request here; did you mean text?',
+      'messages[0].content[0].txt',
+    ],
+    [
+      'with a misspelt option of a stream',
+      { ...good, stream: true, stream_options: { include_usages: true } },
+      400,
+      'stream_options.include_usages is not a field of a request here; did you mean include_usage?',
+      'stream_options.include_usages',
+    ],
+    ...['level', 'ratio', 'scores', 'selection', 'sink', 'recent', 'sweep'].map(
+      (name): [string, unknown, number, string, string] => [
+        `for another ${name} of eviction`,
+        { ...good, [name]: 0.3 },
+        400,
+        `${name} is not a field of a request here: what is evicted is chosen when the server is started`,
+        name,
+      ],
+    ),
+    ...(
+      [
+        ['audio', { voice: 'alloy' }, 'left out: it is not supported, got an object'],
+        ['frequency_penalty', 0.5, '0: penalties are not supported, got 0.5'],
+        ['function_call', { name: 'f' }, '"none": tools are not supported, got an object'],
+        ['functions', [{}], 'left out: tools are not supported, got an array of 1'],
+        ['logit_bias', { 50256: -100 }, 'left out: it is not supported, got an object'],
+        ['logprobs', true, 'left out: log probabilities are not returned, got true'],
+        ['min_p', 0.05, '0: it is not supported, got 0.05'],
+        ['moderation', {}, 'left out: it is not supported, got an object'],
+        ['presence_penalty', -1, '0: penalties are not supported, got -1'],
+        ['reasoning_effort', 'high', '"none": reasoning is not supported, got \'high\''],
+        ['repetition_penalty', 1.1, '1: penalties are not supported, got 1.1'],
+        ['store', true, 'false: no answer is stored, got true'],
+        ['tool_choice', 'required', '"none": tools are not supported, got \'required\''],
+        ['top_logprobs', 5, 'left out: log probabilities are not returned, got 5'],
+        ['verbosity', 'low', "left out: it is not supported, got 'low'"],
+        ['web_search_options', {}, 'left out: it is not supported, got an object'],
+      ] as const
+    ).map(([name, value, expected]): [string, unknown, number, string, string] => [
+      `for ${name}`,
+      { ...good, [name]: value },
+      400,
+      `${name} must be ${expected}`,
+      name,
+    ]),
+    [
+      'for speech',
+      { ...good, modalities: ['text', 'audio'] },
+      400,
+      'modalities[1] must be "text", the only kind of answer, got \'audio\'',
+      'modalities[1]',
+    ],
+    [
+      'of several speakers',
+      { ...good, messages: [{ ...question, name: 'Kim' }] },
+      400,
+      "messages[0].name must be left out: names of speakers are not supported, got 'Kim'",
+      'messages[0].name',
+    ],
+    [
       'hotter than allowed',
       { ...good, temperature: 2.5 },
       400,
@@ -131,6 +215,12 @@ describe('requests that cannot be answered', () => {
     const { error } = (await response.json()) as Envelope
     expect(error).toMatchObject({ message, param })
     expect(response.status).toBe(status)
+  })
+
+  it('with control characters for a field, which nobody gets to see', async () => {
+    const { error } = (await (await started().post({ ...good, 'be\x1b[2Jnice': 1 })).json()) as Envelope
+    expect(error.message).toMatch(/^be.*nice is not a field of a request here$/)
+    expect(error.message + error.param).not.toContain('\x1b')
   })
 
   it('that need more positions than the model has, before anything is computed', async () => {
