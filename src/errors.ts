@@ -27,8 +27,13 @@ export function invalidParameter(
   actual: unknown,
   kind: 'type' | 'range' = 'range',
 ): Error {
-  const message = escapeText(`${name} must be ${expected}, got ${show(actual)}`)
-  const error = kind === 'type' ? new TypeError(message) : new RangeError(message)
+  return parameterError(`${name} must be ${expected}, got ${show(actual)}`, kind)
+}
+
+/** For what `invalidParameter` has no words: a sentence of one's own. */
+export function parameterError(message: string, kind: 'type' | 'range'): Error {
+  const text = escapeText(message)
+  const error = kind === 'type' ? new TypeError(text) : new RangeError(text)
   return Object.assign(error, { code: 'HEADZIP_PARAMETER' satisfies ErrorCode })
 }
 

@@ -1,6 +1,8 @@
 /**
  * headzip: which attention heads of a language model need their long-context KV cache, and eviction of the rest.
  * The README's quick start uses what is exported here.
+ * Functions check what they are given before they do anything: a TypeError for another kind of value, a RangeError for a
+ * value that cannot be, each one sentence that names the parameter, with the code HEADZIP_PARAMETER.
  */
 
 export type { NeedleOptions } from './data/needle.js'

@@ -6,6 +6,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { checkFields, checkList } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Sample, TextTokenizer } from './sample.js'
 
@@ -29,6 +30,13 @@ export const needleTexts = {
   question: 'What is the best thing to do in San Francisco?',
   answer: `${answer}.`,
 } as const
+
+/** Kinds only: what lengths and depths may be follows from the needle. */
+export function checkNeedle(options: NeedleOptions): void {
+  checkFields(options, 'needle', { haystack: 'path?', needle: 'text?', question: 'text?', answer: 'text?' })
+  if (options.lengths !== undefined) checkList(options.lengths, 'needle.lengths', 'positive')
+  if (options.depths !== undefined) checkList(options.depths, 'needle.depths', 'number')
+}
 
 /** A sample a length and depth, depths running faster. @throws InputError for a haystack that cannot be read */
 export async function needleSamples(

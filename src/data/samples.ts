@@ -3,10 +3,11 @@
 import { stat } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { check, checkFields, checkOptions } from '../check.js'
 import { InputError } from '../errors.js'
 import { fromGsm, gsmColumns } from './gsm.js'
 import { readJsonLines } from './json-lines.js'
-import { type NeedleOptions, needleSamples } from './needle.js'
+import { checkNeedle, type NeedleOptions, needleSamples } from './needle.js'
 import { readParquetRows } from './parquet.js'
 import { joinReference, manyShotReference } from './reference.js'
 import { listForEach, type Row, stringsForEach, stringsOf } from './rows.js'
@@ -52,6 +53,7 @@ const columns = [
  * @throws InputError naming file, column and row
  */
 export async function readSamples(nameOrFile: string, options: ReadOptions = {}): Promise<Sample[]> {
+  checkReading(nameOrFile, options)
   if (originOf(nameOrFile)?.kind === 'generated')
     return needleSamples(tokenizerFor(nameOrFile, options), options.needle)
   const { file, rows } = await readRows(nameOrFile, options)
@@ -65,6 +67,8 @@ export async function readSample(
   index: number,
   options: ReadOptions = {},
 ): Promise<Sample> {
+  checkReading(nameOrFile, options)
+  check(index, 'index', 'count')
   const outside = (what: string, count: number): InputError =>
     new InputError(`${what} has ${count} samples, indices 0 to ${count - 1}; there is no ${index}`)
   if (originOf(nameOrFile)?.kind === 'generated') {
@@ -77,6 +81,20 @@ export async function readSample(
   const row = rows[index]
   if (!row) throw outside(file, rows.length)
   return toSample(row, dataSetName(nameOrFile), index, file, options)
+}
+
+function checkReading(nameOrFile: string, options: ReadOptions): void {
+  check(nameOrFile, 'nameOrFile', 'path')
+  checkOptions(options, {
+    tokenizer: 'object?',
+    needle: 'object?',
+    fetch: 'function?',
+    signal: 'signal?',
+    metric: 'string?',
+  })
+  if (options.tokenizer)
+    checkFields(options.tokenizer, 'tokenizer', { encode: 'function', decode: 'function' })
+  if (options.needle) checkNeedle(options.needle)
 }
 
 /** Where the file of a data set lies on this machine, fetched when it comes from the hub. */

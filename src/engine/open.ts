@@ -1,5 +1,6 @@
 /** A model description becomes a native engine. */
 
+import { checkOptions } from '../check.js'
 import { InputError, invalidParameter, withPrintableMessage } from '../errors.js'
 import { loadAddon, type NativeEngine, type NativeEngineOptions } from './binding.js'
 import type { EngineSpec, StoredPlace, WeightRef } from './spec.js'
@@ -32,12 +33,8 @@ export function openEngine(
   weights: WeightRef[],
   options: EngineOptions = {},
 ): OpenedEngine {
+  checkEngine(options)
   const { device = 'auto', threads = 0, gpuMemory = 0, randomWeights = 0, kernelTimes = false } = options
-  if (!['auto', 'cpu', 'cuda'].includes(device)) throw invalidParameter('device', 'auto, cpu or cuda', device)
-  if (!Number.isInteger(threads) || threads < 0 || threads > 4096)
-    throw invalidParameter('threads', 'an integer from 0 to 4096', threads)
-  if (!Number.isSafeInteger(gpuMemory) || gpuMemory < 0)
-    throw invalidParameter('gpuMemory', 'a number of bytes', gpuMemory)
   const files = [...new Set(weights.flatMap(({ file, scales }) => (scales ? [file, scales.file] : [file])))]
   const index = new Map(files.map((file, i) => [file, i]))
   const place = <T extends StoredPlace>(at: T) => ({ ...at, file: index.get(at.file) ?? 0 })
@@ -65,6 +62,17 @@ function newEngine(options: NativeEngineOptions): NativeEngine {
   } catch (error) {
     throw withPrintableMessage(error)
   }
+}
+
+/** @throws TypeError or RangeError that names the option; nothing need be read or fetched before that */
+export function checkEngine(options: EngineOptions): void {
+  checkOptions(options, { randomWeights: 'count?', kernelTimes: 'flag?' })
+  const { device = 'auto', threads = 0, gpuMemory = 0 } = options
+  if (!['auto', 'cpu', 'cuda'].includes(device)) throw invalidParameter('device', 'auto, cpu or cuda', device)
+  if (!Number.isInteger(threads) || threads < 0 || threads > 4096)
+    throw invalidParameter('threads', 'an integer from 0 to 4096', threads)
+  if (!Number.isSafeInteger(gpuMemory) || gpuMemory < 0)
+    throw invalidParameter('gpuMemory', 'a number of bytes', gpuMemory)
 }
 
 /** @throws InputError when HEADZIP_DEVICE names no device */

@@ -1,5 +1,7 @@
 /** What the engine must know of a model: plain data, filled by src/model from a Hugging Face folder, checked again by native code. */
 
+import { check, checkEach, checkFields } from '../check.js'
+
 /** How numbers lie in files; FP8 needs scales, those after it are GGUF's blocks of quantised numbers. */
 export type StoredType =
   | 'F32'
@@ -112,6 +114,9 @@ export interface EngineSpec {
 }
 
 /** Indices of the layers that are scored and evicted: a row of scores each. */
-export function scoredLayers({ layerKinds }: EngineSpec): Int32Array {
+export function scoredLayers(spec: Pick<EngineSpec, 'layerKinds'>): Int32Array {
+  check(spec, 'spec', 'object')
+  checkEach(spec.layerKinds, 'spec.layerKinds', (kind, name) => checkFields(kind, name, { scored: 'flag' }))
+  const { layerKinds } = spec
   return Int32Array.from(layerKinds.flatMap(({ scored }, layer) => (scored ? [layer] : [])))
 }

@@ -1,12 +1,14 @@
 /** Data set x ratio x level -> result files, a sample at a time, going on where an earlier run stopped. */
 
+import { checkEach, checkList, checkOneOf, checkOptions, jobFields, writeFields } from '../check.js'
 import type { JobOptions } from '../engine/job.js'
 import { version } from '../engine/version.js'
 import { InputError } from '../errors.js'
-import type { Model } from '../inference/model.js'
+import { checkModel, type Model } from '../inference/model.js'
 import { checkScoresFit } from '../inference/scores-fit.js'
 import { type AnswerOptions, answerSample, scoresPairs, workOf } from './answers.js'
-import { type Arm, type ArmsOptions, armKey, armsOf } from './arms.js'
+import { type Arm, type ArmsOptions, armKey, armsOf, evaluationLevels } from './arms.js'
+import { checkNamedScores, checkShard } from './check.js'
 import { type PlannedSample, type PlanOptions, planSamples } from './plan.js'
 import type { ResultHeader, ResultSettings, SampleResult } from './record.js'
 import { itemsOf, type Shard, wholeWork } from './shard.js'
@@ -37,6 +39,8 @@ export interface EvaluateSummary {
 
 /** @throws InputError before anything is computed when a sample does not fit, or earlier results do not belong */
 export async function evaluate(model: Model, options: EvaluateOptions): Promise<EvaluateSummary> {
+  checkModel(model)
+  checkEvaluation(options)
   for (const { scores } of options.scores) checkScoresFit(scores, model.identity)
   const arms = armsOf({ ...options, shape: model.identity })
   const scoredChunk = scoresPairs(arms) ? options.chunkSize : null
@@ -67,6 +71,34 @@ export async function evaluate(model: Model, options: EvaluateOptions): Promise<
     present: tasks.length - open.length,
     samples: planned.length,
   }
+}
+
+function checkEvaluation(options: EvaluateOptions): void {
+  checkOptions(options, {
+    ...jobFields,
+    ...writeFields,
+    out: 'path',
+    draws: 'positive',
+    chunkSize: 'positive',
+    sink: 'count',
+    recent: 'positive',
+    num: 'positive?',
+    questions: 'positive?',
+    maxContext: 'positive?',
+    needle: 'object?',
+    fetch: 'function?',
+    onNote: 'function?',
+    onSample: 'function?',
+  })
+  checkList(options.data, 'data', 'path')
+  checkList(options.ratios, 'ratios', 'ratio')
+  checkEach(options.levels, 'levels', (level, name) => checkOneOf(level, name, evaluationLevels))
+  checkEach(options.scores, 'scores', checkNamedScores, 0)
+  checkOneOf(options.kind, 'kind', ['evict', 'retain'])
+  checkOneOf(options.sweep, 'sweep', ['full', 'chunk', 'block'])
+  checkOneOf(options.rule, 'rule', ['exact', 'published'])
+  if (options.template !== undefined) checkOneOf(options.template, 'template', ['plain', 'qa', 'reason'])
+  if (options.shard !== undefined) checkShard(options.shard, 'shard')
 }
 
 interface Task {

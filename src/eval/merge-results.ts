@@ -1,3 +1,4 @@
+import { check, checkList } from '../check.js'
 import { InputError } from '../errors.js'
 import type { SampleResult } from './record.js'
 import { joinResults, readResult, readResults, resultPath, writeResult } from './store.js'
@@ -9,6 +10,8 @@ import { joinResults, readResult, readResults, resultPath, writeResult } from '.
  * @throws InputError before anything is written when two disagree, or were made under different settings
  */
 export async function mergeResultFolders(folders: readonly string[], out: string): Promise<string[]> {
+  checkList(folders, 'folders', 'path', 0)
+  check(out, 'out', 'path')
   const merged = new Map<string, { from: string; result: SampleResult }>()
   for (const { path, result } of await readResults(folders)) {
     const target = resultPath(out, result.model, result.data, result.index)

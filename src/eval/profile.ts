@@ -1,11 +1,12 @@
 /** What eviction costs and saves on one sample: times, memory, answers, and how probable the reference answers become. */
 
+import { checkFields, checkList, checkOneOf, checkOptions, jobFields } from '../check.js'
 import type { Sample } from '../data/sample.js'
 import type { JobOptions } from '../engine/job.js'
 import { budgetOfCache } from '../inference/cache-budget.js'
 import type { KvCache } from '../inference/kv-cache.js'
-import { isPairLevel, type LevelOptions } from '../inference/levels.js'
-import type { Model } from '../inference/model.js'
+import { checkLevel, isPairLevel, type LevelOptions } from '../inference/levels.js'
+import { checkModel, type Model } from '../inference/model.js'
 import type { Budget } from '../scores/budget.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
 
@@ -67,6 +68,19 @@ export interface Profile {
 const decodeRuns = 3
 
 export async function profileSample(model: Model, sample: Sample, options: ProfileOptions): Promise<Profile> {
+  checkModel(model)
+  checkFields(sample, 'sample', { data: 'string', index: 'count', context: 'text' })
+  checkList(sample.queries, 'sample.queries', 'string', 0)
+  checkList(sample.answers, 'sample.answers', 'string', 0)
+  checkOptions(options, {
+    ...jobFields,
+    questions: 'positive?',
+    maxNewTokens: 'positive?',
+    decodeTokens: 'positive?',
+    onStep: 'function?',
+  })
+  checkLevel(options)
+  if (options.sweep !== undefined) checkOneOf(options.sweep, 'sweep', ['full', 'chunk', 'block'])
   const { level, ratio, questions = sample.queries.length } = options
   const read = await readTimed(model, sample.context, options)
   const { full, pruned, steps } = read

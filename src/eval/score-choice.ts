@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { checkList } from '../check.js'
 import { InputError } from '../errors.js'
 import { readAnyScores } from '../formats/detect.js'
 import type { HeadScores } from '../scores/head-scores.js'
@@ -14,6 +15,7 @@ import type { NamedScores } from './arms.js'
  *   are told apart by their folders
  */
 export async function readNamedScores(paths: readonly string[]): Promise<NamedScores[]> {
+  checkList(paths, 'paths', 'path', 0)
   const named = await Promise.all(paths.map(readOne))
   const labels = new Set(named.map(({ label }) => label))
   if (labels.size < named.length)

@@ -1,6 +1,7 @@
 /** Which samples this process takes when several, here or on other machines, share the work. */
 
-import { InputError } from '../errors.js'
+import { check } from '../check.js'
+import { InputError, printable } from '../errors.js'
 
 /** Of `count` processes the one at `index`, from 0. */
 export interface Shard {
@@ -12,10 +13,12 @@ export const wholeWork: Shard = { index: 0, count: 1 }
 
 /** `1/4` -> the second of four. @throws InputError for anything else */
 export function parseShard(text: string, option = '--shard'): Shard {
+  check(text, 'text', 'string')
+  check(option, 'option', 'string')
   const [, index, count] = /^(\d{1,6})\/(\d{1,6})$/.exec(text.trim()) ?? []
   const shard = { index: Number(index), count: Number(count) }
   if (index !== undefined && shard.index < shard.count) return shard
-  throw new InputError(`${option} must be i/n with 0 <= i < n, such as 0/4, got '${text}'`)
+  throw new InputError(`${option} must be i/n with 0 <= i < n, such as 0/4, got '${printable(text)}'`)
 }
 
 /**
@@ -27,6 +30,7 @@ export function parseShard(text: string, option = '--shard'): Shard {
 export function shardFromEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
 ): { shard: Shard; from: string } | undefined {
+  check(environment, 'environment', 'object')
   const slurm = environment.SLURM_ARRAY_TASK_ID
   if (slurm !== undefined && slurm !== '') {
     const at = (name: string, otherwise: string): number => whole(environment[name] ?? otherwise, name)

@@ -2,6 +2,7 @@
 
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { checkList } from '../check.js'
 import { InputError } from '../errors.js'
 import { writeFileAtomic } from '../scores/files.js'
 import { armKey } from './arms.js'
@@ -35,6 +36,7 @@ export async function writeResult(path: string, result: SampleResult): Promise<v
 export async function readResults(
   paths: readonly string[],
 ): Promise<{ path: string; result: SampleResult }[]> {
+  checkList(paths, 'paths', 'path', 0)
   const files: string[] = []
   for (const path of paths) files.push(...(await resultFiles(path)))
   if (files.length === 0) throw new InputError(`there are no results in ${paths.join(', ')}`)

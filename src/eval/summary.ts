@@ -1,6 +1,8 @@
 /** Result files -> one row a model, data set, way of evicting and ratio. */
 
+import { check, checkOneOf } from '../check.js'
 import { armKey } from './arms.js'
+import { checkResults } from './check.js'
 import { publishedSampleScore, sampleScore } from './judge.js'
 import { mean } from './metrics/mean.js'
 import type { EmptyRule } from './metrics/repoqa.js'
@@ -44,6 +46,9 @@ export async function summarize(
   results: readonly SampleResult[],
   options: SummaryOptions = {},
 ): Promise<SummaryRow[]> {
+  checkResults(results)
+  check(options, 'options', 'object')
+  if (options.empty !== undefined) checkOneOf(options.empty, 'empty', ['zero', 'published'])
   const scored = await scoredArms(results, options.empty ?? 'zero')
   const rows: SummaryRow[] = []
   for (const group of grouped(scored, ({ result: { model, data } }) => JSON.stringify([model, data]))) {

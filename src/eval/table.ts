@@ -1,13 +1,16 @@
 /** Summary rows as texts. */
 
-import { InputError } from '../errors.js'
+import { checkOneOf } from '../check.js'
 import { escapeLines, escapeText } from '../escape.js'
+import { checkSummary } from './check.js'
 import type { SummaryRow } from './summary.js'
 
 export const tableFormats = ['markdown', 'csv', 'json'] as const
 export type TableFormat = (typeof tableFormats)[number]
 
 export function formatSummary(rows: readonly SummaryRow[], format: TableFormat): string {
+  checkSummary(rows)
+  checkOneOf(format, 'format', tableFormats)
   switch (format) {
     case 'markdown':
       return markdown(rows)
@@ -15,8 +18,6 @@ export function formatSummary(rows: readonly SummaryRow[], format: TableFormat):
       return csv(rows)
     case 'json':
       return `${escapeLines(JSON.stringify(rows, null, 2))}\n`
-    default:
-      throw new InputError(`there is no table format ${String(format)}; there are ${tableFormats.join(', ')}`)
   }
 }
 

@@ -1,11 +1,13 @@
 /** The table and the pictures of results as files. */
 
 import { join } from 'node:path'
+import { check, checkOptions, writeFields } from '../check.js'
 import { documentPage, htmlText } from '../report/document.js'
 import { linePanels } from '../report/line-panels.js'
 import { needleMap } from '../report/needle-map.js'
 import { renderPng } from '../report/png.js'
 import { checkWritable, type WriteOptions, writeFilesAtomic } from '../scores/files.js'
+import { checkResults, checkSummary } from './check.js'
 import { accuracyPanels, needlePanels } from './pictures.js'
 import type { SampleResult } from './record.js'
 import type { SummaryRow } from './summary.js'
@@ -22,6 +24,10 @@ export async function writeResultFiles(
   folder: string,
   options: WriteOptions = {},
 ): Promise<string[]> {
+  checkSummary(rows, 1)
+  checkResults(results)
+  check(folder, 'folder', 'path')
+  checkOptions(options, writeFields)
   const models = [...new Set(rows.map(({ model }) => model))].join(', ')
   const title = `Right answers of ${models} with part of the KV cache`
   const curves = linePanels(accuracyPanels(rows), { title })

@@ -1,6 +1,7 @@
 /** Scores in whatever format a path holds, told by content, not by name. */
 
 import { open, readdir, stat } from 'node:fs/promises'
+import { check, checkOptions } from '../check.js'
 import { InputError } from '../errors.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { patternName } from './duo.js'
@@ -19,12 +20,20 @@ export async function readAnyScores(path: string): Promise<HeadScores> {
 
 /** `readAnyScores` with what the file may not tell; it overrides what the file does tell. */
 export async function importScores(path: string, options: ImportOptions = {}): Promise<HeadScores> {
+  checkOptions(options, {
+    model: 'string?',
+    data: 'string?',
+    index: 'count?',
+    kvHeads: 'positive?',
+    layerIds: 'ids?',
+  })
   const read: (path: string, options: ImportOptions) => Promise<HeadScores> =
     formats[await detectFormat(path)].read
   return applyImportOptions(await read(path, options), options, path)
 }
 
 export async function detectFormat(path: string): Promise<ScoreFormat> {
+  check(path, 'path', 'path')
   const found = await stat(path).catch(() => null)
   if (!found) throw new InputError(`${path} does not exist`)
   if (found.isDirectory()) return await detectFolder(path)

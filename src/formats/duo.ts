@@ -5,11 +5,12 @@
  */
 
 import { basename, join, resolve } from 'node:path'
+import { check } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { type WriteOptions, writeFilesAtomic } from '../scores/files.js'
 import type { HeadScores, Provenance } from '../scores/head-scores.js'
 import { isCount, parseProvenance, verifyScores } from '../scores/verify.js'
-import { type Exported, foreignProvenance } from './foreign.js'
+import { checkExport, type Exported, foreignProvenance } from './foreign.js'
 import { parseMatrix, printMatrix, readSmallText } from './matrix-text.js'
 import { checkTies, type Ties } from './ties.js'
 
@@ -36,6 +37,7 @@ export async function exportDuo(
   dir: string,
   options: DuoOptions = {},
 ): Promise<Exported> {
+  checkExport(scores, dir, 'dir', options)
   const { sink = 128, recent = 256 } = options
   const { files, warnings } = await writePattern(scores, dir, options, {})
   return { files, warnings, statement: `${streamingStatement(sink, recent)} ${noThreshold}` }
@@ -95,6 +97,7 @@ export const noThreshold =
  * @throws InputError naming the file: missing, ragged, not numbers
  */
 export async function importDuo(dir: string): Promise<HeadScores> {
+  check(dir, 'dir', 'path')
   const tsv = join(dir, patternName)
   const config = await readConfig(join(dir, configName))
   const rows = parseMatrix(await readSmallText(tsv, folderHint), tsv)

@@ -1,6 +1,8 @@
 /** What imports and exports of foreign formats share. */
 
+import { check, checkOptions, writeFields } from '../check.js'
 import { InputError } from '../errors.js'
+import { checkScoreFields } from '../scores/check.js'
 import type { HeadScores, Provenance } from '../scores/head-scores.js'
 import { verifyScores } from '../scores/verify.js'
 
@@ -26,6 +28,21 @@ export interface ImportOptions {
   kvHeads?: number | undefined
   /** index in the model of each row of a file that holds the scored layers only */
   layerIds?: Int32Array | undefined
+}
+
+/** What every export is handed; whether the scores are sound, and what an option may be, its writer says. */
+export function checkExport(scores: unknown, path: unknown, name: string, options: unknown): void {
+  checkScoreFields(scores)
+  check(path, name, 'path')
+  checkOptions(options, {
+    ...writeFields,
+    ties: 'string?',
+    ratio: 'ratio?',
+    rule: 'string?',
+    dtype: 'string?',
+    modelLayers: 'positive?',
+    queryHeads: 'positive?',
+  })
 }
 
 /** Says of imported scores what the file could not. @throws InputError when the layers do not fit the rows */

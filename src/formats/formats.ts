@@ -1,13 +1,14 @@
 /** Every format that scores come and go in: how it is told, read and written. One module each beside this one. */
 
 import { join } from 'node:path'
+import { checkOneOf } from '../check.js'
 import { readScores, writeScores } from '../scores/arrow.js'
 import type { WriteOptions } from '../scores/files.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import type { SelectionRule } from '../scores/select.js'
 import { exportCsv, importCsv } from './csv.js'
 import { exportDuo, importDuo } from './duo.js'
-import type { Exported, ImportOptions } from './foreign.js'
+import { checkExport, type Exported, type ImportOptions } from './foreign.js'
 import { exportJson, importJson } from './json.js'
 import { exportKvpress, importKvpress } from './kvpress.js'
 import { exportKvzip, importKvzip, kvzipFileName } from './kvzip-pt.js'
@@ -93,6 +94,8 @@ export async function exportScores(
   path: string,
   options: ExportOptions = {},
 ): Promise<Exported> {
+  checkOneOf(to, 'to', formatNames)
+  checkExport(scores, path, 'path', options)
   const format: Format = formats[to]
   return await format.write(scores, path, options)
 }

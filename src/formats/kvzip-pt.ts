@@ -2,11 +2,12 @@
 
 import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { check } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { type WriteOptions, writeFileAtomic } from '../scores/files.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { verifyScores } from '../scores/verify.js'
-import { type Exported, foreignProvenance } from './foreign.js'
+import { checkExport, type Exported, foreignProvenance } from './foreign.js'
 import { readTorchMatrix, type TorchType, writeTorchMatrix } from './torch-tensor.js'
 
 /** A head score takes kilobytes; anything larger is something else and is not read at all. */
@@ -26,6 +27,7 @@ export async function exportKvzip(
   path: string,
   options: KvzipOptions = {},
 ): Promise<Exported> {
+  checkExport(scores, path, 'path', options)
   const { dtype = 'float32', ...write } = options
   if (!['float16', 'bfloat16', 'float32'].includes(dtype))
     throw invalidParameter('dtype', "'float16', 'bfloat16' or 'float32'", dtype)
@@ -61,6 +63,7 @@ export function kvzipFileName({ provenance }: HeadScores): string {
 
 /** Reads a tensor without executing anything. @throws InputError for anything else, one sentence each */
 export async function importKvzip(path: string): Promise<HeadScores> {
+  check(path, 'path', 'path')
   const found = await stat(path).catch(() => null)
   if (!found?.isFile()) throw new InputError(`${path} does not exist or is not a file`)
   if (found.size > mostBytes)

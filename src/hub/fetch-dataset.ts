@@ -2,8 +2,9 @@
 
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { check } from '../check.js'
 import { RepoCache } from './cache.js'
-import { type HubOptions, notCached } from './fetch-model.js'
+import { checkHubOptions, type HubOptions, notCached } from './fetch-model.js'
 import { checkPath, commitOf, findFile } from './listing.js'
 import { HubUnreachable } from './refusals.js'
 import { checkRepo, isCommit } from './repo.js'
@@ -26,6 +27,9 @@ export async function fetchDatasetFile(
   path: string,
   options: DatasetFileOptions = {},
 ): Promise<string> {
+  check(name, 'name', 'text')
+  check(path, 'path', 'path')
+  checkHubOptions(options)
   const { settings = hubSettings(), signal, onProgress, onWait, revision = 'main' } = options
   const cache = new RepoCache(settings.cacheFolder, checkRepo({ type: 'dataset', name, revision }))
   checkPath(path)

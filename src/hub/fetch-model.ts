@@ -2,6 +2,7 @@
 
 import { readdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { checkFields, checkOptions, jobFields } from '../check.js'
 import { abortError } from '../engine/job.js'
 import { InputError } from '../errors.js'
 import { readConfig } from '../model/config.js'
@@ -31,6 +32,21 @@ export interface HubOptions {
   onProgress?: ((progress: DownloadProgress) => void) | undefined
   /** Told before a failed request is waited with. */
   onWait?: ((wait: HubWait) => void) | undefined
+}
+
+/** @throws TypeError or RangeError for options that are none */
+export function checkHubOptions(options: HubOptions & { revision?: unknown }): void {
+  checkOptions(options, { ...jobFields, onWait: 'function?', settings: 'object?', revision: 'text?' })
+  if (options.settings)
+    checkFields(options.settings, 'settings', {
+      endpoint: 'text',
+      cacheFolder: 'path',
+      token: 'string?',
+      offline: 'flag',
+      timeoutSeconds: 'number',
+      backoffSeconds: 'number',
+      patienceSeconds: 'number',
+    })
 }
 
 /**

@@ -2,10 +2,11 @@
 
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
+import { check } from '../check.js'
 import { InputError } from '../errors.js'
 import { embeddedFolder, embeddedModels } from '../model/embedded.js'
 import { stemOf } from '../model/gguf/parts.js'
-import { fetchModel, type HubOptions } from './fetch-model.js'
+import { checkHubOptions, fetchModel, type HubOptions } from './fetch-model.js'
 import { HubRefusal } from './refusals.js'
 import { type NamedModel, parseModelName } from './repo.js'
 import { resolveShortName } from './short-names.js'
@@ -27,6 +28,8 @@ export interface LocatedModel {
  * @throws InputError when nothing of that name is here or on the hub
  */
 export async function locateModel(pathOrName: string, options: LocateOptions = {}): Promise<LocatedModel> {
+  check(pathOrName, 'pathOrName', 'path')
+  checkHubOptions(options)
   const { revision } = options
   if (embeddedModels.includes(pathOrName) || existsSync(pathOrName)) {
     if (revision !== undefined) {

@@ -5,6 +5,7 @@
 
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import { check } from '../check.js'
 import { missingFiles } from './snapshot.js'
 
 export interface CachedRevision {
@@ -30,6 +31,7 @@ export interface CachedModel {
 
 /** Empty when there is no cache. Sorted by name. */
 export async function scanModels(cacheFolder: string): Promise<CachedModel[]> {
+  check(cacheFolder, 'cacheFolder', 'path')
   const folders = (await entries(cacheFolder)).filter((name) => name.startsWith('models--')).sort()
   return Promise.all(folders.map((name) => scanModel(cacheFolder, name)))
 }

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { check } from '../check.js'
 import { InputError } from '../errors.js'
 import { type ProxySettings, proxiesFrom } from './proxy.js'
 
@@ -28,6 +29,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /** @throws InputError when a variable holds something that cannot be used */
 export function hubSettings(env: Environment = process.env): HubSettings {
+  check(env, 'env', 'object')
   const home =
     folder(env.HF_HOME) ?? join(folder(env.XDG_CACHE_HOME) ?? join(homedir(), '.cache'), 'huggingface')
   return {

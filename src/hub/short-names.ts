@@ -1,5 +1,6 @@
 /** Short names of models: those of KVzip's model list, and the FP8 releases of its Qwen3 models. */
 
+import { check } from '../check.js'
 import { InputError } from '../errors.js'
 
 export interface ShortName {
@@ -58,6 +59,7 @@ export const shortNames: readonly ShortName[] = rows.map(([name, repo, architect
 
 /** The repository behind a short name. @throws InputError for the one model of KVzip's list that headzip cannot read */
 export function resolveShortName(name: string): string | undefined {
+  check(name, 'name', 'string')
   if (name === 'llama3-8b-4m-w8a8kv4') {
     throw new InputError(`${name} is stored in QServe's W8A8KV4 layout, which headzip does not read`)
   }

@@ -1,8 +1,9 @@
 /** Questions that build on one another, over one context. */
 
+import { check } from '../check.js'
 import type { GenerateOptions, Generation } from './generate.js'
-import type { KvCache } from './kv-cache.js'
-import type { Model } from './model.js'
+import { checkCache, type KvCache } from './kv-cache.js'
+import { checkModel, type Model } from './model.js'
 
 /**
  * Keeps every question and answer behind the context, on a copy of its cache, so that the context stays as it was.
@@ -18,6 +19,8 @@ export class Conversation {
     private readonly model: Model,
     private readonly context: KvCache,
   ) {
+    checkModel(model)
+    checkCache(context, 'context')
     this.kv = context.clone()
   }
 
@@ -33,6 +36,8 @@ export class Conversation {
 
   /** @throws as `model.generate` does; the question is then forgotten, with what was answered so far */
   async ask(query: string, options: Omit<GenerateOptions, 'kv' | 'updateCache'> = {}): Promise<Generation> {
+    check(query, 'query', 'string')
+    check(options, 'options', 'object')
     const { prompts } = this.model
     const ids = this.asked === 0 ? prompts.queryIds(query) : prompts.nextQueryIds(query, this.ended)
     const made = await this.model.generate(ids, { ...options, kv: this.kv, updateCache: true })

@@ -1,11 +1,12 @@
 /** Queries against a cache, alone or several at a time. */
 
+import { check, checkEach, checkFields, checkOptions, jobFields } from '../check.js'
 import type { NativeEngine, NativeGenerateJob, NativeGeneration } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { invalidParameter } from '../errors.js'
 import type { ModelDescription } from '../model/describe.js'
 import { AnswerText, checkStops } from './answer-text.js'
-import type { KvCache } from './kv-cache.js'
+import { checkCache, type KvCache } from './kv-cache.js'
 import type { Model } from './model.js'
 import { checkSampling, type SamplingOptions } from './sampling.js'
 
@@ -83,6 +84,8 @@ export async function generateIds(
   queryIds: Int32Array,
   options: GenerateIdsOptions,
 ): Promise<GeneratedIds> {
+  check(queryIds, 'queryIds', 'ids')
+  checkAnswering(options)
   const { kv, updateCache = false } = options
   const asked = { ...options, signal: undefined, queryIds }
   const [made] = await run(engine, description, kv, [asked], { ...options, updateCache })
@@ -95,6 +98,8 @@ export async function generateText(
   query: string | Int32Array,
   options: GenerateOptions,
 ): Promise<Generation> {
+  if (typeof query !== 'string') check(query, 'query', 'ids', 'a string or an Int32Array of token ids')
+  checkAnswering(options)
   const { kv, updateCache = false, onText } = options
   const answer = new AnswerText(model.tokenizer, checkStops(options.stop))
   const queryIds = typeof query === 'string' ? model.prompts.queryIds(query) : query
@@ -118,7 +123,8 @@ export async function generateBatch(
   queries: readonly (string | BatchQuery)[],
   options: BatchOptions,
 ): Promise<Generation[]> {
-  if (!Array.isArray(queries)) throw invalidParameter('queries', 'a list of queries', queries, 'type')
+  checkEach(queries, 'queries', checkQuery, 0)
+  checkAnswering(options)
   if (queries.length === 0) return []
   const { kv, onProgress, signal, ...shared } = options
   const each = queries.map((query) => ({ ...shared, ...(typeof query === 'string' ? { query } : query) }))
@@ -132,6 +138,17 @@ export async function generateBatch(
   )
   const made = await run(engine, model.description, kv, asked, { onProgress, signal, updateCache: false })
   return made.map((one, i) => finishText(one, answers[i]!, each[i]!.onText))
+}
+
+/** Kinds of what every way of answering takes; how tokens are drawn and where an answer ends has checks of its own. */
+function checkAnswering(options: unknown): void {
+  checkOptions(options, { ...jobFields, updateCache: 'flag?', ignoreEos: 'flag?', onText: 'function?' })
+  checkCache((options as { kv?: unknown }).kv)
+}
+
+function checkQuery(query: unknown, name: string): void {
+  if (typeof query === 'string') return
+  checkFields(query, name, { query: 'string', ignoreEos: 'flag?', onText: 'function?', signal: 'signal?' })
 }
 
 function watcherOf(answer: AnswerText, { stop, onText }: TextOptions): Watcher | undefined {

@@ -1,7 +1,9 @@
 /** A context that has been read once, and what is left of its KV. */
 
+import { check, checkFields, checkOneOf, checkOptions, jobFields, writeFields } from '../check.js'
 import type { NativeCache, NativeCacheInfo, NativeWindow } from '../engine/binding.js'
-import { InputError } from '../errors.js'
+import { invalidParameter } from '../errors.js'
+import { checkScoreFields } from '../scores/check.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { type SaveOptions, saveCache } from './cache-file.js'
 import {
@@ -94,6 +96,9 @@ export class KvCache {
 
   /** @internal */
   constructor(parts: CacheParts) {
+    // Whoever makes one by hand from JavaScript.
+    check(parts, 'parts (a cache is made by model.prefill or model.restore)', 'object')
+    checkFields(parts, 'parts', { native: 'object', model: 'object' })
     this.active = parts.native
     this.full = parts.kind === 'retain' ? parts.native : undefined
     this.model = parts.model
@@ -162,6 +167,7 @@ export class KvCache {
 
   /** @param keep (scored layers * kv_heads), 1 for heads whose context stays */
   pruneHeads(keep: Uint8Array): PruneResult {
+    check(keep, 'keep', 'mask')
     const kept = keep.reduce((sum, bit) => sum + (bit ? 1 : 0), 0)
     const eviction: Eviction = {
       of: 'heads',
@@ -176,6 +182,7 @@ export class KvCache {
 
   /** @param keep (layers * kv_heads * context), 1 for pairs that stay */
   prunePairs(keep: Uint8Array): PruneResult {
+    check(keep, 'keep', 'mask')
     const kept = keep.reduce((sum, bit) => sum + (bit ? 1 : 0), 0)
     const eviction: Eviction = { of: 'pairs', keep, kept, total: keep.length, threshold: Number.NaN }
     return this.apply(eviction, { level: 'pair', ratio: kept / keep.length })
@@ -204,7 +211,9 @@ export class KvCache {
    * checksum. Scores and, with kind `retain`, the full cache are not in it.
    * @throws InputError when the file exists (unless `force`) or cannot be written; nothing half-written stays
    */
-  save(path: string, options: SaveOptions = {}): Promise<void> {
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
+    check(path, 'path', 'path')
+    checkOptions(options, { ...jobFields, ...writeFields })
     const { model, contextHash, fullBytes, ropePositions, last } = this
     return saveCache(
       path,
@@ -227,6 +236,7 @@ export class KvCache {
       return evictPairs(this.pairScores, options)
     }
     const scores = options.scores ?? this.scores
+    if (options.scores !== undefined) checkScoreFields(options.scores)
     if (!scores) throw missingHeadScores(level)
     checkScoresFit(scores, this.model)
     return evictHeads(scores, options)
@@ -270,8 +280,14 @@ export function pruneResult(
   return { level, ratio, keptHeads, heads, kept, total, threshold, bytesBefore, bytesAfter }
 }
 
-/** @throws InputError unless it is a kind of cache */
+/** @throws TypeError for anything but a cache */
+export function checkCache(value: unknown, name = 'kv'): void {
+  if (!(value instanceof KvCache))
+    throw invalidParameter(name, 'a cache that model.prefill or model.restore gave', value, 'type')
+}
+
+/** @throws TypeError or RangeError unless it is a kind of cache */
 export function checkKind(kind: CacheKind | undefined): CacheKind {
-  if (kind === undefined || kind === 'evict' || kind === 'retain') return kind ?? 'evict'
-  throw new InputError(`kind must be evict or retain, got '${String(kind)}'`)
+  if (kind !== undefined) checkOneOf(kind, 'kind', ['evict', 'retain'])
+  return kind ?? 'evict'
 }

@@ -1,9 +1,10 @@
 /** What is evicted: from level, ratio and scores to masks. */
 
+import { check } from '../check.js'
 import type { NativeWindow } from '../engine/binding.js'
 import { checkRatio, InputError, invalidParameter } from '../errors.js'
 import type { HeadScores } from '../scores/head-scores.js'
-import { type SelectionRule, selectHeads, selectPairs } from '../scores/select.js'
+import { checkRule, type SelectionRule, selectHeads, selectPairs } from '../scores/select.js'
 
 /**
  * - `head`: heads below the cut lose their whole context and keep system prefix, query and answer.
@@ -55,10 +56,13 @@ export function isPairLevel(level: Level): level is 'pair' | 'pair-uniform' {
 
 /** @throws RangeError or TypeError that names the first option that is wrong */
 export function checkLevel(options: LevelOptions): LevelOptions {
+  check(options, 'options', 'object')
   if (!levels.includes(options.level)) throw invalidParameter('level', levels.join(', '), options.level)
   checkRatio(options.ratio)
-  checkTokens('sink', options.sink ?? defaultSink, 0)
-  checkTokens('recent', options.recent ?? defaultRecent, 1)
+  const { sink = defaultSink, recent = defaultRecent } = options
+  checkTokens('sink', sink, 0)
+  checkTokens('recent', recent, 1)
+  checkRule(options.rule)
   return options
 }
 

@@ -1,8 +1,9 @@
 /** A loaded model: reads contexts, answers queries, scores its heads. */
 
+import { check, checkOneOf, checkOptions, jobFields } from '../check.js'
 import type { KernelTime, NativeEngine, NativeMeans, NativeMemory } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
-import { type EngineOptions, openEngine } from '../engine/open.js'
+import { checkEngine, type EngineOptions, openEngine } from '../engine/open.js'
 import { scoredLayers } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { type LocateOptions, locateModel } from '../hub/locate.js'
@@ -11,7 +12,7 @@ import { type Prompts, promptsFor } from '../model/prompts.js'
 import type { Tokenizer } from '../model/tokenizer.js'
 import { readScores } from '../scores/arrow.js'
 import type { PairMethod, Sweep } from '../scores/head-scores.js'
-import { type ReconstructionInput, reconstructionInputs } from '../scoring/reconstruction.js'
+import { checkChunks, type ReconstructionInput, reconstructionInputs } from '../scoring/reconstruction.js'
 import { restoreCache } from './cache-file.js'
 import {
   type BatchOptions,
@@ -24,8 +25,8 @@ import {
   generateIds,
   generateText,
 } from './generate.js'
-import type { KvCache, ModelIdentity } from './kv-cache.js'
-import { type PrefillOptions, prefillCache } from './prefill.js'
+import { checkCache, type KvCache, type ModelIdentity } from './kv-cache.js'
+import { checkPrefill, type PrefillOptions, prefillCache } from './prefill.js'
 import { type StreamOptions, streamText } from './stream.js'
 
 export interface AnswerLogProbs {
@@ -112,6 +113,7 @@ export class Model {
 
   /** Token ids of a context, as it stands between system prefix and query. @throws InputError when there are none */
   contextIds(context: string): Int32Array {
+    check(context, 'context', 'string')
     const ids = Int32Array.from(this.tokenizer.encode(context))
     if (ids.length === 0) throw new InputError('the context is empty')
     return ids
@@ -119,13 +121,15 @@ export class Model {
 
   /** Token ids of a text by itself, with what the tokenizer puts around one. @throws InputError when there are none */
   textIds(text: string): Int32Array {
+    check(text, 'text', 'string')
     const ids = Int32Array.from(this.tokenizer.encode(text, { special: true }))
     if (ids.length === 0) throw new InputError('the context is empty')
     return ids
   }
 
   /** Reads a context once; the cache then answers any number of queries. */
-  prefill(context: string, options: PrefillOptions = {}): Promise<KvCache> {
+  async prefill(context: string, options: PrefillOptions = {}): Promise<KvCache> {
+    checkPrefill(options)
     return this.prefillIds(this.prompts.sinkIds, this.contextIds(context), options)
   }
 
@@ -135,6 +139,9 @@ export class Model {
     contextIds: Int32Array,
     options: PrefillOptions & { chunks?: ReconstructionInput[] | undefined } = {},
   ): Promise<KvCache> {
+    check(sinkIds, 'sinkIds', 'ids')
+    check(contextIds, 'contextIds', 'ids')
+    checkPrefill(options)
     const scores = typeof options.scores === 'string' ? await readScores(options.scores) : options.scores
     const { chunkSize } = options
     const chunks = (): ReconstructionInput[] =>
@@ -194,17 +201,23 @@ export class Model {
     answer: string,
     options: { kv: KvCache } & JobOptions,
   ): Promise<AnswerLogProbs> {
+    check(query, 'query', 'string')
+    check(answer, 'answer', 'string')
     const ids = Int32Array.from(this.tokenizer.encode(answer))
     if (ids.length === 0) throw new InputError('the answer is empty')
     return { ids, logProbs: await this.logProbsIds(this.prompts.queryIds(query), ids, options) }
   }
 
   /** @returns (answer) natural logarithms */
-  logProbsIds(
+  async logProbsIds(
     queryIds: Int32Array,
     answerIds: Int32Array,
     options: { kv: KvCache } & JobOptions,
   ): Promise<Float32Array> {
+    check(queryIds, 'queryIds', 'ids')
+    check(answerIds, 'answerIds', 'ids')
+    checkOptions(options, jobFields)
+    checkCache(options.kv)
     return watch(() => this.engine.logProbs(options.kv.native, queryIds, answerIds), options)
   }
 
@@ -213,6 +226,8 @@ export class Model {
    * @throws InputError when the file is no such cache, damaged, or of another model; nothing is left of it then
    */
   async restore(path: string, options: JobOptions = {}): Promise<KvCache> {
+    check(path, 'path', 'path')
+    checkOptions(options, jobFields)
     return restoreCache(path, this.engine, this.description, this.identity, options)
   }
 
@@ -220,12 +235,16 @@ export class Model {
    * Scores chunks that lie in a row against a full cache of the job's context, which stays as it was.
    * @returns pairs (scored layers, kv_heads, positions of the chunks)
    */
-  scoreChunks(
+  async scoreChunks(
     kv: KvCache,
     job: Pick<ScorePairsJob, 'sinkIds' | 'contextIds' | 'sweep' | 'method'>,
     chunks: ReconstructionInput[],
     options: JobOptions = {},
   ): Promise<{ pairs: Float32Array; peakBytes: number }> {
+    checkCache(kv)
+    checkJob(job)
+    checkChunks(chunks, 'chunks')
+    checkOptions(options, jobFields)
     return watch(
       () =>
         this.engine.scoreChunks(kv.native, {
@@ -256,6 +275,9 @@ export class Model {
 
   /** Scores every (scored layer, KV head) of a context in one sweep: see design of KVzip, arXiv 2505.23416. */
   async scorePairs(job: ScorePairsJob): Promise<ScoredPairs> {
+    checkJob(job)
+    checkChunks(job.chunks, 'chunks')
+    checkOptions(job, { ...jobFields, before: 'count?', after: 'count?', pairs: 'flag?' })
     if (job.chunks.length === 0)
       throw invalidParameter('chunks', 'a list of reconstruction inputs', job.chunks)
     const started = performance.now()
@@ -309,6 +331,8 @@ export class Model {
 
   /** Mean query and mean key of every head over a text, with one layer of KV alive. @param textIds from `textIds` */
   async means(textIds: Int32Array, options: JobOptions = {}): Promise<Means> {
+    check(textIds, 'textIds', 'ids')
+    checkOptions(options, jobFields)
     const started = performance.now()
     const { note, ...rope } = ropesFor(this.description, textIds.length)
     const means = await watch(() => this.engine.means({ text: textIds, tileRows: 0, ...rope }), options)
@@ -329,6 +353,19 @@ export class Model {
   }
 }
 
+/** @throws TypeError or RangeError that names what of a job of scoring is none */
+export function checkJob(job: unknown): void {
+  checkOptions(job, { sinkIds: 'ids', contextIds: 'ids' })
+  const { sweep, method = 'kvzip' } = job as Pick<ScorePairsJob, 'sweep' | 'method'>
+  checkOneOf(sweep, 'sweep', ['full', 'chunk', 'block'])
+  checkOneOf(method, 'method', ['kvzip', 'kvzip+'])
+}
+
+/** @throws TypeError for anything but a model */
+export function checkModel(value: unknown): void {
+  if (!(value instanceof Model)) throw invalidParameter('model', 'what loadModel gives', value, 'type')
+}
+
 export interface LoadOptions extends EngineOptions, LocateOptions {}
 
 /**
@@ -337,6 +374,7 @@ export interface LoadOptions extends EngineOptions, LocateOptions {}
  * @throws InputError with one sentence on what is missing or wrong, and where
  */
 export async function loadModel(pathOrName: string, options: LoadOptions = {}): Promise<Model> {
+  checkEngine(options)
   const { path, id } = await locateModel(pathOrName, options)
   return new Model(describeModel(path, id), options)
 }

@@ -1,12 +1,14 @@
 /** Reading a context: which job the engine is given for a level, and the cache that comes of it. */
 
+import { check, checkNames, checkOptions, type Fields, jobFields } from '../check.js'
 import type { NativeEngine, NativeSweepJob } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import type { EngineSpec } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { type ModelDescription, ropesFor } from '../model/describe.js'
+import { checkScoreFields } from '../scores/check.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
-import type { ReconstructionInput } from '../scoring/reconstruction.js'
+import { checkChunks, type ReconstructionInput } from '../scoring/reconstruction.js'
 import { contextHash } from './context-hash.js'
 import { type CacheKind, checkKind, KvCache, type ModelIdentity, pruneResult } from './kv-cache.js'
 import {
@@ -54,6 +56,30 @@ export interface PrefillInputs {
   scores: HeadScores | undefined
   /** The context's repetition; asked for at pair levels only. */
   chunks(): ReconstructionInput[]
+}
+
+const fields = {
+  ...jobFields,
+  level: 'string?',
+  ratio: 'number?',
+  rule: 'string?',
+  sink: 'number?',
+  recent: 'number?',
+  kind: 'string?',
+  sweep: 'string?',
+  chunkSize: 'number?',
+  prefillChunk: 'number?',
+} as const satisfies Fields
+
+/** Before anything is tokenised or read: a misspelt ratio would evict nothing, silently. */
+export function checkPrefill(options: PrefillOptions & { chunks?: unknown }): void {
+  check(options, 'options', 'object')
+  checkNames(options, 'prefill', [...Object.keys(fields), 'scores', 'chunks'])
+  if (options.chunks !== undefined) checkChunks(options.chunks, 'chunks')
+  const { scores } = options
+  if (typeof scores === 'string') check(scores, 'scores', 'path')
+  else if (scores !== undefined) checkScoreFields(scores)
+  checkOptions(options, fields)
 }
 
 export async function prefillCache(inputs: PrefillInputs, options: PrefillOptions): Promise<KvCache> {

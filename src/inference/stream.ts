@@ -1,5 +1,6 @@
 /** An answer as an async iterable of text. */
 
+import { check, checkOptions, jobFields } from '../check.js'
 import type { GenerateOptions, Generation } from './generate.js'
 import type { Model } from './model.js'
 
@@ -15,6 +16,8 @@ export async function* streamText(
   query: string,
   options: StreamOptions,
 ): AsyncGenerator<string, Generation, void> {
+  check(query, 'query', 'string')
+  checkOptions(options, jobFields)
   const abort = new AbortController()
   const follow = (): void => abort.abort()
   if (options.signal?.aborted) follow()

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import { check } from '../check.js'
 import type { EngineSpec, Rope, StoredPlace, StoredType, WeightRef } from '../engine/spec.js'
 import { InputError } from '../errors.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
@@ -43,6 +44,8 @@ const storedTypes: readonly string[] = ['F32', 'F16', 'BF16', 'F8_E4M3'] satisfi
  * @throws InputError with one sentence on what is missing or wrong, and where
  */
 export function describeModel(pathOrName: string, name?: string): ModelDescription {
+  check(pathOrName, 'pathOrName', 'path')
+  check(name, 'name', 'text?')
   if (isGguf(pathOrName)) return describeGguf(pathOrName)
   const { folder, id } = findModel(pathOrName)
   const { config, bytes } = readConfig(folder)

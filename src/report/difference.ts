@@ -1,10 +1,11 @@
 /** Where two sets of scores differ: layers x KV heads on a scale from one's colour over neutral to the other's. */
 
+import { checkOptions } from '../check.js'
 import { InputError } from '../errors.js'
 import { type SelectionRule, selectHeads } from '../scores/select.js'
 import { d3 } from './d3.js'
 import { cut, drawAxes, drawCell, drawCross, gridOf, placeOf, room } from './grid.js'
-import { type Panel, sameHeads } from './panels.js'
+import { checkPanel, type Panel, pictureFields, sameHeads } from './panels.js'
 import { drawLine, drawSvg, drawText, round, type Shape, textWidth } from './svg.js'
 
 export interface DifferenceOptions {
@@ -23,6 +24,9 @@ const narrowest = 620
 
 /** @returns a complete SVG document: a - b, orange where b scores higher, purple where a does */
 export function differenceMap(a: Panel, b: Panel, options: DifferenceOptions): string {
+  checkPanel(a, 'a')
+  checkPanel(b, 'b')
+  checkOptions(options, { ...pictureFields, interactive: 'flag?' })
   sameHeads([a, b])
   if (a.scores.max.length === 0) throw new InputError('nothing to draw: no heads were scored')
   const { ratio, rule = 'exact', id = 'difference' } = options

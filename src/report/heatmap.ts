@@ -1,10 +1,11 @@
 /** Layers x KV heads, a panel a data set and the merged scores, on one colour scale, evicted heads crossed out. */
 
+import { checkOptions } from '../check.js'
 import { InputError } from '../errors.js'
 import { type Selection, type SelectionRule, selectHeads } from '../scores/select.js'
 import { d3 } from './d3.js'
 import { cut, drawAxes, drawCell, drawCross, type Grid, gridOf, placeOf, room, widest } from './grid.js'
-import { mainPanel, type Panel, provenanceLine, sameHeads } from './panels.js'
+import { checkPanels, mainPanel, type Panel, pictureFields, provenanceLine, sameHeads } from './panels.js'
 import { drawLine, drawSvg, drawText, plain, type Shape, wrapText } from './svg.js'
 
 export interface HeatmapOptions {
@@ -28,6 +29,8 @@ const narrowest = 620
 
 /** @returns a complete SVG document; the same scores and options give the same text */
 export function heatmap(panels: readonly Panel[], options: HeatmapOptions): string {
+  checkPanels(panels)
+  checkOptions(options, { ...pictureFields, heading: 'flag?', interactive: 'flag?' })
   const first = panels[0]
   if (!first) throw new InputError('nothing to draw: no scores were given')
   sameHeads(panels)

@@ -1,5 +1,6 @@
 /** The report as one HTML page that needs nothing else: pictures, budget, numbers, where they come from. */
 
+import { check } from '../check.js'
 import { escapeText } from '../escape.js'
 import { budgetOf } from '../scores/budget.js'
 import { compareScores, overlapShares } from '../scores/compare.js'
@@ -31,6 +32,7 @@ export interface PageOptions {
 
 /** @returns an HTML document; the same panels and options give the same text */
 export function reportPage(panels: readonly Panel[], options: PageOptions): string {
+  check(options, 'options', 'object')
   const { ratio, rule = 'exact' } = options
   const svg = heatmap(panels, { ...options, id: 'heatmap', heading: false, interactive: true })
   sameHeads(panels)

@@ -1,6 +1,8 @@
 /** What a report shows: a panel a data set and one for the merged scores, all of the same heads. */
 
+import { checkEach, checkFields, type Fields } from '../check.js'
 import { InputError } from '../errors.js'
+import { checkScores } from '../scores/check.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { mergeScores } from '../scores/merge.js'
 import { sourceLabel } from '../scores/verify.js'
@@ -24,6 +26,8 @@ export function mainPanel(panels: readonly Panel[]): Panel {
  * @throws InputError when the scores do not belong together
  */
 export function panelsOf(list: readonly HeadScores[], against?: HeadScores): Panel[] {
+  checkEach(list, 'list', checkScores, 0)
+  if (against !== undefined) checkScores(against, 'against')
   if (list.length === 0) throw new InputError('nothing to report: no scores were given')
   const singles = list.filter((scores) => scores.provenance.sources.length === 1)
   const merged = list.filter((scores) => scores.provenance.sources.length > 1)
@@ -57,6 +61,19 @@ export function pairsOf(panels: readonly Panel[]): { a: number; b: number }[] {
     ...(pattern >= 0 && pattern !== main ? [{ a: main, b: pattern }] : []),
   ]
 }
+
+/** @throws TypeError or RangeError for what is no list of panels; an empty one is refused by who draws it */
+export function checkPanels(value: unknown): void {
+  checkEach(value, 'panels', checkPanel, 0)
+}
+
+export function checkPanel(value: unknown, name: string): void {
+  checkFields(value, name, { name: 'string', pattern: 'flag?' })
+  checkScores((value as Panel).scores, `${name}.scores`)
+}
+
+/** Of every picture: a ratio is required where heads are crossed out, and has words of its own. */
+export const pictureFields = { title: 'string?', id: 'text?', rule: 'string?' } as const satisfies Fields
 
 /** @throws InputError unless every panel scores the same layers and KV heads */
 export function sameHeads(panels: readonly Panel[]): void {

@@ -1,10 +1,11 @@
 /** A layer at a time: how high its heads score, and how many of them the ratio keeps. */
 
+import { checkOptions } from '../check.js'
 import { InputError } from '../errors.js'
 import { type SelectionRule, selectHeads } from '../scores/select.js'
 import { drawAxes, layLegend, plot, stroke, tickText, width } from './chart.js'
 import { d3 } from './d3.js'
-import { mainPanel, type Panel, sameHeads } from './panels.js'
+import { checkPanels, mainPanel, type Panel, pictureFields, sameHeads } from './panels.js'
 import { drawSvg, drawText, round } from './svg.js'
 
 export interface ProfileOptions {
@@ -16,6 +17,8 @@ export interface ProfileOptions {
 
 /** @returns a complete SVG document: a line a panel of each layer's mean score, bars of the kept share below it */
 export function layerProfile(panels: readonly Panel[], options: ProfileOptions): string {
+  checkPanels(panels)
+  checkOptions(options, pictureFields)
   if (panels.length === 0) throw new InputError('nothing to draw: no scores were given')
   sameHeads(panels)
   const { ratio, rule = 'exact', id = 'profile' } = options

@@ -1,6 +1,7 @@
 /** The report of one model's scores as files. */
 
 import { join } from 'node:path'
+import { check, checkOptions, writeFields } from '../check.js'
 import { checkRatio } from '../errors.js'
 import { checkWritable, type WriteOptions, writeFilesAtomic } from '../scores/files.js'
 import type { HeadScores } from '../scores/head-scores.js'
@@ -37,6 +38,8 @@ export async function writeReport(
   folder: string,
   options: ReportOptions = {},
 ): Promise<ReportPaths> {
+  check(folder, 'folder', 'path')
+  checkOptions(options, { ...writeFields, pictures: 'flag?' })
   const { force = false, ratio = 0.6, against, pictures: more = false, ...rest } = options
   const page = { ...rest, ratio: checkRatio(ratio) }
   const paths = {

@@ -1,11 +1,12 @@
 /** Two sets of scores against each other, a mark a head: how far they agree, and about which heads they do not. */
 
+import { checkOptions } from '../check.js'
 import { compareScores } from '../scores/compare.js'
 import { type SelectionRule, selectHeads } from '../scores/select.js'
 import { drawAxes, plot, tickText, width } from './chart.js'
 import { d3 } from './d3.js'
 import { cut, placeOf } from './grid.js'
-import type { Panel } from './panels.js'
+import { checkPanel, type Panel, pictureFields } from './panels.js'
 import { drawLine, drawSvg, drawText, round, type Shape } from './svg.js'
 
 export interface ScatterOptions {
@@ -28,6 +29,9 @@ export const markKinds = [
 
 /** @returns a complete SVG document. @throws InputError unless both score the same heads */
 export function agreementScatter(a: Panel, b: Panel, options: ScatterOptions): string {
+  checkPanel(a, 'a')
+  checkPanel(b, 'b')
+  checkOptions(options, pictureFields)
   const { ratio, rule = 'exact', id = 'scatter' } = options
   const { spearman, kendall, changes } = compareScores(a.scores, b.scores, { ratio, rule })
   const [inA, inB] = [a, b].map(({ scores }) => selectHeads(scores, { ratio, rule }).keep) as [

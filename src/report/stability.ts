@@ -1,5 +1,6 @@
 /** How the ranking settles as parts are added: agreement with the final ranking, its spread over orders of the parts. */
 
+import { checkEach, checkFields, checkOptions } from '../check.js'
 import { InputError } from '../errors.js'
 import type { Spread, Step } from '../scores/stability.js'
 import { drawAxes, layLegend, plot, strokes, width } from './chart.js'
@@ -19,8 +20,27 @@ export interface StabilityCurveOptions {
   id?: string
 }
 
+/** An empty list is refused with words of its own. */
+function checkSteps(value: unknown): void {
+  const spread = { mean: 'number', least: 'number', most: 'number' } as const
+  checkEach(
+    value,
+    'steps',
+    (step, name) => {
+      checkFields(step, name, { parts: 'count' })
+      const { spearman, overlap, first } = step as Step
+      checkFields(spearman, `${name}.spearman`, spread)
+      checkFields(overlap, `${name}.overlap`, spread)
+      checkFields(first, `${name}.first`, { spearman: 'number', overlap: 'number' })
+    },
+    0,
+  )
+}
+
 /** @returns a complete SVG document: lines are means over orders, bands go from the least to the most */
 export function stabilityCurve(steps: readonly Step[], options: StabilityCurveOptions): string {
+  checkSteps(steps)
+  checkOptions(options, { parts: 'string', title: 'string', ratio: 'ratio', first: 'string?', id: 'text?' })
   if (steps.length === 0) throw new InputError('nothing to draw: there are no parts')
   const { parts, title, ratio, id = 'stability' } = options
   const names = ['Spearman with the final ranking', `final top ${ratio} found so far`]

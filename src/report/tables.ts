@@ -1,6 +1,8 @@
 /** Numbers as pictures: the budget at several ratios, and where scores come from. */
 
+import { check, checkList, checkOptions } from '../check.js'
 import { type Budget, type BudgetOptions, budgetOf } from '../scores/budget.js'
+import { checkScores } from '../scores/check.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { provenanceRows } from './panels.js'
 import { drawLine, drawSvg, drawText, textWidth, wrapText } from './svg.js'
@@ -43,7 +45,10 @@ export function budgetTable(
   scores: HeadScores,
   options: Omit<BudgetOptions, 'ratio'> & { ratios?: readonly number[]; id?: string } = {},
 ): string {
+  checkScores(scores)
+  checkOptions(options, { id: 'text?' })
   const { ratios = tableRatios, id = 'budget', ...rest } = options
+  checkList(ratios, 'ratios', 'ratio')
   const rows = budgetRowsAt(scores, ratios, rest)
   const { budget } = budgetOf(scores, { ...rest, ratio: 1 })
   const at = budget.tokens === null ? 'context length unknown' : `${budget.tokens} tokens`
@@ -75,6 +80,8 @@ export function budgetTable(
 
 /** @returns a complete SVG document: what is known of where scores come from */
 export function provenanceBlock(scores: HeadScores, id = 'provenance'): string {
+  checkScores(scores)
+  check(id, 'id', 'text')
   const width = 720
   const rows = provenanceRows(scores).map(
     ([name, value]) => [name, wrapText(value === '' ? 'unknown' : value, 12, width - 170)] as const,

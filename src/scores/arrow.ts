@@ -24,8 +24,10 @@ import {
   tableFromIPC,
   tableToIPC,
 } from 'apache-arrow'
+import { check, checkOptions, writeFields } from '../check.js'
 import { InputError } from '../errors.js'
 import { checkArrowContainer } from './arrow-container.js'
+import { checkScoreFields } from './check.js'
 import { type WriteOptions, writeFileAtomic } from './files.js'
 import type { HeadScores } from './head-scores.js'
 import { fromRows, type ScoreRow } from './rows.js'
@@ -52,11 +54,15 @@ export async function writeScores(
   scores: HeadScores,
   options: WriteOptions = {},
 ): Promise<void> {
+  check(path, 'path', 'path')
+  checkScoreFields(scores)
+  checkOptions(options, writeFields)
   await writeFileAtomic(path, encodeScores(scores), options)
 }
 
 /** @throws InputError with one sentence naming the file, whatever is wrong with it */
 export async function readScores(path: string): Promise<HeadScores> {
+  check(path, 'path', 'path')
   const found = await stat(path).catch(() => null)
   if (!found) throw new InputError(`${path} does not exist`)
   if (!found.isFile()) throw new InputError(`${path} is not a file; a score file of headzip is needed`)

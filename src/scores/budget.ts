@@ -1,6 +1,8 @@
 /** The four words that the field uses for a KV budget, always given together. */
 
+import { check, checkFields, checkOneOf } from '../check.js'
 import { invalidParameter } from '../errors.js'
+import { checkScores } from './check.js'
 import type { HeadScores } from './head-scores.js'
 import { type Selection, type SelectionRule, selectHeads } from './select.js'
 
@@ -44,11 +46,13 @@ export interface Budget {
  * leave the sink as heads do: the share of bytes is the same sum for both.
  */
 export function budget(input: BudgetInput): Budget {
+  checkFields(input, 'input', { kept: 'count', total: 'count', ratio: 'number' })
+  if (input.unit !== undefined) checkOneOf(input.unit, 'unit', ['head', 'pair'])
   const { unit = 'head', kept, total, ratio, sink, recent, tokens } = input
   for (const [name, value] of [
     ['sink', sink],
     ['recent', recent],
-    ['tokens', tokens ?? 1],
+    ['tokens', tokens === null ? 1 : tokens],
   ] as const)
     if (!Number.isSafeInteger(value) || value < (name === 'tokens' ? 1 : 0))
       throw invalidParameter(name, 'a whole number of tokens', value)
@@ -91,6 +95,8 @@ export function budgetOf(
   scores: HeadScores,
   options: BudgetOptions,
 ): { selection: Selection; budget: Budget } {
+  checkScores(scores)
+  check(options, 'options', 'object')
   const { ratio, rule = 'exact', sink = 128, recent = 256 } = options
   const selection = selectHeads(scores, { ratio, rule })
   const tokens = options.tokens === undefined ? longestSource(scores) : options.tokens
@@ -129,6 +135,19 @@ export function budgetRows(of: Budget): [word: string, value: string, meaning: s
 }
 
 export function formatBudget(of: Budget): string {
+  checkFields(of, 'budget', {
+    unit: 'string',
+    kept: 'count',
+    total: 'count',
+    asked: 'number',
+    ratio: 'number',
+    sparsity: 'number',
+    compressionRatio: 'number|null',
+    effectiveKv: 'number|null',
+    sink: 'count',
+    recent: 'count',
+    tokens: 'count|null',
+  })
   const rows = budgetRows(of)
   const width = Math.max(...rows.map(([word]) => word.length))
   return rows.map(([word, value, meaning]) => `${word.padEnd(width)}  ${value}  ${meaning}`).join('\n')

@@ -1,6 +1,8 @@
 /** How far two sets of scores agree. */
 
+import { check } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
+import { checkScores } from './check.js'
 import type { HeadScores } from './head-scores.js'
 import { type SelectionRule, selectHeads } from './select.js'
 import { sourceLabel } from './verify.js'
@@ -10,6 +12,8 @@ import { sourceLabel } from './verify.js'
  * NaN when either side is constant, for then it has no ranking.
  */
 export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  check(a, 'a', 'numbers')
+  check(b, 'b', 'numbers')
   if (a.length !== b.length) throw invalidParameter('b', `as long as a (${a.length})`, b.length)
   const x = averageRanks(a)
   const y = averageRanks(b)
@@ -46,6 +50,8 @@ export function averageRanks(values: ArrayLike<number>): Float64Array {
  * Quadratic, for heads are hundreds. NaN when either side is constant.
  */
 export function kendall(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  check(a, 'a', 'numbers')
+  check(b, 'b', 'numbers')
   if (a.length !== b.length) throw invalidParameter('b', `as long as a (${a.length})`, b.length)
   let balance = 0
   let orderedA = 0
@@ -66,6 +72,7 @@ export function kendall(a: ArrayLike<number>, b: ArrayLike<number>): number {
  */
 export function topShareOverlap(a: HeadScores, b: HeadScores, share: number): number {
   refuseOtherHeads(a, b)
+  check(share, 'share', 'ratio')
   const inA = selectHeads(a, { ratio: share })
   const inB = selectHeads(b, { ratio: share })
   const both = inA.keep.reduce((sum, flag, i) => sum + (flag & inB.keep[i]!), 0)
@@ -113,6 +120,7 @@ export function compareScores(
   options: { ratio?: number; rule?: SelectionRule } = {},
 ): Comparison {
   refuseOtherHeads(a, b)
+  check(options, 'options', 'object')
   const { ratio = 0.6, rule = 'exact' } = options
   const [inA, inB] = [selectHeads(a, { ratio, rule }).keep, selectHeads(b, { ratio, rule }).keep]
   const changes: SideChange[] = []
@@ -142,6 +150,8 @@ export function compareScores(
 }
 
 function refuseOtherHeads(a: HeadScores, b: HeadScores): void {
+  checkScores(a, 'a')
+  checkScores(b, 'b')
   if (a.kvHeads !== b.kvHeads || a.layerIds.join() !== b.layerIds.join())
     throw new InputError(
       `${sourceLabel(a)} (${a.layers} x ${a.kvHeads}) and ${sourceLabel(b)} (${b.layers} x ${b.kvHeads}) ` +

@@ -1,8 +1,10 @@
 /** Scores of several samples or data sets -> one set: the element-wise maximum, as KVzip merges; estimates average. */
 
+import { checkEach } from '../check.js'
 import { InputError } from '../errors.js'
+import { checkScoreFields } from './check.js'
 import type { HeadScores, Provenance, Source } from './head-scores.js'
-import { sourceLabel } from './verify.js'
+import { sourceLabel, verifyScores } from './verify.js'
 
 /** What merging makes of head scores: an estimate's definition takes the mean over texts, each counted alike. */
 export function mergesTo({ provenance }: HeadScores): 'maximum' | 'mean' {
@@ -16,9 +18,11 @@ export function mergesTo({ provenance }: HeadScores): 'maximum' | 'mean' {
  * @throws InputError naming the two inputs that do not belong together, or a source that is in two of them
  */
 export function mergeScores(list: readonly HeadScores[]): HeadScores {
+  checkEach(list, 'list', checkScoreFields, 0)
   const [first, ...others] = list
   if (!first) throw new InputError('nothing to merge: no scores were given')
   for (const other of others) refuseDifferent(first, other)
+  for (const scores of list) verifyScores(scores, sourceLabel(scores))
   refuseRepeated(list)
   const positions = list.reduce((sum, scores) => sum + scores.positions, 0)
   const ropes = new Set(list.flatMap(({ provenance }) => provenance.rope ?? []))

@@ -1,7 +1,9 @@
 /** Ratio -> what is kept, a head or a pair at a time. */
 
 import { createHash } from 'node:crypto'
+import { check, checkFields, checkOptions } from '../check.js'
 import { checkRatio, invalidParameter } from '../errors.js'
+import { checkRanked } from './check.js'
 import type { HeadScores } from './head-scores.js'
 
 /**
@@ -37,6 +39,8 @@ export function rankHeads(scores: Pick<HeadScores, 'max' | 'mean'>): Int32Array 
 }
 
 export function selectHeads(scores: Pick<HeadScores, 'max' | 'mean'>, options: SelectOptions): Selection {
+  checkRanked(scores)
+  check(options, 'options', 'object')
   const ratio = checkRatio(options.ratio)
   if (checkRule(options.rule) === 'published') return aboveThreshold(scores.max, ratio, publishedHeadRank)
   const order = rankHeads(scores)
@@ -63,6 +67,9 @@ export function selectPairs(
   shape: PairShape,
   options: SelectOptions & { uniform?: boolean },
 ): Selection {
+  check(pairs, 'pairs', 'floats')
+  checkFields(shape, 'shape', { layers: 'positive', kvHeads: 'positive', positions: 'positive' })
+  checkOptions(options, { uniform: 'flag?' })
   const ratio = checkRatio(options.ratio)
   const heads = shape.layers * shape.kvHeads
   if (pairs.length !== heads * shape.positions)
@@ -93,6 +100,7 @@ export function randomHeads(
   ratio: number,
   seed: number,
 ): Uint8Array {
+  checkFields(shape, 'shape', { layers: 'positive', kvHeads: 'positive' })
   checkRatio(ratio)
   const n = shape.layers * shape.kvHeads
   const keep = new Uint8Array(n)
@@ -164,7 +172,8 @@ function descendingAt(values: Float32Array, rank: number): number {
   return values.slice().sort()[values.length - 1 - rank] ?? Number.NEGATIVE_INFINITY
 }
 
-function checkRule(rule: SelectionRule | undefined): SelectionRule {
+/** @throws RangeError for a rule that there is not; `exact` when left out */
+export function checkRule(rule: SelectionRule | undefined): SelectionRule {
   if (rule === undefined || rule === 'exact' || rule === 'published') return rule ?? 'exact'
   throw invalidParameter('rule', "'exact' or 'published'", rule)
 }

@@ -1,6 +1,8 @@
 /** How a ranking settles as samples or chunks are added, and how sure each head's score is. */
 
+import { checkOptions } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
+import { checkParts, checkScores } from './check.js'
 import { spearman } from './compare.js'
 import type { HeadScores } from './head-scores.js'
 import { selectHeads } from './select.js'
@@ -17,6 +19,12 @@ export interface Part {
 
 /** The maximum over parts, their means weighted by positions, as scores merge. */
 export function mergeParts(parts: readonly Part[]): Part {
+  checkParts(parts)
+  return mergedParts(parts)
+}
+
+/** Of parts that were checked: orders and draws of them are merged by the hundred. */
+function mergedParts(parts: readonly Part[]): Part {
   const first = parts[0]
   if (!first) throw new InputError('nothing to merge: no parts were given')
   const positions = parts.reduce((sum, part) => sum + part.positions, 0)
@@ -29,6 +37,7 @@ export function mergeParts(parts: readonly Part[]): Part {
 
 /** Chunks of one sample, from its pair scores. @throws InputError without them, RangeError for a chunk size of none */
 export function chunkParts(scores: HeadScores, chunkSize: number): Part[] {
+  checkScores(scores)
   const { pairs, positions } = scores
   if (!pairs)
     throw new InputError('chunks can be told apart in scores of single pairs only: score with --pairs')
@@ -90,14 +99,15 @@ export interface StabilityOptions {
 
 /** @returns a step a part; the last agrees with itself */
 export function convergence(parts: readonly Part[], options: StabilityOptions = {}): Step[] {
+  checkOptions(options, { ratio: 'ratio?', orders: 'positive?', seed: 'integer?' })
   const { ratio = 0.6, orders = 20, seed = 1 } = options
   const final = mergeParts(parts)
   const kept = selectHeads(final, { ratio })
   const random = generator(seed)
-  const runs = Array.from({ length: Math.max(orders, 1) }, (_, run) => {
+  const runs = Array.from({ length: orders }, (_, run) => {
     const order = run === 0 ? [...parts] : shuffled(parts, random)
     return order.map((_, i) => {
-      const sofar = mergeParts(order.slice(0, i + 1))
+      const sofar = mergedParts(order.slice(0, i + 1))
       const now = selectHeads(sofar, { ratio })
       const both = now.keep.reduce((sum, flag, cell) => sum + (flag & kept.keep[cell]!), 0)
       return { spearman: spearman(sofar.max, final.max), overlap: kept.kept > 0 ? both / kept.kept : 1 }
@@ -125,13 +135,15 @@ export function confidenceBands(
   parts: readonly Part[],
   options: { ratio?: number; draws?: number; seed?: number } = {},
 ): Band[] {
+  checkOptions(options, { ratio: 'ratio?', draws: 'positive?', seed: 'integer?' })
   const { ratio = 0.6, draws = 200, seed = 1 } = options
+  const final = mergeParts(parts)
   const random = generator(seed)
   const drawn = Array.from({ length: draws }, () => {
-    const merged = mergeParts(parts.map(() => parts[Math.floor(random() * parts.length)]!))
+    const merged = mergedParts(parts.map(() => parts[Math.floor(random() * parts.length)]!))
     return { max: merged.max, keep: selectHeads(merged, { ratio }).keep }
   })
-  return Array.from(mergeParts(parts).max, (_, cell) => {
+  return Array.from(final.max, (_, cell) => {
     const values = Float64Array.from(drawn, ({ max }) => max[cell]!).sort()
     const at = (share: number): number => values[Math.round(share * (values.length - 1))]!
     return {

@@ -4,6 +4,7 @@
  * trains its patterns instead.
  */
 
+import { check, checkFields } from '../check.js'
 import type { Rope } from '../engine/spec.js'
 import { InputError } from '../errors.js'
 
@@ -38,11 +39,13 @@ export interface LayerMeans {
  * @returns (kv_heads), each in 0..1
  * @throws InputError where the sizes disagree
  */
-export function duoEstimate(
-  { queries, keys, rope }: LayerMeans,
-  { heads, kvHeads, headDim }: EstimateShape,
-  length = estimateLength,
-): Float32Array {
+export function duoEstimate(means: LayerMeans, shape: EstimateShape, length = estimateLength): Float32Array {
+  checkFields(means, 'means', { queries: 'floats', keys: 'floats', rope: 'object' })
+  checkFields(means.rope, 'means.rope', { invFreq: 'floats', scale: 'number', adjacent: 'flag?' })
+  checkFields(shape, 'shape', { heads: 'positive', kvHeads: 'positive', headDim: 'positive' })
+  check(length, 'length', 'positive')
+  const { queries, keys, rope } = means
+  const { heads, kvHeads, headDim } = shape
   if (queries.length !== heads * headDim || keys.length !== kvHeads * headDim)
     throw new InputError(
       `${heads} mean queries and ${kvHeads} mean keys of ${headDim} values are needed, ` +

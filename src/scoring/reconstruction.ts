@@ -1,5 +1,6 @@
 /** The inputs that make a model repeat its own context, chunk by chunk (KVzip, arXiv 2505.23416, section 3.2). */
 
+import { check, checkEach, checkFields } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Prompts } from '../model/prompts.js'
 
@@ -17,6 +18,16 @@ export interface ReconstructionInput {
   ids: Int32Array
 }
 
+/** @throws TypeError or RangeError that names the field */
+export function checkChunks(value: unknown, name: string): void {
+  checkEach(
+    value,
+    name,
+    (chunk, at) => checkFields(chunk, at, { start: 'integer', end: 'integer', ids: 'ids' }),
+    0,
+  )
+}
+
 /**
  * @param contextIds without the system prefix
  * @throws InputError for an empty context, RangeError for a chunk size that is no positive integer
@@ -25,7 +36,12 @@ export function reconstructionInputs(
   contextIds: Int32Array,
   options: { chunkSize?: number; prompts: Pick<Prompts, 'repeatWholeIds' | 'repeatPartIds' | 'postfixIds'> },
 ): ReconstructionInput[] {
+  check(contextIds, 'contextIds', 'ids')
+  check(options, 'options', 'object')
   const { chunkSize = defaultChunkSize, prompts } = options
+  check(prompts, 'prompts', 'object')
+  for (const name of ['repeatWholeIds', 'repeatPartIds', 'postfixIds'] as const)
+    check(prompts[name], `prompts.${name}`, 'numbers')
   if (contextIds.length === 0) throw new InputError('The context is empty: there is nothing to score.')
   if (!Number.isInteger(chunkSize) || chunkSize < 1)
     throw invalidParameter('chunkSize', 'a positive integer', chunkSize)

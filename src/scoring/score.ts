@@ -1,12 +1,13 @@
 /** One sample of a data set becomes head scores. */
 
+import { check, checkFields, checkOptions, jobFields } from '../check.js'
 import type { NeedleOptions } from '../data/needle.js'
 import type { Sample } from '../data/sample.js'
 import { type FetchDatasetFile, readSample } from '../data/samples.js'
 import type { JobOptions } from '../engine/job.js'
 import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
-import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
+import { checkModel, type Model, type ScoredPairs, type ScorePairsJob } from '../inference/model.js'
 import { reachOf } from '../model/describe.js'
 import {
   type HeadScores,
@@ -50,6 +51,8 @@ export interface ScoredHeads extends HeadScores {
 
 /** @throws InputError when the context does not fit the model, with the figures and what to change */
 export async function scoreHeads(model: Model, options: ScoreOptions): Promise<ScoredHeads> {
+  check(model, 'model', 'object')
+  checkScoring(options)
   const { sweep = 'full', method = 'kvzip', chunkSize = defaultChunkSize } = options
   if (!['full', 'chunk', 'block'].includes(sweep))
     throw invalidParameter('sweep', 'full, chunk or block', sweep)
@@ -59,6 +62,7 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
     throw new InputError('kvzip+ scores are computed on the CPU only: score with device cpu')
   if (options.chunks && sweep !== 'block')
     throw new InputError('only the sweep block scores chunks apart: with the others they see one another')
+  checkModel(model)
   const sample = await sampleOf(model, options)
   const scores =
     method === 'duo-estimate'
@@ -133,6 +137,26 @@ async function reconstruct(
       stopped: { scored: scored.scored, chunks: scored.chunks, saved: scored.saved },
     }),
   }
+}
+
+/** Kinds only: most have words of their own for what they may be. */
+function checkScoring(options: ScoreOptions): void {
+  checkOptions(options, {
+    ...jobFields,
+    data: 'path?',
+    index: 'count?',
+    context: 'string?',
+    sweep: 'string?',
+    method: 'string?',
+    chunkSize: 'number?',
+    chunks: 'object?',
+    needle: 'object?',
+    fetch: 'function?',
+    pairs: 'flag?',
+    untilStable: 'object?',
+    maxContext: 'number?',
+  })
+  if (options.chunks) checkFields(options.chunks, 'chunks', { index: 'count', count: 'positive' })
 }
 
 async function run(

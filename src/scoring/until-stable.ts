@@ -1,12 +1,14 @@
 /** Scoring that stops when more chunks no longer change which heads are kept. */
 
+import { checkFields, checkOptions, jobFields } from '../check.js'
 import type { Progress } from '../engine/job.js'
 import { scoredLayers } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
-import type { Model, ScoredPairs, ScorePairsJob } from '../inference/model.js'
+import { checkJob, checkModel, type Model, type ScoredPairs, type ScorePairsJob } from '../inference/model.js'
 import { spearman } from '../scores/compare.js'
 import { selectHeads } from '../scores/select.js'
 import { mergeParts, type Part, spreadOrder } from '../scores/stability.js'
+import { checkChunks } from './reconstruction.js'
 
 export interface UntilStable {
   /** least Spearman of the ranking with that before the last chunks, (0, 1] */
@@ -37,6 +39,12 @@ export async function scoreUntilStable(
   job: ScorePairsJob,
   stable: UntilStable,
 ): Promise<StoppedScores> {
+  checkModel(model)
+  checkJob(job)
+  checkChunks(job.chunks, 'chunks')
+  checkOptions(job, jobFields)
+  if (job.chunks.length === 0) throw invalidParameter('chunks', 'a list of reconstruction inputs', job.chunks)
+  checkFields(stable, 'untilStable', { spearman: 'number', ratio: 'ratio?', patience: 'number?' })
   const { spearman: bound, ratio = 0.6 } = stable
   // A quarter, three at least, kept the heads of the full run on 12 of 16 samples of two models; this on 15.
   const patience = stable.patience ?? Math.max(4, Math.ceil(job.chunks.length / 3))

@@ -1,11 +1,20 @@
 /** What a server can be told, and what is wrong with it before it listens. */
 
 import { totalmem } from 'node:os'
+import {
+  check,
+  checkOptions as checkFieldsOf,
+  checkList,
+  checkNames,
+  checkOneOf,
+  type Kind,
+} from '../check.js'
 import { checkRatio, InputError, invalidParameter } from '../errors.js'
 import { checkLevel, isPairLevel, missingHeadScores } from '../inference/levels.js'
 import type { Model } from '../inference/model.js'
 import { checkScoresFit } from '../inference/scores-fit.js'
 import { readScores } from '../scores/arrow.js'
+import { checkScores } from '../scores/check.js'
 import type { Eviction, WhileReading } from './contexts.js'
 import { placeOf } from './hosts.js'
 
@@ -47,6 +56,36 @@ export interface ServeOptions {
   whileReading?: WhileReading | undefined
 }
 
+const fields = {
+  host: 'text?',
+  port: 'number?',
+  allowedHosts: 'list?',
+  eviction: 'object?',
+  apiKey: 'string?',
+  cacheBytes: 'number?',
+  caches: 'list?',
+  cacheDir: 'path?',
+  cacheDirBytes: 'number?',
+  maxNewTokens: 'number?',
+  maxWaiting: 'number?',
+  maxRequestBytes: 'number?',
+  drainSeconds: 'number?',
+  log: 'flag?',
+  onNote: 'function?',
+  whileReading: 'function?',
+} as const satisfies Record<keyof ServeOptions, Kind>
+
+/** An option that the server does not have changes nothing, silently: a ratio beside the eviction would be lost. */
+function checkKinds(options: ServeOptions): void {
+  check(options, 'options', 'object')
+  checkNames(options, 'serve', Object.keys(fields))
+  checkFieldsOf(options, fields)
+  if (options.allowedHosts) checkList(options.allowedHosts, 'allowedHosts', 'string', 0)
+  if (options.caches) checkList(options.caches, 'caches', 'path', 0)
+  if (options.eviction)
+    checkNames(options.eviction, 'eviction', ['level', 'scores', 'ratio', 'rule', 'sink', 'recent', 'sweep'])
+}
+
 /** Everything filled in; only a key, a folder and an eviction may be absent. */
 export type CheckedOptions = {
   [K in keyof ServeOptions]-?: K extends 'eviction' | 'apiKey' | 'cacheDir'
@@ -56,6 +95,7 @@ export type CheckedOptions = {
 
 /** @throws RangeError for an option out of range, InputError for an empty key, or scores of another model */
 export async function checkOptions(model: Model, options: ServeOptions): Promise<CheckedOptions> {
+  checkKinds(options)
   const {
     host = '127.0.0.1',
     port = 8080,
@@ -100,6 +140,8 @@ export async function checkOptions(model: Model, options: ServeOptions): Promise
 async function checkEviction(model: Model, eviction: Eviction): Promise<Eviction> {
   const { level = 'head', ratio } = eviction
   checkLevel({ ...eviction, level, ratio: checkRatio(ratio) })
+  if (eviction.sweep !== undefined) checkOneOf(eviction.sweep, 'sweep', ['full', 'chunk', 'block'])
+  if (typeof eviction.scores === 'object') checkScores(eviction.scores)
   const scores = typeof eviction.scores === 'string' ? await readScores(eviction.scores) : eviction.scores
   if (scores) checkScoresFit(scores, model.identity)
   else if (!isPairLevel(level)) throw missingHeadScores(level)

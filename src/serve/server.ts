@@ -1,7 +1,7 @@
 /** An OpenAI-compatible server over one model. */
 
 import { InputError } from '../errors.js'
-import type { Model } from '../inference/model.js'
+import { checkModel, type Model } from '../inference/model.js'
 import { buildApp } from './app.js'
 import { Contexts } from './contexts.js'
 import { checkOptions, type ServeOptions } from './options.js'
@@ -20,6 +20,7 @@ export interface RunningServer {
 
 /** @throws InputError when host and port cannot be listened on or a cache cannot be used, RangeError for an option out of range */
 export async function serve(model: Model, options: ServeOptions = {}): Promise<RunningServer> {
+  checkModel(model)
   const checked = await checkOptions(model, options)
   const { host, port, cacheBytes, drainSeconds } = checked
   const contexts = await Contexts.open(model, checked)

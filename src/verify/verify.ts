@@ -1,10 +1,11 @@
 /** Holds a model's numbers against expected ones: logits, scores of all sweeps, kept sets, tokens of evicted caches. */
 
+import { checkOptions } from '../check.js'
 import type { JobOptions } from '../engine/job.js'
 import { scoredLayers } from '../engine/spec.js'
 import { invalidParameter } from '../errors.js'
 import type { KvCache } from '../inference/kv-cache.js'
-import type { Model } from '../inference/model.js'
+import { checkModel, type Model } from '../inference/model.js'
 import { spearman } from '../scores/compare.js'
 import type { Sweep } from '../scores/head-scores.js'
 import { selectPairs } from '../scores/select.js'
@@ -70,6 +71,8 @@ export interface VerifyReport {
 
 /** @throws InputError when cases or expected values are missing or malformed; differences are reported, not thrown */
 export async function verifyModel(model: Model, options: VerifyOptions = {}): Promise<VerifyReport> {
+  checkModel(model)
+  checkOptions(options, { cases: 'path?', tolerances: 'object?', signal: 'signal?', onCase: 'function?' })
   const defaults = defaultTolerances(model.description.spec.layers, model.arithmetic)
   const tolerances = {
     ...defaults,
@@ -137,7 +140,7 @@ class Judge {
       const expected = this.floats(name, this.pairs)
       this.add(name, largestDifference(pairs, expected), this.tolerances.scores)
       if (this.tolerances.ranking > 0)
-        this.add(`${name}_ranking`, 1 - spearman(pairs, expected), 1 - this.tolerances.ranking)
+        this.add(`${name}_ranking`, 1 - correlation(pairs, expected), 1 - this.tolerances.ranking)
       if (sweep === 'full') this.kept(max, pairs)
     }
   }
@@ -259,6 +262,11 @@ function largestDifference(actual: Float32Array, expected: Float32Array): number
   let largest = 0
   for (const [i, value] of actual.entries()) largest = Math.max(largest, Math.abs(value - expected[i]!))
   return largest
+}
+
+/** NaN where any of the numbers is: what is not a number has no rank. */
+function correlation(actual: Float32Array, expected: Float32Array): number {
+  return Number.isNaN(largestDifference(actual, expected)) ? Number.NaN : spearman(actual, expected)
 }
 
 function countWhere(length: number, holds: (i: number) => boolean): number {
