@@ -4,7 +4,10 @@
  *     layer: int32  kv_head: int32  max: float32  mean: float32?  p99: float32?  [pairs: list<float32>]
  *
  * `layer` is the layer's index in the model. Metadata of the schema: `headzip.schema_version`,
- * `headzip.positions` (a whole number) and `headzip.provenance` (JSON, see Provenance).
+ * `headzip.positions` (a whole number), `headzip.provenance` (JSON, see Provenance) and `headzip.checksum` (see checksum.ts):
+ * it covers all values and the provenance, but not Arrow's layout, so that a file that another tool wrote anew still matches.
+ * Files of version 1 and 2 have none and are read without; from version 3 on a file without one is refused, for
+ * otherwise a damaged key would turn the check off.
  */
 
 import { readFile, stat } from 'node:fs/promises'
@@ -28,12 +31,15 @@ import { check, checkOptions, writeFields } from '../check.js'
 import { InputError } from '../errors.js'
 import { checkArrowContainer } from './arrow-container.js'
 import { checkScoreFields } from './check.js'
+import { checksumOf } from './checksum.js'
 import { type WriteOptions, writeFileAtomic } from './files.js'
 import type { HeadScores } from './head-scores.js'
 import { fromRows, type ScoreRow } from './rows.js'
 import { parseProvenance, sourceLabel, verifyScores } from './verify.js'
 
-export const schemaVersion = 2
+export const schemaVersion = 3
+/** The first version that always has a checksum. */
+const checkedVersion = 3
 /**
  * What a file of each older version lacks, by the version it is read from; all steps up to the newest are taken.
  * Version 2 always tells the layers of the model; of version 1 only late files of hybrid models do.
@@ -44,6 +50,7 @@ const migrations: Record<number, (provenance: Record<string, unknown>) => Record
 const versionKey = 'headzip.schema_version'
 const positionsKey = 'headzip.positions'
 const provenanceKey = 'headzip.provenance'
+const checksumKey = 'headzip.checksum'
 
 /** The largest list<float32> child that 32-bit Arrow offsets address. */
 const mostPairs = 2 ** 31 - 1
@@ -93,10 +100,12 @@ export function encodeScores(scores: HeadScores): Uint8Array {
     const child = float32Data(scores.pairs)
     columns.push([new Field('pairs', type, false), makeData({ type, length: rows, valueOffsets, child })])
   }
+  const provenance = JSON.stringify(scores.provenance)
   const metadata = new Map([
     [versionKey, String(schemaVersion)],
     [positionsKey, String(positions)],
-    [provenanceKey, JSON.stringify(scores.provenance)],
+    [provenanceKey, provenance],
+    [checksumKey, checksumOf(scores, provenance)],
   ])
   const schema = new Schema(
     columns.map(([field]) => field),
@@ -137,10 +146,17 @@ function decodeTable(table: Table, bytes: number, where: string): HeadScores {
   const positions = Number(metadata.get(positionsKey) ?? Number.NaN)
   if (!Number.isSafeInteger(positions) || positions < 0)
     throw new InputError(`${where} lacks a whole number ${positionsKey} in its metadata`)
-  const provenance = parseProvenance(migrated(metadata.get(provenanceKey) ?? '', version), where)
+  const provenanceText = metadata.get(provenanceKey) ?? ''
+  const provenance = parseProvenance(migrated(provenanceText, version), where)
+  const checksum = metadata.get(checksumKey)
+  if (checksum === undefined && version >= checkedVersion)
+    throw new InputError(`${where} lacks ${checksumKey} in its metadata, which score schema ${version} needs`)
   // Every row takes at least its two indices and its maximum: a longer table lies about its length.
   if (table.numRows * 12 > bytes)
     throw new InputError(`${where} claims ${table.numRows} rows in ${bytes} bytes`)
+  // Lists that overlap would let a small file ask for any amount of memory.
+  if (table.getChild('pairs') && table.numRows * positions * 4 > bytes)
+    throw new InputError(`${where} claims ${table.numRows * positions} pair scores in ${bytes} bytes`)
 
   const layer = column(table, 'layer', isInt32, 'int32', where)
   const head = column(table, 'kv_head', isInt32, 'int32', where)
@@ -160,7 +176,12 @@ function decodeTable(table: Table, bytes: number, where: string): HeadScores {
       pairs: pairs ? listAt(list, where) : null,
     })
   }
-  return fromRows(rows, positions, provenance, where)
+  const scores = fromRows(rows, positions, provenance, where)
+  if (checksum !== undefined && checksum !== checksumOf(scores, provenanceText))
+    throw new InputError(
+      `${where} is damaged: its scores or their provenance do not match its checksum; copy it again, or score again`,
+    )
+  return scores
 }
 
 /** Provenance as the newest version writes it; what is no JSON object is left to its reader to refuse. */

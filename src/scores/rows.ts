@@ -74,16 +74,13 @@ function optionalColumn(rows: ScoreRow[], name: 'mean' | 'p99', where: string): 
 
 function pairColumn(rows: ScoreRow[], positions: number, where: string): Float32Array | null {
   if (rows.some((row) => row.pairs === null)) return null
-  const pairs = new Float32Array(rows.reduce((sum, row) => sum + row.pairs!.length, 0))
-  let at = 0
-  for (const row of rows) {
-    if (row.pairs!.length !== positions)
-      throw new InputError(
-        `${where} has ${row.pairs!.length} pair scores for layer ${row.layer}, KV head ${row.kvHead}, ` +
-          `its metadata say ${positions} positions`,
-      )
-    pairs.set(row.pairs!, at)
-    at += positions
-  }
+  const odd = rows.find((row) => row.pairs!.length !== positions)
+  if (odd)
+    throw new InputError(
+      `${where} has ${odd.pairs!.length} pair scores for layer ${odd.layer}, KV head ${odd.kvHead}, ` +
+        `its metadata say ${positions} positions`,
+    )
+  const pairs = new Float32Array(rows.length * positions)
+  for (const [i, row] of rows.entries()) pairs.set(row.pairs!, i * positions)
   return pairs
 }

@@ -106,8 +106,8 @@ describe('a bad score file gets one sentence that names it', () => {
     ],
     [
       'a newer schema',
-      file(sound, { 'headzip.schema_version': '3' }),
-      'x.arrow has score schema 3, this headzip reads up to 2; update headzip to read it',
+      file(sound, { 'headzip.schema_version': '4' }),
+      'x.arrow has score schema 4, this headzip reads up to 3; update headzip to read it',
     ],
     [
       'no version',
@@ -176,11 +176,11 @@ describe('a bad score file gets one sentence that names it', () => {
 describe('a file of version 1', () => {
   const columns = { ...sound, mean: float32(0.1, 0.2, 0.3, 0.4), p99: float32(0.1, 0.2, 0.3, 0.4) }
 
-  test('reads as before, its model layers unknown, and is written as version 2', () => {
+  test('reads as before, its model layers unknown, and is written as version 3', () => {
     const old = decodeScores(file(columns), 'x.arrow')
     expect(old.provenance).toEqual(provenance)
     const { metadata } = tableFromIPC(encodeScores(old)).schema
-    expect(metadata.get('headzip.schema_version')).toBe('2')
+    expect(metadata.get('headzip.schema_version')).toBe('3')
   })
 
   test('keeps the layers of a hybrid model that some of them tell already', () => {
