@@ -1,12 +1,13 @@
 /** A model of realistic shape with random weights on a GPU, without a download. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { JobOptions } from '../engine/job.js'
 import type { Device } from '../engine/open.js'
 import { invalidParameter } from '../errors.js'
 import { loadModel, type Model } from '../inference/model.js'
+import { claimTemporary, releaseTemporary, sweepTemporaries } from '../scores/temporary-files.js'
 import { type ShapeName, type SparseModel, writeSparseModel } from './shapes.js'
 
 export interface ShapeBenchOptions extends JobOptions {
@@ -28,8 +29,10 @@ export async function withShape<T>(
   const { shape, tokens, device, gpuMemory, kernelTimes } = options
   if (tokens.length === 0 || tokens.some((n) => !Number.isInteger(n) || n < 1))
     throw invalidParameter('tokens', 'positive integers', tokens)
-  const scratch = mkdtempSync(join(tmpdir(), 'headzip-shape-'))
+  await sweepTemporaries(tmpdir())
+  const scratch = claimTemporary(join(tmpdir(), 'headzip-shape'))
   try {
+    mkdirSync(scratch, { mode: 0o700 })
     const sparse = writeSparseModel(join(scratch, shape), shape, options.layers)
     const model = await loadModel(sparse.folder, { device, gpuMemory, kernelTimes, randomWeights: 1 })
     try {
@@ -38,6 +41,6 @@ export async function withShape<T>(
       model.close()
     }
   } finally {
-    rmSync(scratch, { recursive: true, force: true })
+    await releaseTemporary(scratch)
   }
 }

@@ -1,11 +1,14 @@
 /** Data set x ratio x level -> result files, a sample at a time, going on where an earlier run stopped. */
 
 import { checkEach, checkList, checkOneOf, checkOptions, jobFields, writeFields } from '../check.js'
+import { dirname } from 'node:path'
 import type { JobOptions } from '../engine/job.js'
 import { version } from '../engine/version.js'
 import { InputError } from '../errors.js'
 import { checkModel, type Model } from '../inference/model.js'
 import { checkScoresFit } from '../inference/scores-fit.js'
+import { checkWritable } from '../scores/files.js'
+import { sweepTemporaries } from '../scores/temporary-files.js'
 import { type AnswerOptions, answerSample, scoresPairs, workOf } from './answers.js'
 import { type Arm, type ArmsOptions, armKey, armsOf, evaluationLevels } from './arms.js'
 import { checkNamedScores, checkShard } from './check.js'
@@ -49,6 +52,8 @@ export async function evaluate(model: Model, options: EvaluateOptions): Promise<
   for (const plan of itemsOf(planned, options.shard ?? wholeWork))
     tasks.push(await taskOf(model, plan, arms, options))
   const open = tasks.filter((task) => task.missing.length > 0)
+  for (const folder of new Set(tasks.map(({ path }) => dirname(path)))) await sweepTemporaries(folder)
+  for (const { path } of open) await checkWritable(path, { force: true })
   const total = open.reduce((sum, { plan, missing }) => sum + workOf(plan, missing), 0)
   let done = 0
   for (const task of open) {

@@ -3,10 +3,10 @@
  * blobs/<digest> is content, snapshots/<commit>/<path> links to it, refs/<revision> holds a commit.
  */
 
-import { randomUUID } from 'node:crypto'
-import { mkdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readlink, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { InputError } from '../errors.js'
+import { claimTemporary, releaseTemporary, sweepTemporaries } from '../scores/temporary-files.js'
 import type { HubFile } from './listing.js'
 import { folderName, isCommit, type Repo } from './repo.js'
 
@@ -77,14 +77,16 @@ export class RepoCache {
 
   /** Makes a file or link under another name first: who looks sees none, the old one or the new one. */
   private async create(path: string, make: (temp: string) => Promise<void>): Promise<void> {
-    const temp = `${path}.${randomUUID()}.tmp`
+    const temp = claimTemporary(path)
     try {
       await mkdir(dirname(path), { recursive: true })
+      await sweepTemporaries(dirname(path))
       await make(temp)
       await rename(temp, path)
     } catch (error) {
-      await rm(temp, { force: true })
       throw unwritable(path, error)
+    } finally {
+      await releaseTemporary(temp)
     }
   }
 }

@@ -1,14 +1,34 @@
 /** Output files: written whole or not at all, never over an existing file unless told so. */
 
-import { randomUUID } from 'node:crypto'
-import { rmSync } from 'node:fs'
-import { access, constants, copyFile, link, lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import {
+  access,
+  constants,
+  copyFile,
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { InputError, isUserError } from '../errors.js'
+import { followLinks, refuseSpecial } from './targets.js'
+import {
+  claimTemporary,
+  locksTemporaries,
+  lockTemporary,
+  releaseTemporary,
+  sweepTemporaries,
+} from './temporary-files.js'
 
 export interface WriteOptions {
   /** replace what is there */
   force?: boolean
+  /** takes the content of each file in place of the disk, as standard output does */
+  into?: (content: FileContent, path: string) => Promise<void>
 }
 
 /** Whole, or piece by piece where it is too large to hold. */
@@ -16,18 +36,27 @@ export type FileContent = Uint8Array | string | AsyncIterable<Uint8Array>
 
 /**
  * Says early, before hours of work, whether `path` can be written later.
- * @throws InputError when it exists and force is not set, is a folder, or cannot be created
+ * @throws InputError when it exists and force is not set, is a folder, a device or a pipe, or cannot be created
  */
 export async function checkWritable(path: string, options: WriteOptions = {}): Promise<void> {
-  const found = await lstat(path).catch(() => null)
-  if (found && (await isFolder(path))) throw new InputError(`${path} is a folder; name a file in it`)
+  if (!options.into) await writableTarget(path, options)
+}
+
+/** @returns the file that `path` stands for: itself, or what its symbolic links lead to */
+async function writableTarget(path: string, options: WriteOptions): Promise<string> {
+  const target = await followLinks(path)
+  const found = await stat(target).catch(() => null)
+  if (found?.isDirectory()) throw new InputError(`${path} is a folder; name a file in it`)
+  if (found) refuseSpecial(path, found)
   if (found && !options.force) throw exists(path)
-  let parent = dirname(resolve(path))
+  let parent = dirname(resolve(target))
   while (!(await lstat(parent).catch(() => null)) && parent !== dirname(parent)) parent = dirname(parent)
-  if (!(await isFolder(parent))) throw new InputError(`${path} cannot be written: ${parent} is not a folder`)
+  if ((await stat(parent).catch(() => null))?.isDirectory() !== true)
+    throw new InputError(`${path} cannot be written: ${parent} is not a folder`)
   await access(parent, constants.W_OK | constants.X_OK).catch(() => {
     throw new InputError(`${path} cannot be written: ${parent} is not writable`)
   })
+  return target
 }
 
 /** `writeFilesAtomic` for one file. */
@@ -41,61 +70,73 @@ export async function writeFileAtomic(
 
 /**
  * Writes files that belong together. All are complete under temporary names in their own folders before the
- * first gets its real one; when any fails, those that this call created are taken back.
+ * first gets its real one; when any fails, those that this call created are taken back. A symbolic link stays, and the
+ * file that it leads to is written. What killed processes left in the folders is removed.
  * @throws InputError when one exists and force is not set, or a folder or file cannot be written
  */
 export async function writeFilesAtomic(
   files: readonly (readonly [path: string, bytes: FileContent])[],
   options: WriteOptions = {},
 ): Promise<void> {
-  const temps: string[] = []
+  if (options.into) {
+    for (const [path, bytes] of files) await options.into(bytes, path)
+    return
+  }
+  const temps: Temporary[] = []
   const created: string[] = []
   try {
-    for (const [path] of files) await checkWritable(path, options)
-    for (const [path, bytes] of files) temps.push(await writeTemp(path, bytes))
+    const targets: string[] = []
+    for (const [path] of files) targets.push(await writableTarget(path, options))
+    for (const folder of new Set(targets.map((target) => dirname(target)))) await sweepTemporaries(folder)
+    for (const [i, [path, bytes]] of files.entries()) temps.push(await writeTemp(path, targets[i]!, bytes))
     for (const [i, [path]] of files.entries()) {
-      await publish(temps[i]!, path, options.force ?? false)
-      if (!options.force) created.push(path)
+      await publish(temps[i]!.path, path, targets[i]!, options.force ?? false)
+      if (!options.force) created.push(targets[i]!)
     }
   } catch (error) {
     for (const path of created) await rm(path, { force: true })
     throw error
   } finally {
-    for (const temp of temps) {
-      await rm(temp, { force: true })
-      forget(temp)
+    for (const { path, handle } of temps) {
+      await handle.close()
+      await releaseTemporary(path)
     }
   }
 }
 
-async function writeTemp(path: string, bytes: FileContent): Promise<string> {
-  const temp = join(dirname(path), `.${basename(path).slice(0, 100)}.${randomUUID()}.tmp`)
-  remember(temp)
+interface Temporary {
+  path: string
+  /** Open until the file has its real name, for it may hold a lock. */
+  handle: FileHandle
+}
+
+/** @param path as the user named it, for messages */
+async function writeTemp(path: string, target: string, bytes: FileContent): Promise<Temporary> {
+  const locked = locksTemporaries()
+  const temp = claimTemporary(target, locked)
+  let handle: FileHandle | undefined
   try {
-    await mkdir(dirname(path), { recursive: true })
-    const handle = await open(temp, 'wx')
-    try {
-      if (typeof bytes === 'string' || bytes instanceof Uint8Array) await handle.writeFile(bytes)
-      else for await (const part of bytes) await handle.writeFile(part) // each goes on where the last one ended
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    return temp
+    await mkdir(dirname(target), { recursive: true })
+    handle = await open(temp, 'wx')
+    if (locked) lockTemporary(handle.fd)
+    if (typeof bytes === 'string' || bytes instanceof Uint8Array) await handle.writeFile(bytes)
+    else for await (const part of bytes) await handle.writeFile(part) // each goes on where the last one ended
+    await handle.sync()
+    return { path: temp, handle }
   } catch (error) {
-    await rm(temp, { force: true })
-    forget(temp)
+    await handle?.close()
+    await releaseTemporary(temp)
     // A source that was aborted or refused says so itself.
     if (isUserError(error)) throw error
     throw new InputError(`${path} cannot be written: ${reason(error)}`, { cause: error })
   }
 }
 
-async function publish(temp: string, path: string, force: boolean): Promise<void> {
+async function publish(temp: string, path: string, target: string, force: boolean): Promise<void> {
   try {
     // rename() replaces silently; link() fails when the name is taken, so of two writers only one wins.
-    if (force) await rename(temp, path)
-    else await link(temp, path).catch((error: unknown) => linkless(error, temp, path))
+    if (force) await rename(temp, target)
+    else await link(temp, target).catch((error: unknown) => linkless(error, temp, target))
   } catch (error) {
     if (codeOf(error) === 'EEXIST') throw exists(path)
     throw new InputError(`${path} cannot be written: ${reason(error)}`, { cause: error })
@@ -106,40 +147,6 @@ async function publish(temp: string, path: string, force: boolean): Promise<void
 async function linkless(error: unknown, temp: string, path: string): Promise<void> {
   if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EOPNOTSUPP'].includes(codeOf(error))) throw error
   await copyFile(temp, path, constants.COPYFILE_EXCL)
-}
-
-const live = new Set<string>()
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-function remember(temp: string): void {
-  if (live.size === 0) {
-    process.on('exit', removeLive)
-    for (const signal of signals) process.on(signal, onSignal)
-  }
-  live.add(temp)
-}
-
-function forget(temp: string): void {
-  live.delete(temp)
-  if (live.size === 0) {
-    process.off('exit', removeLive)
-    for (const signal of signals) process.off(signal, onSignal)
-  }
-}
-
-function removeLive(): void {
-  for (const temp of live) rmSync(temp, { force: true })
-}
-
-/** Listening suppresses the default death, so die of the same signal unless somebody else handles it. */
-function onSignal(signal: NodeJS.Signals): void {
-  removeLive()
-  for (const name of signals) process.off(name, onSignal)
-  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => null))?.isDirectory() ?? false
 }
 
 function exists(path: string): InputError {

@@ -12,13 +12,14 @@ import type { KvCache } from '../inference/kv-cache.js'
 import { evictHeads } from '../inference/levels.js'
 import type { Model } from '../inference/model.js'
 import { checkWritable } from '../scores/files.js'
+import { sweepTemporaries } from '../scores/temporary-files.js'
 import type { Eviction } from './contexts.js'
 
 export interface CacheFilesOptions {
   eviction?: Eviction | undefined
   /** Folder for what leaves memory; made when it is not there. */
   cacheDir?: string | undefined
-  /** Most bytes in that folder: files not used for longest go first. */
+  /** Most bytes of caches in that folder, those being written included: files not used for longest go first. */
   cacheDirBytes: number
   /** Told what could not be read or written; the server goes on without. */
   onNote: (note: string) => void
@@ -49,6 +50,8 @@ export class CacheFiles {
       throw new InputError(`${cacheDir} cannot be used for caches: ${error.message}`, { cause: error })
     })
     await checkWritable(join(cacheDir, `${'0'.repeat(64)}.kv`), { force: true })
+    await sweepTemporaries(cacheDir)
+    await files.trim()
     return files
   }
 
@@ -96,12 +99,14 @@ export class CacheFiles {
     }
   }
 
-  /** Writes what leaves memory, unless a file holds it already. */
+  /** Writes what leaves memory, unless a file holds it already, or the folder never would. */
   async keep(kv: KvCache): Promise<void> {
     const path = this.pathOf(kv.contextHash)
     if (path === undefined || this.given.has(kv.contextHash)) return
+    if (kv.bytes > this.options.cacheDirBytes) return
     if ((await exists(path)) && !this.useless.has(path)) return
     try {
+      await this.trim(kv.bytes)
       await kv.save(path, { force: true })
       this.useless.delete(path)
       await this.trim()
@@ -117,10 +122,17 @@ export class CacheFiles {
     return join(cacheDir, `${name}.kv`)
   }
 
-  /** Files that are not named as ours are nobody's business here. */
-  private async trim(): Promise<void> {
+  /**
+   * Files that are not named as ours are nobody's business here. Temporary ones count, whoever left them, but only their
+   * owners and those who find them gone remove them.
+   * @param more bytes that are about to be written, which count already
+   */
+  private async trim(more = 0): Promise<void> {
     const { cacheDir = '', cacheDirBytes } = this.options
-    const names = (await readdir(cacheDir)).filter((name) => /^[0-9a-f]{64}\.kv$/.test(name))
+    const there = await readdir(cacheDir).catch((error: Error) => {
+      throw new InputError(`${cacheDir} cannot be used for caches: ${error.message}`, { cause: error })
+    })
+    const names = there.filter((name) => /^\.?[0-9a-f]{64}\.kv(\..+\.tmp)?$/.test(name))
     const found = await Promise.all(
       names.map(async (name) => {
         const path = join(cacheDir, name)
@@ -129,9 +141,10 @@ export class CacheFiles {
       }),
     )
     found.sort((a, b) => a.mtimeMs - b.mtimeMs)
-    let bytes = found.reduce((sum, { size }) => sum + size, 0)
+    let bytes = found.reduce((sum, { size }) => sum + size, more)
     for (const { path, size } of found) {
       if (bytes <= cacheDirBytes) break
+      if (path.endsWith('.tmp')) continue
       await rm(path, { force: true })
       bytes -= size
     }
