@@ -8,6 +8,11 @@ export const interruptSignal: AbortSignal = controller.signal
 /** Who deals with Ctrl-C instead, for a while. */
 let takenBy: (() => void) | undefined
 
+/** Ends the running job as Ctrl-C does. */
+export function stopWork(): void {
+  controller.abort()
+}
+
 export function interrupted(): boolean {
   return controller.signal.aborted
 }

@@ -4,20 +4,21 @@
  */
 
 import { escapeLines, escapeText } from '../escape.js'
+import { printOut } from './stdout.js'
 
 /** One line on stdout; a line break in it is none of ours, and is shown as `\n`. */
 export function printLine(line = ''): void {
-  process.stdout.write(`${escapeText(line)}\n`)
+  printOut(`${escapeText(line)}\n`)
 }
 
 /** Lines put together here; names in them have been through `escapeText` or `table`, or could bring lines of their own. */
 export function printText(text: string): void {
-  process.stdout.write(`${escapeLines(text)}\n`)
+  printOut(`${escapeLines(text)}\n`)
 }
 
 /** What a model wrote, with no line break added: as it is into a file or a pipe, escaped on a terminal. */
 export function printContent(text: string): void {
-  process.stdout.write(process.stdout.isTTY ? escapeLines(text) : text)
+  printOut(process.stdout.isTTY ? escapeLines(text) : text)
 }
 
 /** One line on stderr. */

@@ -1,36 +1,45 @@
-/** Runs one command line: what a user did wrong is one sentence and exit code 2, an interrupt is 130, a bug is 70. */
+/**
+ * Runs one command line: what a user did wrong is one sentence and exit code 2, an interrupt is 130, a bug is 70. 141 is
+ * what a shell shows of a program whose reader left before its work was done (128 + SIGPIPE).
+ */
 
 import { isUserError } from '../errors.js'
 import { buildCli, UsageError } from './cli.js'
-import { interrupted, listenForInterrupts } from './interrupt.js'
+import { interrupted, listenForInterrupts, stopWork } from './interrupt.js'
 import { printErrorText, printNote } from './output.js'
+import { endOutput, outputFailed, watchOutput } from './stdout.js'
 
-const exitCodes = { wrongInput: 2, bug: 70, interrupted: 130 }
+const exitCodes = { wrongInput: 2, bug: 70, interrupted: 130, cutOff: 141 }
 
 /** @returns the exit code */
 export async function run(argv: string[]): Promise<number> {
-  // `headzip ... | head` closes our output early; that is no fault.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
+  watchOutput(stopWork)
   const stopListening = listenForInterrupts()
+  let code: number
   try {
     await buildCli().parseAsync(joinLoneDashes(argv))
-    return Number(process.exitCode ?? 0)
+    code = Number(process.exitCode ?? 0)
   } catch (error) {
-    return explain(error, argv.includes('--verbose'))
+    code = outputFailed() ? exitCodes.cutOff : explain(error, argv.includes('--verbose'))
   } finally {
     stopListening()
   }
+  const why = await endOutput()
+  if (why === undefined) return code
+  printNote(why)
+  return exitCodes.wrongInput
 }
 
 /** `--context -` -> `--context=-`: yargs would take the dash for an argument of its own. */
 function joinLoneDashes(argv: string[]): string[] {
   return argv.flatMap((arg, i) => {
-    if (argv[i + 1] === '-' && /^--?[a-z-]+$/.test(arg)) return [`${arg}=-`]
-    return arg === '-' && i > 0 ? [] : [arg]
+    if (argv[i + 1] === '-' && isOption(arg)) return [`${arg}=-`]
+    return arg === '-' && isOption(argv[i - 1]) ? [] : [arg]
   })
+}
+
+function isOption(arg = ''): boolean {
+  return /^--?[a-z-]+$/.test(arg)
 }
 
 function explain(error: unknown, verbose: boolean): number {

@@ -44,6 +44,7 @@ export async function checkWritable(path: string, options: WriteOptions = {}): P
 
 /** @returns the file that `path` stands for: itself, or what its symbolic links lead to */
 async function writableTarget(path: string, options: WriteOptions): Promise<string> {
+  if (path === '') throw new InputError('the path of the file to write is empty')
   const target = await followLinks(path)
   const found = await stat(target).catch(() => null)
   if (found?.isDirectory()) throw new InputError(`${path} is a folder; name a file in it`)

@@ -94,6 +94,10 @@ describe.runIf(process.platform === 'linux')('an output path that is no file', (
     }
   })
 
+  test('an empty one is refused', async () => {
+    await expect(writeFileAtomic('', 'x', force)).rejects.toThrow('the path of the file to write is empty')
+  })
+
   test('an open file of this process is refused', async () => {
     for (const path of ['/dev/stdin', '/proc/self/fd/0'])
       await expect(checkWritable(path, force)).rejects.toThrow(refused)

@@ -58,6 +58,8 @@ export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     async (args) => {
       const { json, query = [], cache, saveCache, force } = args
       checkChoice({ ...args, query })
+      if (saveCache === '-')
+        throw new InputError('--save-cache must name a file: answers go to standard output')
       if (saveCache !== undefined) await checkWritable(saveCache, { force })
       const eviction = args.full || cache !== undefined ? undefined : await readEviction(args)
       const context = args.context === undefined ? '' : await contextIn(args.context)

@@ -15,7 +15,13 @@ export function convert(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     (args) =>
       args
         .positional('from', { type: 'string', demandOption: true, describe: 'Scores in any format' })
-        .positional('to', { type: 'string', demandOption: true, describe: 'File or folder to write' })
+        .positional('to', {
+          type: 'string',
+          demandOption: true,
+          describe: 'File or folder to write, or - for standard output',
+        })
+        // Else yargs reads a lone dash as nothing.
+        .nargs('to', 1)
         .options({
           format: {
             choices: formatNames,

@@ -7,6 +7,7 @@ import { type DemoResult, runDemo } from '../../eval/demo.js'
 import { formatBudget } from '../../scores/budget.js'
 import { interruptSignal } from '../interrupt.js'
 import { type GlobalOptions, namesIn } from '../options.js'
+import { checkFolderOut } from '../out-option.js'
 import { formatSeconds, printJson, printLine, printText, table } from '../output.js'
 import { withSteps } from '../progress.js'
 
@@ -30,6 +31,7 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         .example('$0 demo', 'Writes ./headzip-demo')
         .example('$0 demo --all --draws 20', 'Every question, and more random choices'),
     async ({ out, data, ratio, draws, all, json, progress }) => {
+      checkFolderOut(out)
       const started = performance.now()
       const result = await withSteps(progress, (steps) =>
         runDemo({

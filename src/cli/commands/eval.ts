@@ -24,6 +24,7 @@ import {
   namesIn,
   withModel,
 } from '../options.js'
+import { checkFolderOut } from '../out-option.js'
 import { printJson, printLine, printNote, printText } from '../output.js'
 import { withProgress } from '../progress.js'
 import { chosenShard, shardOption } from '../shard-option.js'
@@ -101,6 +102,7 @@ export function evaluation(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         .example('$0 eval nano -d sample_qa_eng,needle --level head,random', 'Results for headzip results')
         .example('$0 eval ./llama -d scbench_kv --level pair --shard 0/4', 'A quarter of the samples'),
     async (args) => {
+      checkFolderOut(args.out)
       const shard = chosenShard(args.shard)
       const ratios = parseRatios(args.ratios)
       const chosen = levelsIn(args.level)

@@ -15,6 +15,7 @@ import { type BudgetOptions, budgetOf, formatBudget } from '../../scores/budget.
 import type { HeadScores } from '../../scores/head-scores.js'
 import { budgetFrom, budgetOptions } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
+import { checkFolderOut, fileOut } from '../out-option.js'
 import { printJson, printLine, printText } from '../output.js'
 
 /** Options of commands that write scores in a format of choice. */
@@ -45,6 +46,7 @@ export interface FormatArguments {
   modelLayers: number | undefined
   queryHeads: number | undefined
   force: boolean
+  json: boolean
 }
 
 export function formatList(): string {
@@ -60,7 +62,12 @@ export function exportCommand(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         .positional('scores', { type: 'string', demandOption: true, describe: 'Scores in any format' })
         .options({
           to: { choices: formatNames, demandOption: true, describe: formatList() },
-          out: { alias: 'o', type: 'string', demandOption: true, describe: 'Folder or file to write' },
+          out: {
+            alias: 'o',
+            type: 'string',
+            demandOption: true,
+            describe: 'Folder or file to write, or - for standard output',
+          },
           ...formatOptions,
         })
         .example('$0 export head_scores/nano/merged.arrow --to duo -o duo/nano', 'A DuoAttention pattern')
@@ -81,13 +88,15 @@ export async function writeAs(
   args: FormatArguments,
   cost: BudgetOptions,
 ): Promise<Exported> {
-  const { ties, dtype, modelLayers, queryHeads, force } = args
+  const { ties, dtype, modelLayers, queryHeads } = args
   if (modelLayers !== undefined && !Number.isInteger(modelLayers))
     throw new InputError(`--model-layers must be a whole number, got ${modelLayers}`)
   const { ratio, rule, sink, recent } = cost
+  const { makes }: { makes: 'file' | 'folder' } = formats[to]
+  if (makes === 'folder') checkFolderOut(path)
   const options: ExportOptions = {
     dtype,
-    force,
+    ...fileOut(path, args),
     ratio,
     ...(rule && { rule }),
     ...(sink !== undefined && { sink }),
@@ -96,7 +105,8 @@ export async function writeAs(
     ...(modelLayers !== undefined && { modelLayers }),
     ...(queryHeads !== undefined && { queryHeads }),
   }
-  return await exportScores(scores, to, path, options)
+  const exported = await exportScores(scores, to, path, options)
+  return path === '-' ? { ...exported, files: [] } : exported
 }
 
 export function printExported(

@@ -6,6 +6,7 @@ import { sourceLabel } from '../../scores/verify.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { importFrom, importOptions } from '../import-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
+import { fileOut } from '../out-option.js'
 import { printJson, printLine, printText } from '../output.js'
 
 export function importCommand(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -16,7 +17,12 @@ export function importCommand(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       args
         .positional('scores', { type: 'string', demandOption: true, describe: 'File or folder' })
         .options({
-          out: { alias: 'o', type: 'string', demandOption: true, describe: 'Score file to write (.arrow)' },
+          out: {
+            alias: 'o',
+            type: 'string',
+            demandOption: true,
+            describe: 'Score file to write (.arrow), or -',
+          },
           ...importOptions,
           ...budgetOptions,
           ...forceOption,
@@ -28,12 +34,13 @@ export function importCommand(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         ),
     async (args) => {
       const cost = budgetFrom(args)
-      await checkWritable(args.out, { force: args.force })
+      const write = fileOut(args.out, args)
+      await checkWritable(args.out, write)
       const format = await detectFormat(args.scores)
       const scores = await importScores(args.scores, importFrom(args))
       const { layers, kvHeads, provenance } = scores
       const words = budgetText(scores, cost)
-      await writeScores(args.out, scores, { force: args.force })
+      await writeScores(args.out, scores, write)
       if (args.json) printJson({ file: args.out, from: args.scores, format, layers, kvHeads, ...provenance })
       else {
         printLine(

@@ -6,6 +6,7 @@ import { checkWritable } from '../../scores/files.js'
 import { mergeScores, mergesTo } from '../../scores/merge.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
+import { fileOut } from '../out-option.js'
 import { printJson, printLine, printText } from '../output.js'
 import { scoreFiles } from '../score-files.js'
 
@@ -22,17 +23,23 @@ export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           describe: 'Score files, or a folder of them',
         })
         .options({
-          out: { alias: 'o', type: 'string', demandOption: true, describe: 'File to write' },
+          out: {
+            alias: 'o',
+            type: 'string',
+            demandOption: true,
+            describe: 'File to write, or - for standard output',
+          },
           ...budgetOptions,
           ...forceOption,
         })
         .example('$0 merge head_scores/nano -o head_scores/nano/merged.arrow', 'All scores in the folder'),
     async (args) => {
       const cost = budgetFrom(args)
-      await checkWritable(args.out, { force: args.force })
+      const write = fileOut(args.out, args)
+      await checkWritable(args.out, write)
       const files = await scoreFiles(args.files, args.out)
       const merged = mergeScores(await Promise.all(files.map(readAnyScores)))
-      await writeScores(args.out, merged, { force: args.force })
+      await writeScores(args.out, merged, write)
       const { layers, kvHeads, positions, provenance } = merged
       if (args.json) {
         const { budget } = budgetOf(merged, cost)

@@ -5,6 +5,7 @@ import { writeReport } from '../../report/report.js'
 import { budgetOf } from '../../scores/budget.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
+import { checkFolderOut } from '../out-option.js'
 import { printJson, printLine, printText } from '../output.js'
 import { scoreFiles } from '../score-files.js'
 
@@ -32,6 +33,7 @@ export function report(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         .example('$0 report llama.arrow --against attn_patterns/Llama-3.1 -o out', 'Next to a pattern'),
     async (args) => {
       const { files, out, title, force, json, pictures } = args
+      checkFolderOut(out)
       const cost = budgetFrom(args)
       const scores = await Promise.all((await scoreFiles(files)).map((file) => readAnyScores(file)))
       const against = args.against === undefined ? undefined : await readAnyScores(args.against)

@@ -5,6 +5,7 @@ import { summarize } from '../../eval/summary.js'
 import { formatSummary, type TableFormat, tableFormats } from '../../eval/table.js'
 import { writeResultFiles } from '../../eval/write-results.js'
 import { forceOption, type GlobalOptions } from '../options.js'
+import { checkFolderOut } from '../out-option.js'
 import { printJson, printLine, printText } from '../output.js'
 
 export function results(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -15,6 +16,7 @@ export function results(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         'Join the results of shards that ran apart',
         mergeOptions,
         async (own) => {
+          checkFolderOut(own.out)
           const files = await mergeResultFolders(own.folders, own.out)
           if (own.json) printJson({ out: own.out, files })
           else printLine(`${own.out}: ${files.length} samples`)
@@ -25,6 +27,7 @@ export function results(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         'Mean, standard error and share of the full cache, by ratio, data set and level',
         showOptions,
         async ({ folders, format, out, publishedEmpty, force, json }) => {
+          checkFolderOut(out)
           const found = (await readResults(folders)).map(({ result }) => result)
           const rows = await summarize(found, { empty: publishedEmpty ? 'published' : 'zero' })
           const files = out === undefined ? [] : await writeResultFiles(rows, found, out, { force })

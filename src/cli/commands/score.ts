@@ -25,6 +25,7 @@ import {
   namesIn,
   withModel,
 } from '../options.js'
+import { checkFolderOut } from '../out-option.js'
 import { formatBytes, formatSeconds, printJson, printNote, printText, table } from '../output.js'
 import { withProgress } from '../progress.js'
 import { chosenShard, shardOption } from '../shard-option.js'
@@ -97,6 +98,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           'A quarter of a hundred samples of each data set',
         ),
     async (args) => {
+      checkFolderOut(args.out)
       const cost = budgetFrom(args)
       const shard = chosenShard(args.shard)
       const indices = args.samples === undefined ? indicesIn(args.idx, '--idx') : firstIndices(args.samples)

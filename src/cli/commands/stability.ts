@@ -19,6 +19,7 @@ import {
 import { shortSourceLabel } from '../../scores/verify.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
+import { checkFolderOut } from '../out-option.js'
 import { printJson, printLine, printText, table } from '../output.js'
 import { scoreFiles } from '../score-files.js'
 
@@ -45,6 +46,7 @@ export function stability(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         .example('$0 stability head_scores/nano', 'With samples')
         .example('$0 stability nano-pairs.arrow --chunk-size 500 -o reports/stability', 'With chunks'),
     async (args) => {
+      checkFolderOut(args.out)
       const cost = budgetFrom(args)
       for (const [name, value] of [
         ['--orders', args.orders],
