@@ -6,6 +6,8 @@
 import { escapeLines, escapeText } from '../escape.js'
 import { printOut } from './stdout.js'
 
+export { formatBytes } from '../format-bytes.js'
+
 /** One line on stdout; a line break in it is none of ours, and is shown as `\n`. */
 export function printLine(line = ''): void {
   printOut(`${escapeText(line)}\n`)
@@ -57,13 +59,6 @@ export function table(header: readonly string[], cells: readonly (readonly strin
       .join('  ')
       .trimEnd()
   return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n')
-}
-
-/** 1.3 MiB */
-export function formatBytes(bytes: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
-  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
-  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`
 }
 
 /** 12 ms, 3.4 s, 2 min 5 s */

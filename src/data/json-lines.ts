@@ -4,7 +4,10 @@ import type { Row } from './rows.js'
 
 /** One JSON object a line; blank lines are passed over. @throws InputError naming the line that is not one */
 export async function readJsonLines(file: string): Promise<Row[]> {
-  const lines = (await readFile(file, 'utf8')).split('\n')
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new InputError(`${file} cannot be read: ${error.message}`, { cause: error })
+  })
+  const lines = text.split('\n')
   return lines.flatMap((line, i) => (line.trim() === '' ? [] : [parseLine(line, `${file}, line ${i + 1}`)]))
 }
 

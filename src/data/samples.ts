@@ -8,7 +8,7 @@ import { InputError } from '../errors.js'
 import { fromGsm, gsmColumns } from './gsm.js'
 import { readJsonLines } from './json-lines.js'
 import { checkNeedle, type NeedleOptions, needleSamples } from './needle.js'
-import { readParquetRows } from './parquet.js'
+import { type ParquetOptions, readParquetRows } from './parquet.js'
 import { joinReference, manyShotReference } from './reference.js'
 import { listForEach, type Row, stringsForEach, stringsOf } from './rows.js'
 import type { Sample, TextTokenizer } from './sample.js'
@@ -23,12 +23,11 @@ export type FetchDatasetFile = (
   options: { revision?: string; signal?: AbortSignal },
 ) => Promise<string>
 
-export interface ReadOptions {
+export interface ReadOptions extends ParquetOptions {
   /** The data sets needle and gsm are measured in a model's tokens. */
   tokenizer?: TextTokenizer | undefined
   needle?: NeedleOptions | undefined
   fetch?: FetchDatasetFile | undefined
-  signal?: AbortSignal | undefined
   /** Name of a metric that will judge the answers: a sample without references is then refused. */
   metric?: string | undefined
 }
@@ -134,12 +133,12 @@ async function checkFile(file: string, nameOrFile: string): Promise<void> {
 async function rowsOfFile(file: string, nameOrFile: string, options: ReadOptions): Promise<Row[]> {
   const origin = originOf(nameOrFile)
   const layout = origin?.kind === 'hub' ? origin.layout : 'prompts'
-  if (layout === 'squad') return fromSquad(await readParquetRows(file, squadColumns), file)
+  if (layout === 'squad') return fromSquad(await readParquetRows(file, squadColumns, options), file)
   if (layout === 'gsm')
-    return fromGsm(await readParquetRows(file, gsmColumns), tokenizerFor(nameOrFile, options), file)
+    return fromGsm(await readParquetRows(file, gsmColumns, options), tokenizerFor(nameOrFile, options), file)
   switch (extname(file)) {
     case '.parquet':
-      return readParquetRows(file, columns)
+      return readParquetRows(file, columns, options)
     case '.jsonl':
       return readJsonLines(file)
     default:

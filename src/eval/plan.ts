@@ -23,6 +23,8 @@ export interface PlanOptions {
   /** Contexts with more tokens lose their middle. */
   maxContext?: number | undefined
   needle?: NeedleOptions | undefined
+  /** Of a Parquet file's data, as `readSamples` takes it. */
+  maxDataBytes?: number | undefined
   template?: Template | undefined
   /** Tokens of a reconstruction input's chunk, where pairs will be scored; null where not. */
   scoredChunk: number | null
@@ -64,6 +66,7 @@ export async function planSamples(model: Model, options: PlanOptions): Promise<P
       needle: needleFor(model, data, options),
       fetch: options.fetch,
       signal: options.signal,
+      maxDataBytes: options.maxDataBytes,
       metric: metricNameOf(data),
     })
     for (const sample of samples.slice(0, num)) {

@@ -113,7 +113,7 @@ export function decodeResult(bytes: Uint8Array, where: string): SampleResult {
     throw new InputError(`${where} is not a whole Arrow file`)
   checkArrowContainer(bytes, where)
   try {
-    return decodeTable(tableFromIPC(bytes), where)
+    return decodeTable(tableFromIPC(bytes), bytes.length, where)
   } catch (error) {
     if (error instanceof InputError) throw error
     const why = error instanceof Error ? error.message : String(error)
@@ -121,7 +121,7 @@ export function decodeResult(bytes: Uint8Array, where: string): SampleResult {
   }
 }
 
-function decodeTable(table: Table, where: string): SampleResult {
+function decodeTable(table: Table, bytes: number, where: string): SampleResult {
   const { metadata } = table.schema
   const version = Number(metadata.get(versionKey) ?? Number.NaN)
   if (!(version >= 1)) throw new InputError(`${where} is not a result file: its metadata lacks ${versionKey}`)
@@ -134,7 +134,18 @@ function decodeTable(table: Table, where: string): SampleResult {
     if (!vector) throw new InputError(`${where} lacks the column ${name}`)
     return (row) => vector.get(row) as unknown
   }
-  const text = (name: string): ((row: number) => string) => typed(cells(name), 'string', name, where)
+  let characters = 0
+  const text = (name: string): ((row: number) => string) => {
+    const read = typed<string>(cells(name), 'string', name, where)
+    return (row) => {
+      const found = read(row)
+      characters += found.length
+      // Texts that overlap would let a small file ask for any amount of memory.
+      if (characters > bytes)
+        throw new InputError(`${where} claims more than ${bytes} characters in ${bytes} bytes`)
+      return found
+    }
+  }
   const number = (name: string): ((row: number) => number) => typed(cells(name), 'number', name, where)
   const columns = {
     level: text('level'),

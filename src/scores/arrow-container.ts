@@ -42,12 +42,19 @@ export function checkArrowContainer(bytes: Uint8Array, where: string): void {
   try {
     checkFile(bytes)
   } catch (error) {
+    if (error instanceof Compressed)
+      throw new InputError(
+        `${where} is a compressed Arrow file: write it without compression to have it read`,
+      )
     const why = error instanceof Damage ? error.message : 'an offset points outside'
     throw new InputError(`${where} is a damaged Arrow file (${why})`, { cause: error })
   }
 }
 
 class Damage extends Error {}
+
+/** apache-arrow brings no codec; and what is stored as it is cannot be more than the file. */
+class Compressed extends Error {}
 
 function checkFile(bytes: Uint8Array): void {
   const view = viewOf(bytes, 0, bytes.length)
@@ -72,6 +79,7 @@ function checkBatch(bytes: Uint8Array, view: DataView, offset: number): void {
   if (kind === null || header === null || buffer.view.getUint8(kind) !== recordBatchKind)
     throw new Damage('a record batch is not where the footer says')
   const batch = buffer.follow(header)
+  if (buffer.field(batch, 3) !== null) throw new Compressed()
   const nodes = buffer.vector(batch, 1) ?? { start: 0, length: 0 }
   const counts = [buffer.field(batch, 0) ?? nodes.start]
   for (let i = 0; i < nodes.length; i++) counts.push(nodes.start + i * 16, nodes.start + i * 16 + 8)

@@ -10,15 +10,15 @@ export interface Owner {
   /** Hash of the kernel's boot id: no two machines share it, and no two starts of one. */
   boot: string
   /** Inode of the pid namespace: each container counts its processes by itself. */
-  space: string
+  pidNamespace: string
   pid: number
   /** Clock ticks from boot to its start, since pids are given again. */
   start: string
 }
 
 /** Of processes outside containers (PROC_PID_INIT_INO of Linux). */
-const initialSpace = '4026531836'
-const unknownSpace = '0'
+const initialNamespace = '4026531836'
+const unknownNamespace = '0'
 
 let own: Owner | undefined
 
@@ -28,7 +28,7 @@ export function thisProcess(): Owner {
       .replace(/[^\w-]/g, '_')
       .slice(0, 40)}-${short(textOf('/etc/machine-id'))}`,
     boot: short(textOf('/proc/sys/kernel/random/boot_id')),
-    space: spaceOf(),
+    pidNamespace: namespaceOf(),
     pid: process.pid,
     start: startOf('self')?.ticks ?? '0',
   }
@@ -36,33 +36,33 @@ export function thisProcess(): Owner {
 }
 
 /** `node17-1f6d2a48-c28a3bd4-4026531836-4711-88123` */
-export function ownerTag({ host, boot, space, pid, start }: Owner): string {
-  return [host, boot, space, pid, start].join('-')
+export function ownerTag({ host, boot, pidNamespace, pid, start }: Owner): string {
+  return [host, boot, pidNamespace, pid, start].join('-')
 }
 
 export function parseOwner(tag: string): Owner | undefined {
-  const [, host, boot, space, pid, start] = /^(.+)-([0-9a-f]{8})-(\d+)-(\d+)-(\d+)$/.exec(tag) ?? []
+  const [, host, boot, pidNamespace, pid, start] = /^(.+)-([0-9a-f]{8})-(\d+)-(\d+)-(\d+)$/.exec(tag) ?? []
   if (host === undefined) return undefined
-  return { host, boot: boot!, space: space!, pid: Number(pid), start: start! }
+  return { host, boot: boot!, pidNamespace: pidNamespace!, pid: Number(pid), start: start! }
 }
 
 /** @returns undefined where it cannot be known: on another machine, or in another container of this one */
 export function isGone(owner: Owner): boolean | undefined {
   const here = thisProcess()
   if (owner.host !== here.host) return undefined
-  if (owner.boot === here.boot) return owner.space === here.space ? !lives(owner) : undefined
+  if (owner.boot === here.boot) return owner.pidNamespace === here.pidNamespace ? !lives(owner) : undefined
   // The machine has been started anew. Of containers that is not known: several machines may give them one name.
-  return owner.space === initialSpace && here.space === initialSpace ? true : undefined
+  return owner.pidNamespace === initialNamespace && here.pidNamespace === initialNamespace ? true : undefined
 }
 
 /** On this machine, but counted by another container, which only a lock can tell about. */
-export function isInOtherContainer({ boot, space }: Owner): boolean {
+export function isInOtherContainer({ boot, pidNamespace }: Owner): boolean {
   const here = thisProcess()
-  return boot === here.boot && space !== here.space
+  return boot === here.boot && pidNamespace !== here.pidNamespace
 }
 
 export function inContainer(): boolean {
-  return ![initialSpace, unknownSpace].includes(thisProcess().space)
+  return ![initialNamespace, unknownNamespace].includes(thisProcess().pidNamespace)
 }
 
 function lives({ pid, start }: Owner): boolean {
@@ -87,11 +87,11 @@ function startOf(pid: string): { ticks: string; ended: boolean } | undefined {
   return ticks === undefined ? undefined : { ticks, ended: fields[0] === 'Z' || fields[0] === 'X' }
 }
 
-function spaceOf(): string {
+function namespaceOf(): string {
   try {
-    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? unknownSpace
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? unknownNamespace
   } catch {
-    return unknownSpace
+    return unknownNamespace
   }
 }
 

@@ -34,6 +34,8 @@ export interface ScoreOptions extends JobOptions {
   /** Of the data set needle. */
   needle?: NeedleOptions | undefined
   fetch?: FetchDatasetFile | undefined
+  /** Of a Parquet file's data, as `readSamples` takes it. */
+  maxDataBytes?: number | undefined
   /** Keep every pair's score too: layers x kv_heads x context. */
   pairs?: boolean | undefined
   /** Stop when more chunks no longer change the kept set; not together with `pairs`. */
@@ -222,13 +224,13 @@ function partOf(
 
 async function sampleOf(
   model: Model,
-  { data, index = 0, context, needle, fetch, signal }: ScoreOptions,
+  { data, index = 0, context, needle, fetch, signal, maxDataBytes }: ScoreOptions,
 ): Promise<Pick<Sample, 'context' | 'data' | 'index'>> {
   if (context !== undefined && data !== undefined)
     throw new InputError('give a data set or a context to score, not both')
   if (context !== undefined) return { context, data: 'context', index: 0 }
   if (data === undefined) throw new InputError('give a data set or a context to score')
-  return readSample(data, index, { tokenizer: model.tokenizer, needle, fetch, signal })
+  return readSample(data, index, { tokenizer: model.tokenizer, needle, fetch, signal, maxDataBytes })
 }
 
 function checkPositions(

@@ -16,7 +16,7 @@ import {
 } from 'apache-arrow'
 import { describe, expect, test } from 'vitest'
 import { InputError } from '../../src/errors.js'
-import { decodeScores, encodeScores } from '../../src/scores/arrow.js'
+import { decodeScores, encodeScores, readScores } from '../../src/scores/arrow.js'
 import type { HeadScores } from '../../src/scores/head-scores.js'
 import { makeScores, provenance } from './make.js'
 
@@ -115,6 +115,18 @@ describe('the checksum of a score file', () => {
     const struct = makeData({ type: new Struct(schema.fields), length: 6, nullCount: 0, children })
     const bytes = tableToIPC(new Table(schema, [new RecordBatch(schema, struct)]), 'file')
     expect(read(bytes)).toEqual(scores)
+  })
+
+  test('still matches what pyarrow wrote anew; compressed by it, the file is refused by name', async () => {
+    const rewritten = 'test/fixtures/arrow/rewritten.arrow'
+    expect(readFileSync(rewritten)).not.toEqual(readFileSync('head_scores/nano/merged.arrow'))
+    expect(await readScores(rewritten)).toEqual(await readScores('head_scores/nano/merged.arrow'))
+    const compressed = 'test/fixtures/arrow/compressed.arrow'
+    await expect(readScores(compressed)).rejects.toThrow(
+      new InputError(
+        `${compressed} is a compressed Arrow file: write it without compression to have it read`,
+      ),
+    )
   })
 
   test('is needed from version 3 on, so that no damage can turn it off, and not before', () => {

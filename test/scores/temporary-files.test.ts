@@ -114,7 +114,7 @@ describe('what a killed process left', () => {
   test('goes after the machine was started anew, unless containers may share the name', async () => {
     const folder = scratchFolder()
     leave(folder, { boot: '0123abcd' })
-    const contained = leave(folder, { boot: '0123abcd', space: '4026532999' })
+    const contained = leave(folder, { boot: '0123abcd', pidNamespace: '4026532999' })
     await sweepTemporaries(folder)
     expect(readdirSync(folder).filter((name) => name !== contained)).toHaveLength(inContainer() ? 1 : 0)
     expect(readdirSync(folder)).toContain(contained)
@@ -122,7 +122,7 @@ describe('what a killed process left', () => {
 
   test('in another container of this machine goes by its lock, never while that is held', async () => {
     const folder = scratchFolder()
-    const container = { space: '4026532999' }
+    const container = { pidNamespace: '4026532999' }
     const ended = leave(folder, container, '.locked.tmp')
     const held = leave(folder, { ...container, pid: 7 }, '.locked.tmp')
     const unlocked = leave(folder, container)

@@ -5,6 +5,7 @@ import { readSample } from '../../data/samples.js'
 import { InputError } from '../../errors.js'
 import type { Sweep } from '../../scores/head-scores.js'
 import { decodeBench, shapeBench } from '../bench/shape.js'
+import { dataOptions, maxDataBytesIn } from '../data-options.js'
 import { interruptSignal } from '../interrupt.js'
 import { engineOptions, type GlobalOptions, withModel } from '../options.js'
 import { formatBytes, printJson, printLine, printText, table } from '../output.js'
@@ -55,6 +56,7 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             default: '1.0,0.6,0.3',
             describe: 'With --decode: shares of the KV heads that keep their context, as in eval',
           },
+          ...dataOptions,
           ...engineOptions,
         })
         .example('$0 bench', 'Rates of the engine with the embedded model')
@@ -70,7 +72,10 @@ export function bench(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       if (args.decode) throw new InputError('--decode needs --shape')
       const kernels = await withProgress('kernels', args.progress, () => benchKernels())
       const scoring = await withModel(args.model, args, async (model) => {
-        const { context } = await readSample(args.data, 0)
+        const { context } = await readSample(args.data, 0, {
+          maxDataBytes: maxDataBytesIn(args),
+          signal: interruptSignal,
+        })
         return withProgress('scoring', args.progress, (onProgress) =>
           benchScoring(model, context, args.tokens[0] ?? 6000, { onProgress, signal: interruptSignal }),
         )

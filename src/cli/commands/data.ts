@@ -10,6 +10,7 @@ import { metricNameOf } from '../../eval/metrics/index.js'
 import { locateModel } from '../../hub/locate.js'
 import { describeModel } from '../../model/describe.js'
 import { Tokenizer } from '../../model/tokenizer.js'
+import { dataOptions, maxDataBytesIn } from '../data-options.js'
 import { fetchFromHub } from '../hub-data.js'
 import { interruptSignal } from '../interrupt.js'
 import { needleOptions, needleOptionsIn } from '../needle-options.js'
@@ -49,6 +50,7 @@ export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         const samples = await readSamples(own.name, {
           tokenizer,
           needle: needleOptionsIn(own),
+          maxDataBytes: maxDataBytesIn(own),
           fetch: fetchFromHub(own.progress),
           signal: interruptSignal,
         })
@@ -101,6 +103,7 @@ function showOptions(args: Argv<GlobalOptions>) {
         describe: 'Model whose tokenizer counts; needle and gsm need one',
       },
       ...needleOptions,
+      ...dataOptions,
     })
     .example('$0 data show sample_qa_eng', 'What a sample looks like')
     .example('$0 data show needle -m nano --idx 5', 'A needle at half the depth of 500 tokens')

@@ -12,6 +12,7 @@ import type { Model } from '../../inference/model.js'
 import type { Sweep } from '../../scores/head-scores.js'
 import type { SelectionRule } from '../../scores/select.js'
 import { defaultChunkSize } from '../../scoring/reconstruction.js'
+import { dataOptions, maxDataBytesIn } from '../data-options.js'
 import { fetchFromHub } from '../hub-data.js'
 import { interruptSignal } from '../interrupt.js'
 import { reportToParent, runJobs } from '../jobs.js'
@@ -86,6 +87,7 @@ const options = {
   },
   jobs: { type: 'number', default: 1, describe: 'Processes on this machine that share the samples' },
   ...shardOption,
+  ...dataOptions,
   ...needleOptions,
   ...engineOptions,
   ...forceOption,
@@ -122,6 +124,7 @@ export function evaluation(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             ...args,
             ...{ draws, sweep, sink, recent },
             data: namesIn(args.data, '--data'),
+            maxDataBytes: maxDataBytesIn(args),
             ratios,
             levels: chosen,
             scores: named,

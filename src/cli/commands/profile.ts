@@ -5,6 +5,7 @@ import { type Profile, profileSample } from '../../eval/profile.js'
 import { defaultMaxNewTokens } from '../../inference/generate.js'
 import type { Level } from '../../inference/levels.js'
 import { formatBudget } from '../../scores/budget.js'
+import { dataOptions, maxDataBytesIn } from '../data-options.js'
 import { evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
 import { engineOptions, type GlobalOptions, withModel } from '../options.js'
@@ -31,6 +32,7 @@ export function profile(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           questions: { type: 'number', default: 5, describe: 'Questions asked of the sample' },
           'max-new-tokens': { type: 'number', default: defaultMaxNewTokens, describe: 'Longest answer' },
           'decode-tokens': { type: 'number', default: 64, describe: 'Steps that decoding is timed over' },
+          ...dataOptions,
           ...engineOptions,
         })
         .example('$0 profile nano -d sample_qa_eng', 'By pairs, at ratio 0.3')
@@ -40,7 +42,10 @@ export function profile(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         ),
     async (args) => {
       const eviction = await readEviction(args)
-      const sample = await readSample(args.data, args.idx)
+      const sample = await readSample(args.data, args.idx, {
+        maxDataBytes: maxDataBytesIn(args),
+        signal: interruptSignal,
+      })
       await withModel(args.model, args, async (model) => {
         const { questions, maxNewTokens, decodeTokens } = args
         const made = await withSteps(args.progress, (steps) =>

@@ -14,6 +14,7 @@ import { mergeScores } from '../../scores/merge.js'
 import { defaultChunkSize } from '../../scoring/reconstruction.js'
 import { NoChunksLeft, type ScoredHeads, scoreHeads } from '../../scoring/score.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
+import { dataOptions, maxDataBytesIn } from '../data-options.js'
 import { fetchFromHub } from '../hub-data.js'
 import { interruptSignal } from '../interrupt.js'
 import {
@@ -84,6 +85,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             describe:
               'Folder for <model>/<data>-<idx>.arrow; other methods than kvzip get one of their own in it',
           },
+          ...dataOptions,
           ...budgetOptions,
           ...engineOptions,
           ...forceOption,
@@ -107,7 +109,11 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       const byChunks = args.sweep === 'block' && jobs.length < shard.count
       const own = byChunks ? jobs : itemsOf(jobs, shard)
       const part = byChunks ? `.${shard.index}-of-${shard.count}` : ''
-      const reading = { fetch: fetchFromHub(args.progress), signal: interruptSignal }
+      const reading = {
+        fetch: fetchFromHub(args.progress),
+        signal: interruptSignal,
+        maxDataBytes: maxDataBytesIn(args),
+      }
       // All that can be wrong with the inputs is said before a model is downloaded or the first job starts.
       for (const { data, index } of own) if (!isMeasuredInTokens(data)) await readSample(data, index, reading)
       await withModel(args.model, args, async (model) => {
