@@ -1,7 +1,7 @@
 /** Data set x ratio x level -> result files, a sample at a time, going on where an earlier run stopped. */
 
-import { checkEach, checkList, checkOneOf, checkOptions, jobFields, writeFields } from '../check.js'
 import { dirname } from 'node:path'
+import { checkEach, checkList, checkOneOf, checkOptions, jobFields, writeFields } from '../check.js'
 import type { JobOptions } from '../engine/job.js'
 import { version } from '../engine/version.js'
 import { InputError } from '../errors.js'
