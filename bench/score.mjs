@@ -1,5 +1,5 @@
 // Scoring of the embedded model against PyTorch on the same cores, in turn: node bench/score.mjs [ROUNDS] [TOKENS]
-// PYTHON names an interpreter with torch and transformers; build first (npm run build).
+// PYTHON names an interpreter with torch and transformers; build first (npm run setup).
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 

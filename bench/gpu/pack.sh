@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Packs what a GPU machine without Node and network lacks into .gpu/: this machine's node, the addon, the compiled command
 # with its packages, vitest, and the kernel programs. Carry the checkout and that folder over; there: bash .gpu/run.sh
-#   bench/gpu/pack.sh            after npm run build where nvcc is (CUDAARCHS=90a-real builds for Hopper only)
+#   bench/gpu/pack.sh            after npm run setup where nvcc is (CUDAARCHS=90a-real builds for Hopper only)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=.gpu
 addon=build/Release/headzip.node
-[[ -f $addon ]] || { echo "$addon is missing: run npm run build first" >&2; exit 1; }
+[[ -f $addon ]] || { echo "$addon is missing: run npm run setup first" >&2; exit 1; }
 mkdir -p "$out"
 
 node=$(node -p process.execPath)

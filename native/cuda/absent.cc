@@ -6,7 +6,7 @@
 namespace headzip {
 
 namespace {
-constexpr const char* kReason = "this build has no CUDA: no nvcc was found when the addon was built";
+constexpr const char* kReason = "this build of the engine has no CUDA: build it where nvcc is";
 }
 
 namespace cuda {

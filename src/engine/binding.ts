@@ -2,9 +2,9 @@
 
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
 import { InputError } from '../errors.js'
 import type { PairMethod, Sweep } from '../scores/head-scores.js'
+import { addonPaths, buildCommand, packageRoot } from './places.js'
 import type { EngineSpec, Rope, WeightRef } from './spec.js'
 
 /** A running native job. */
@@ -267,31 +267,36 @@ export interface Addon {
   tryLock(fd: number): boolean
 }
 
-/** Where the addon is looked for: HEADZIP_ADDON, then the package's build folder. */
-export function addonPaths(): string[] {
-  const built = fileURLToPath(new URL('../../build/Release/headzip.node', import.meta.url))
-  return [process.env.HEADZIP_ADDON, built].filter((path) => path !== undefined && path !== '') as string[]
+export interface LoadedAddon {
+  addon: Addon
+  /** Where it came from. */
+  path: string
 }
 
-let loaded: Addon | undefined
+let loaded: LoadedAddon | undefined
 
-/** @throws InputError that says what was tried and which command builds the addon */
+/** @throws InputError that says what was tried and which command brings the addon */
 export function loadAddon(): Addon {
+  return findAddon().addon
+}
+
+/** The addon and its path. @throws InputError as `loadAddon` does */
+export function findAddon(): LoadedAddon {
   if (loaded) return loaded
   const tried: string[] = []
-  for (const path of addonPaths()) {
+  for (const path of addonPaths(packageRoot, process.env.HEADZIP_ADDON)) {
     if (!existsSync(path)) {
       tried.push(`${path} is not there`)
       continue
     }
     try {
-      loaded = createRequire(import.meta.url)(path) as Addon
+      loaded = { addon: createRequire(import.meta.url)(path) as Addon, path }
       return loaded
     } catch (error) {
       tried.push(`${path} does not load: ${(error as Error).message}`)
     }
   }
   throw new InputError(
-    `the native engine cannot be loaded (${tried.join('; ')}); build it with: npm run build`,
+    `the native engine cannot be loaded (${tried.join('; ')}); build it with: ${buildCommand(packageRoot)}`,
   )
 }

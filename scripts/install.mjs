@@ -1,0 +1,53 @@
+/**
+ * npm's install script. HEADZIP_BUILD says what it does: `prebuilt` takes the engine that the package carries, `source`
+ * compiles one, `auto` (the default) compiles where nvcc and a compiler are and takes the prebuilt one elsewhere, if it
+ * loads. A checkout has sources of its own and compiles them.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { env, stderr } from 'node:process'
+import { buildNative, compiledAddon, nativeIsFresh, removeNative } from './build-native.mjs'
+import { prebuiltPath, whyNotLoaded } from './prebuilt.mjs'
+import { root } from './stamp.mjs'
+import { checkNode, findNvcc, SetupError } from './tools.mjs'
+
+const choices = ['auto', 'source', 'prebuilt']
+
+function install() {
+  checkNode()
+  const choice = env.HEADZIP_BUILD || 'auto'
+  if (!choices.includes(choice)) {
+    throw new SetupError(`HEADZIP_BUILD must be ${choices.join(', ')}, got '${choice}'`)
+  }
+  const isCheckout = existsSync(join(root, 'src'))
+  if (choice === 'source' || (choice === 'auto' && isCheckout)) return compileHere()
+  const unfit = whyNotLoaded(prebuiltPath())
+  if (choice === 'prebuilt') {
+    if (unfit !== '') throw new SetupError(`HEADZIP_BUILD is prebuilt, but ${unfit}`)
+    return removeNative()
+  }
+  if (unfit !== '') return compileHere()
+  if (findNvcc() === undefined) return
+  try {
+    compileHere()
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error
+    stderr.write(
+      `${error.message}\nheadzip: nvcc is here, but the engine is the prebuilt one, without CUDA\n`,
+    )
+  }
+}
+
+function compileHere() {
+  if (nativeIsFresh() && whyNotLoaded(compiledAddon) === '') return
+  removeNative()
+  buildNative()
+}
+
+try {
+  install()
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error
+  stderr.write(`${error.message}\n`)
+  process.exitCode = 1
+}
