@@ -11,13 +11,11 @@ import { prebuiltPath, whyNotLoaded } from './prebuilt.mjs'
 import { root } from './stamp.mjs'
 import { checkNode, findNvcc, SetupError } from './tools.mjs'
 
-const choices = ['auto', 'source', 'prebuilt']
-
 function install() {
   checkNode()
   const choice = env.HEADZIP_BUILD || 'auto'
-  if (!choices.includes(choice)) {
-    throw new SetupError(`HEADZIP_BUILD must be ${choices.join(', ')}, got '${choice}'`)
+  if (!['auto', 'source', 'prebuilt'].includes(choice)) {
+    throw new SetupError(`HEADZIP_BUILD must be auto, source or prebuilt, got '${choice}'`)
   }
   const isCheckout = existsSync(join(root, 'src'))
   if (choice === 'source' || (choice === 'auto' && isCheckout)) return compileHere()

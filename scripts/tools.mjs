@@ -45,12 +45,10 @@ export function checkBuildTools(env = process.env, platform = process.platform) 
 
 /** The CUDA compiler, looked for where CMakeLists.txt does; undefined where there is none. */
 export function findNvcc(env = process.env) {
-  const tools = [
-    env.CUDACXX,
-    env.CUDA_PATH && join(env.CUDA_PATH, 'bin/nvcc'),
-    'nvcc',
-    '/usr/local/cuda/bin/nvcc',
-  ]
+  const named = env.CUDACXX?.trim().split(/\s+/)[0]
+  const tools = named
+    ? [named]
+    : [env.CUDA_PATH && join(env.CUDA_PATH, 'bin/nvcc'), 'nvcc', '/usr/local/cuda/bin/nvcc']
   return tools.filter(Boolean).find((tool) => isOnPath(tool, env))
 }
 
