@@ -7,6 +7,8 @@ import { scratchFolder } from '../scratch.js'
 
 export const compiledAddon = join(packageRoot, 'build/Release/headzip.node')
 
+type Part = 'dist' | 'scripts'
+
 export interface Copy {
   /** The folder of whoever uses headzip, or the checkout. */
   folder: string
@@ -15,14 +17,15 @@ export interface Copy {
   main: string
 }
 
-export function installedCopy(): Copy {
+/** @param parts the compiled command (`dist`) is many files: only for those who run it */
+export function installedCopy(parts: Part[]): Copy {
   const folder = join(scratchFolder(), 'app')
-  return copyTo(folder, join(folder, 'node_modules/headzip'))
+  return copyTo(folder, join(folder, 'node_modules/headzip'), parts)
 }
 
-export function checkoutCopy(): Copy {
+export function checkoutCopy(parts: Part[]): Copy {
   const root = join(scratchFolder(), 'headzip')
-  const copy = copyTo(root, root)
+  const copy = copyTo(root, root, parts)
   mkdirSync(join(root, 'src'))
   return copy
 }
@@ -35,8 +38,8 @@ export function givePrebuilt({ root }: Copy): string {
   return path
 }
 
-function copyTo(folder: string, root: string): Copy {
-  for (const part of ['dist', 'scripts', 'package.json'])
+function copyTo(folder: string, root: string, parts: Part[]): Copy {
+  for (const part of [...parts, 'package.json'])
     cpSync(join(packageRoot, part), join(root, part), { recursive: true })
   for (const part of ['models', 'head_scores']) symlinkSync(join(packageRoot, part), join(root, part))
   // What it depends on is found one folder up from the user's.

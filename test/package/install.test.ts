@@ -15,20 +15,20 @@ const noCompiler = /^The native engine cannot be built without cmake and .*; ins
 
 describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the install script', () => {
   it('takes the prebuilt engine, and needs no compiler then', async () => {
-    const copy = installedCopy()
+    const copy = installedCopy(['scripts'])
     givePrebuilt(copy)
     expect(await install(copy)).toEqual({ code: 0, out: '', err: '' })
     expect(existsSync(join(copy.root, 'build'))).toBe(false)
   })
 
   it('compiles where there is none, so that a compiler must be there', async () => {
-    const { code, err } = await install(installedCopy())
+    const { code, err } = await install(installedCopy(['scripts']))
     expect(err).toMatch(noCompiler)
     expect(code).toBe(1)
   })
 
   it('compiles where the prebuilt one does not load', async () => {
-    const copy = installedCopy()
+    const copy = installedCopy(['scripts'])
     writeFileSync(givePrebuilt(copy), 'made for another C library')
     const { code, err } = await install(copy)
     expect(err).toMatch(noCompiler)
@@ -36,7 +36,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the inst
   })
 
   it('wants to compile where nvcc is, and says so when it takes the prebuilt one instead', async () => {
-    const copy = installedCopy()
+    const copy = installedCopy(['scripts'])
     givePrebuilt(copy)
     const nvcc = join(scratchFolder(), 'nvcc')
     writeFileSync(nvcc, '#!/bin/sh\n')
@@ -48,7 +48,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the inst
   })
 
   it('HEADZIP_BUILD=source compiles whatever the package carries', async () => {
-    const copy = installedCopy()
+    const copy = installedCopy(['scripts'])
     givePrebuilt(copy)
     const { code, err } = await install(copy, { HEADZIP_BUILD: 'source' })
     expect(err).toMatch(noCompiler)
@@ -56,7 +56,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the inst
   })
 
   it('HEADZIP_BUILD=prebuilt gives up what was compiled here, and fails where nothing is carried', async () => {
-    const copy = installedCopy()
+    const copy = installedCopy(['scripts'])
     const { code, err } = await install(copy, { HEADZIP_BUILD: 'prebuilt' })
     expect(err).toMatch(/^HEADZIP_BUILD is prebuilt, but .*headzip\.glibc\.node is not there\n$/)
     expect(code).toBe(1)
@@ -69,13 +69,13 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('the inst
   })
 
   it('refuses another word', async () => {
-    const { code, err } = await install(installedCopy(), { HEADZIP_BUILD: 'binary' })
+    const { code, err } = await install(installedCopy(['scripts']), { HEADZIP_BUILD: 'binary' })
     expect(err).toBe("HEADZIP_BUILD must be auto, source or prebuilt, got 'binary'\n")
     expect(code).toBe(1)
   })
 
   it('compiles in a checkout: its sources may be newer than a prebuilt engine', async () => {
-    const copy = checkoutCopy()
+    const copy = checkoutCopy(['scripts'])
     givePrebuilt(copy)
     const { code, err } = await install(copy)
     expect(err).toMatch(noCompiler)

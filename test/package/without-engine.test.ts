@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { addonPaths, buildCommand } from '../../src/engine/places.js'
@@ -13,7 +13,7 @@ describe('an installed package without an engine', () => {
   const headzip = (...args: string[]) =>
     runNode([copy.main, ...args], { cwd: copy.folder, env: { HEADZIP_ADDON: '' } })
   beforeAll(() => {
-    copy = installedCopy()
+    copy = installedCopy(['dist'])
   })
 
   it('says what is missing and the command that works in a user’s folder', async () => {
@@ -54,16 +54,16 @@ describe('an installed package without an engine', () => {
   })
 
   it.runIf(prebuiltHere)('uses the prebuilt one that the package carries', async () => {
-    const carrying = installedCopy()
-    const prebuilt = givePrebuilt(carrying)
-    const { out } = await runNode([carrying.main, 'doctor', '--json'], { env: { HEADZIP_ADDON: '' } })
+    const prebuilt = givePrebuilt(copy)
+    const { out } = await headzip('doctor', '--json')
+    rmSync(prebuilt)
     expect(JSON.parse(out)).toMatchObject({ addon: prebuilt, cpu: expect.stringContaining('threads') })
   })
 
   it.runIf(prebuiltHere)(
     'takes what was compiled here first, and the prebuilt one when that does not load',
     () => {
-      const { root } = installedCopy()
+      const { root } = installedCopy(['dist'])
       const prebuilt = givePrebuilt({ root, folder: '', main: '' })
       expect(addonPaths(root, undefined)).toEqual([join(root, 'build/Release/headzip.node'), prebuilt])
       expect(addonPaths(root, '/my/headzip.node')[0]).toBe('/my/headzip.node')
@@ -71,12 +71,11 @@ describe('an installed package without an engine', () => {
   )
 
   it.runIf(prebuiltHere)('names each engine that does not load', async () => {
-    const broken = installedCopy()
-    for (const path of [join(broken.root, 'build/Release/headzip.node'), givePrebuilt(broken)]) {
+    for (const path of [join(copy.root, 'build/Release/headzip.node'), givePrebuilt(copy)]) {
       mkdirSync(dirname(path), { recursive: true })
       writeFileSync(path, 'not a shared object')
     }
-    const { code, err } = await runNode([broken.main, 'score', 'nano'], { cwd: broken.folder })
+    const { code, err } = await headzip('score', 'nano')
     expect(err).toMatch(
       /build\/Release\/headzip\.node does not load: .*; .*headzip\.glibc\.node does not load: /,
     )
@@ -87,7 +86,7 @@ describe('an installed package without an engine', () => {
 
 describe('a checkout without an engine', () => {
   it('says the command that works in a checkout', async () => {
-    const { root, main } = checkoutCopy()
+    const { root, main } = checkoutCopy(['dist'])
     const { code, err } = await runNode([main, 'score', 'nano'], { cwd: root, env: { HEADZIP_ADDON: '' } })
     expect(err).toMatch(/; build it with: npm run setup\n$/)
     expect(code).toBe(2)
