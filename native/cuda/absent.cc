@@ -6,7 +6,7 @@
 namespace headzip {
 
 namespace {
-constexpr const char* kReason = "this build of the engine has no CUDA: build it where nvcc is";
+constexpr const char* kReason = "this build of the engine has no CUDA; with nvcc here, HEADZIP_BUILD=source npm rebuild headzip builds one that has";
 }
 
 namespace cuda {

@@ -8,5 +8,7 @@ export default defineConfig({
     globalSetup: 'test/temporary.ts',
     testTimeout: 300_000,
     hookTimeout: 300_000,
+    // Removing the installed packages takes a while.
+    teardownTimeout: 60_000,
   },
 })
