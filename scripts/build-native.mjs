@@ -6,14 +6,21 @@ import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { env, execPath, stderr } from 'node:process'
 import { hashOf, isStamped, root, writeStamp } from './stamp.mjs'
-import { checkBuildTools, checkNode, SetupError } from './tools.mjs'
+import { checkBuildTools, checkNode, findNvcc, SetupError } from './tools.mjs'
 
 export const compiledAddon = join(root, 'build/Release/headzip.node')
 const stamp = 'build/.headzip-native'
 const log = join(root, 'build/native-build.log')
 
 export function nativeHash() {
-  const facts = [process.version, process.platform, process.arch, env.CXX ?? '', env.CUDAARCHS ?? '']
+  const facts = [
+    process.version,
+    process.platform,
+    process.arch,
+    env.CXX ?? '',
+    env.CUDAARCHS ?? '',
+    findNvcc() ?? '',
+  ]
   return hashOf(['native', 'cuda', 'CMakeLists.txt'], facts)
 }
 
@@ -28,10 +35,9 @@ export function buildNative() {
   writeStamp(stamp, hash)
 }
 
-/** Forgets what was compiled here, so that it is neither loaded nor taken for fresh. */
+/** Forgets what was compiled here, and what CMake found here: compilers come and go. */
 export function removeNative() {
-  rmSync(compiledAddon, { force: true })
-  rmSync(join(root, stamp), { force: true })
+  rmSync(join(root, 'build'), { recursive: true, force: true })
 }
 
 /**

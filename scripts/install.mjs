@@ -9,7 +9,9 @@ import { env, stderr } from 'node:process'
 import { buildNative, compiledAddon, nativeIsFresh, removeNative } from './build-native.mjs'
 import { prebuiltPath, whyNotLoaded } from './prebuilt.mjs'
 import { root } from './stamp.mjs'
-import { checkNode, findNvcc, SetupError } from './tools.mjs'
+import { checkBuildTools, checkNode, findNvcc, SetupError } from './tools.mjs'
+
+const isCheckout = existsSync(join(root, 'src'))
 
 function install() {
   checkNode()
@@ -17,7 +19,6 @@ function install() {
   if (!['auto', 'source', 'prebuilt'].includes(choice)) {
     throw new SetupError(`HEADZIP_BUILD must be auto, source or prebuilt, got '${choice}'`)
   }
-  const isCheckout = existsSync(join(root, 'src'))
   if (choice === 'source' || (choice === 'auto' && isCheckout)) return compileHere()
   const unfit = whyNotLoaded(prebuiltPath())
   if (choice === 'prebuilt') {
@@ -37,8 +38,11 @@ function install() {
 }
 
 function compileHere() {
-  if (nativeIsFresh() && whyNotLoaded(compiledAddon) === '') return
-  removeNative()
+  const isFresh = nativeIsFresh()
+  if (isFresh && whyNotLoaded(compiledAddon) === '') return
+  checkBuildTools()
+  // In a checkout only what has changed is compiled again.
+  if (isFresh || !isCheckout) removeNative()
   buildNative()
 }
 
