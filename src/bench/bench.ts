@@ -49,9 +49,10 @@ export async function benchScoring(
   tokens: number,
   options: JobOptions = {},
 ): Promise<{ tokens: number; runs: ScoreRun[] }> {
-  const contextIds = model.contextIds(context).subarray(0, tokens)
-  const { sinkIds } = model.prompts
-  const chunks = reconstructionInputs(contextIds, { chunkSize: defaultChunkSize, prompts: model.prompts })
+  const contextIds = (await model.contextIds(context)).subarray(0, tokens)
+  const prompts = await model.prompts
+  const { sinkIds } = prompts
+  const chunks = reconstructionInputs(contextIds, { chunkSize: defaultChunkSize, prompts })
   const runs: ScoreRun[] = []
   let full: Float32Array | undefined
   for (const sweep of ['full', 'chunk', 'block'] as const) {

@@ -7,12 +7,19 @@ export const gsmColumns = ['question', 'answer'] as const
 const fewestTokens = 72
 
 /** GSM8K's problems: the last sentence is the question, what stands before it the context. */
-export function fromGsm(rows: readonly Row[], tokenizer: TextTokenizer, file: string): Row[] {
-  return rows.flatMap((row, i) => {
+export async function fromGsm(rows: readonly Row[], tokenizer: TextTokenizer, file: string): Promise<Row[]> {
+  const read = rows.map((row, i) => {
     const where = `${file}, row ${i}`
     const sentences = stringOf(row, 'question', where).split('. ')
     const context = `${sentences.slice(0, -1).join('. ').trim()}.`
-    if (tokenizer.encode(context).length < fewestTokens) return []
-    return [{ prompts: [context, sentences.at(-1)!.trim()], ground_truth: [stringOf(row, 'answer', where)] }]
+    return {
+      context,
+      row: {
+        prompts: [context, sentences.at(-1)!.trim()],
+        ground_truth: [stringOf(row, 'answer', where)],
+      },
+    }
   })
+  const ids = await Promise.all(read.map(({ context }) => tokenizer.encode(context)))
+  return read.flatMap(({ row }, i) => (ids[i]!.length < fewestTokens ? [] : [row]))
 }

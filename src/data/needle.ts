@@ -45,7 +45,7 @@ export async function needleSamples(
 ): Promise<Sample[]> {
   const { lengths = publishedLengths, depths = publishedDepths } = options
   const needle = options.needle ?? needleTexts.needle
-  const needleIds = tokenizer.encode(needle)
+  const needleIds = Array.from(await tokenizer.encode(needle))
   for (const length of lengths)
     if (!Number.isInteger(length) || length <= needleIds.length)
       throw invalidParameter(
@@ -57,27 +57,29 @@ export async function needleSamples(
     if (!(depth >= 0 && depth <= 100))
       throw invalidParameter('needle depth', 'a percentage in [0, 100]', depth)
   const haystack = await haystackIds(tokenizer, Math.max(...lengths), options.haystack ?? packagedHaystack())
-  return lengths
-    .flatMap((length) => depths.map((depth) => ({ length, depth })))
-    .map(({ length, depth }, index) => {
+  const samples: Sample[] = []
+  for (const length of lengths)
+    for (const depth of depths) {
       const hay = haystack.slice(0, length - needleIds.length)
-      const at =
-        depth === 100 ? hay.length : sentenceEnd(tokenizer, hay, Math.floor((hay.length * depth) / 100))
-      return {
+      const part = Math.floor((hay.length * depth) / 100)
+      const at = depth === 100 ? hay.length : await sentenceEnd(tokenizer, hay, part)
+      const context = await tokenizer.decode([...hay.slice(0, at), ...needleIds, ...hay.slice(at)])
+      samples.push({
         data: 'needle',
-        index,
-        context: tokenizer.decode([...hay.slice(0, at), ...needleIds, ...hay.slice(at)]).trim(),
+        index: samples.length,
+        context: context.trim(),
         queries: [options.question ?? needleTexts.question],
         answers: [options.answer ?? needleTexts.answer],
         needle: { depth, length },
-      }
-    })
+      })
+    }
+  return samples
 }
 
 /** The last end of a sentence at or before `at`; 0 where there is none. */
-function sentenceEnd(tokenizer: TextTokenizer, ids: readonly number[], at: number): number {
+async function sentenceEnd(tokenizer: TextTokenizer, ids: readonly number[], at: number): Promise<number> {
   let end = at
-  while (end > 0 && !/[.?!]\s*$/.test(tokenizer.decode([ids[end - 1]!]))) end--
+  while (end > 0 && !/[.?!]\s*$/.test(await tokenizer.decode([ids[end - 1]!]))) end--
   return end
 }
 
@@ -97,7 +99,8 @@ async function haystackIds(tokenizer: TextTokenizer, count: number, folder: stri
     const before = ids.length
     for (const name of names) {
       if (ids.length >= count) break
-      for (const id of tokenizer.encode(await readFile(join(folder, name), 'utf8'))) ids.push(id)
+      const text = await readFile(join(folder, name), 'utf8')
+      for (const id of Array.from(await tokenizer.encode(text))) ids.push(id)
     }
     if (ids.length === before) throw new InputError(`the .txt files of the haystack ${folder} are empty`)
   }

@@ -28,6 +28,6 @@ export interface NeedlePlace {
 
 /** The part of a tokenizer that measuring and cutting texts needs. */
 export interface TextTokenizer {
-  encode(text: string): number[]
-  decode(ids: ArrayLike<number>): string
+  encode(text: string): ArrayLike<number> | Promise<ArrayLike<number>>
+  decode(ids: ArrayLike<number>): string | Promise<string>
 }

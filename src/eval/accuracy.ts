@@ -58,7 +58,7 @@ export async function measureAccuracy(
           result.fullBytes += kv.fullBytes
           for (const [i, query] of sample.queries.entries()) {
             const reference = sample.answers[i]!
-            const maxNewTokens = model.tokenizer.encode(reference).length + spareTokens
+            const maxNewTokens = (await model.tokenizer.encode(reference)).length + spareTokens
             const { text } = await model.generate(query, { kv, maxNewTokens, signal })
             add(result, metricOf(sample.data), text, reference)
             onProgress?.({ done: ++done / total })

@@ -1,13 +1,11 @@
 /** What an evaluation will ask: samples that fit the model, with the metric, the words and the lengths of each set. */
 
 import { createHash } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
 import { type NeedleOptions, publishedLengths } from '../data/needle.js'
 import type { Sample } from '../data/sample.js'
 import { type FetchDatasetFile, readSamples } from '../data/samples.js'
 import { dataSetName, packagedNames } from '../data/sets.js'
 import { generationLength, queryText, type Template, templateOf } from '../data/templates.js'
-import { abortError } from '../engine/job.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Model } from '../inference/model.js'
 import { reconstructionInputs } from '../scoring/reconstruction.js'
@@ -63,43 +61,42 @@ export async function planSamples(model: Model, options: PlanOptions): Promise<P
     names.add(data)
     const samples = await readSamples(nameOrFile, {
       tokenizer: model.tokenizer,
-      needle: needleFor(model, data, options),
+      needle: await needleFor(model, data, options),
       fetch: options.fetch,
       signal: options.signal,
       maxDataBytes: options.maxDataBytes,
       metric: metricNameOf(data),
     })
-    for (const sample of samples.slice(0, num)) {
-      planned.push(planSample(model, sample, options))
-      // Long contexts take a while to tokenise: let progress be told, and an interrupt come through.
-      await setImmediate()
-      if (options.signal?.aborted) throw abortError()
-    }
+    for (const sample of samples.slice(0, num)) planned.push(await planSample(model, sample, options))
   }
   return planned
 }
 
-function planSample(model: Model, given: Sample, options: PlanOptions): PlannedSample {
+async function planSample(model: Model, given: Sample, options: PlanOptions): Promise<PlannedSample> {
   const sample = firstQuestions(given, options.questions ?? given.queries.length)
   const { data } = sample
   const template = options.template ?? templateOf(data)
   const length = packagedNames.includes(data) ? 'by reference' : generationLength(data)
   const queries = sample.queries.map((query) => queryText(template, query))
-  const { sinkIds, reasoningSinkIds } = model.prompts
+  const { sinkIds, reasoningSinkIds } = await model.prompts
+  const { signal } = options
   const plan: PlannedSample = {
     sample,
     metric: metricNameOf(data),
     template,
     generationLength: length,
     sinkIds: template === 'reason' ? reasoningSinkIds : sinkIds,
-    contextIds: cutMiddle(model.contextIds(sample.context), options.maxContext),
+    contextIds: cutMiddle(await model.contextIds(sample.context, signal), options.maxContext),
     queries,
-    lengths: sample.answers.map((answer) =>
-      length === 'by reference' ? lengthByReference(model.tokenizer.encode(answer).length) : length,
+    lengths: await Promise.all(
+      sample.answers.map(async (answer) => {
+        if (length !== 'by reference') return length
+        return lengthByReference((await model.tokenizer.encode(answer, { signal })).length)
+      }),
     ),
     hash: createHash('sha256').update(JSON.stringify(sample)).digest('hex'),
   }
-  checkFits(model, plan, options)
+  await checkFits(model, plan, options)
   return plan
 }
 
@@ -125,16 +122,16 @@ function cutMiddle(ids: Int32Array, most = Number.POSITIVE_INFINITY): Int32Array
   return cut
 }
 
-function checkFits(model: Model, plan: PlannedSample, { scoredChunk }: PlanOptions): void {
+async function checkFits(model: Model, plan: PlannedSample, { scoredChunk }: PlanOptions): Promise<void> {
   const { sample, sinkIds, contextIds, queries, lengths } = plan
   const { id, spec } = model.description
-  const answered = queries.map((query, i) => model.prompts.queryIds(query).length + lengths[i]!)
+  const prompts = await model.prompts
+  const queryIds = await Promise.all(queries.map((query) => prompts.queryIds(query)))
+  const answered = queryIds.map((ids, i) => ids.length + lengths[i]!)
   const repeated =
     scoredChunk === null
       ? []
-      : reconstructionInputs(contextIds, { chunkSize: scoredChunk, prompts: model.prompts }).map(
-          ({ ids }) => ids.length,
-        )
+      : reconstructionInputs(contextIds, { chunkSize: scoredChunk, prompts }).map(({ ids }) => ids.length)
   const extra = Math.max(...answered, ...repeated)
   const needed = sinkIds.length + contextIds.length + extra
   if (needed <= spec.maxPositions) return
@@ -150,11 +147,16 @@ function checkFits(model: Model, plan: PlannedSample, { scoredChunk }: PlanOptio
 const spareTokens = 100
 
 /** The published lengths, or what a smaller model has room for in their place, which is told. */
-function needleFor(model: Model, data: string, options: PlanOptions): NeedleOptions | undefined {
+async function needleFor(
+  model: Model,
+  data: string,
+  options: PlanOptions,
+): Promise<NeedleOptions | undefined> {
   const { needle, scoredChunk, onNote } = options
   if (data !== 'needle' || needle?.lengths) return needle
   const { id, spec } = model.description
-  const room = spec.maxPositions - model.prompts.sinkIds.length - spareTokens - (scoredChunk ?? 0)
+  const { sinkIds } = await model.prompts
+  const room = spec.maxPositions - sinkIds.length - spareTokens - (scoredChunk ?? 0)
   const fitting = publishedLengths.filter((length) => length <= room)
   if (fitting.length < publishedLengths.length) {
     const longest = Math.floor(room / 500) * 500

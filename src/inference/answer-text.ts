@@ -1,6 +1,7 @@
 /** Tokens become text as they come: whole characters only, and never a part of a stop string. */
 
 import { invalidParameter } from '../errors.js'
+import type { TextSoFar } from '../model/tokenizer/new-text.js'
 import type { Tokenizer } from '../model/tokenizer.js'
 
 /** @throws TypeError or RangeError unless it is a non-empty string or a list of them */
@@ -23,48 +24,40 @@ export class AnswerText {
   stopped = false
   /** Whole characters that may still turn out to be part of a stop string. */
   private held = ''
-  private readonly ids: number[] = []
-  // Text of ids[0, read) is out. Decoding starts a little earlier, at `from`: some tokenizers drop the space that leads
-  // a list, so a token's text shows only behind its predecessor.
-  private from = 0
-  private read = 0
+  private soFar: TextSoFar = { ids: [], read: 0 }
 
   constructor(
-    private readonly tokenizer: Pick<Tokenizer, 'decode'>,
+    private readonly tokenizer: Pick<Tokenizer, 'newText'>,
     private readonly stops: readonly string[] = [],
   ) {}
 
-  /** Takes tokens up to the one that completes a stop string. @returns new text that may be shown */
-  push(ids: Iterable<number>): string {
+  /** Takes tokens up to the one that completes a stop string; one call at a time. @returns new text that may be shown */
+  async push(ids: Iterable<number>): Promise<string> {
     const before = this.text.length
-    for (const id of ids) {
+    const taken = Array.from(ids)
+    if (this.stopped || taken.length === 0) return ''
+    for (const piece of await this.read(taken, false)) {
       if (this.stopped) break
-      this.ids.push(id)
       this.tokens++
-      this.add(this.decodeNew(false))
+      this.add(piece)
     }
     return this.text.slice(before)
   }
 
   /** No more tokens come: what was held back is text after all. */
-  end(): string {
+  async end(): Promise<string> {
     const before = this.text.length
-    if (!this.stopped) {
-      this.add(this.decodeNew(true))
-      this.text += this.held
-      this.held = ''
-    }
+    if (this.stopped) return ''
+    for (const piece of await this.read([], true)) this.add(piece)
+    this.text += this.held
+    this.held = ''
     return this.text.slice(before)
   }
 
-  private decodeNew(last: boolean): string {
-    const all = this.tokenizer.decode(this.ids.slice(this.from))
-    // A character may be spread over tokens: hold back what may still change.
-    if (all.endsWith('\ufffd') && !last) return ''
-    const known = this.tokenizer.decode(this.ids.slice(this.from, this.read))
-    this.from = this.read
-    this.read = this.ids.length
-    return all.slice(known.length)
+  private async read(ids: number[], last: boolean): Promise<string[]> {
+    const { pieces, after } = await this.tokenizer.newText(this.soFar, ids, last)
+    this.soFar = after
+    return pieces
   }
 
   private add(piece: string): void {

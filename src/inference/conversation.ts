@@ -38,8 +38,11 @@ export class Conversation {
   async ask(query: string, options: Omit<GenerateOptions, 'kv' | 'updateCache'> = {}): Promise<Generation> {
     check(query, 'query', 'string')
     check(options, 'options', 'object')
-    const { prompts } = this.model
-    const ids = this.asked === 0 ? prompts.queryIds(query) : prompts.nextQueryIds(query, this.ended)
+    const prompts = await this.model.prompts
+    const { signal } = options
+    const ids = await (this.asked === 0
+      ? prompts.queryIds(query, signal)
+      : prompts.nextQueryIds(query, this.ended, signal))
     const made = await this.model.generate(ids, { ...options, kv: this.kv, updateCache: true })
     this.asked++
     this.ended = made.finishReason === 'eos'

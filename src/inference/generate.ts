@@ -70,7 +70,7 @@ export const defaultMaxNewTokens = 256
 const pollMilliseconds = 15
 
 /** Sees the tokens of one answer as they come. @returns true to end it with the last of them */
-type Watcher = (ids: Int32Array) => boolean
+type Watcher = (ids: Int32Array) => Promise<boolean>
 
 interface Asked extends AnswerOptions {
   queryIds: Int32Array
@@ -88,7 +88,9 @@ export async function generateIds(
   checkAnswering(options)
   const { kv, updateCache = false } = options
   const asked = { ...options, signal: undefined, queryIds }
-  const [made] = await run(engine, description, kv, [asked], { ...options, updateCache })
+  const [made] = await kv.uses.during(updateCache, () =>
+    run(engine, description, kv, [asked], { ...options, updateCache }),
+  )
   return made!
 }
 
@@ -100,21 +102,23 @@ export async function generateText(
 ): Promise<Generation> {
   if (typeof query !== 'string') check(query, 'query', 'ids', 'a string or an Int32Array of token ids')
   checkAnswering(options)
-  const { kv, updateCache = false, onText } = options
+  const { kv, updateCache = false, onText, signal } = options
   const answer = new AnswerText(model.tokenizer, checkStops(options.stop))
-  const queryIds = typeof query === 'string' ? model.prompts.queryIds(query) : query
-  const start = kv.info.position
-  const asked: Asked = { ...options, signal: undefined, queryIds, watcher: watcherOf(answer, options) }
-  const [made] = await run(engine, model.description, kv, [asked], {
-    ...options,
-    updateCache,
-    rewindable: options.stop !== undefined,
+  return kv.uses.during(updateCache, async () => {
+    const queryIds = typeof query === 'string' ? await (await model.prompts).queryIds(query, signal) : query
+    const start = kv.info.position
+    const asked: Asked = { ...options, signal: undefined, queryIds, watcher: watcherOf(answer, options) }
+    const [made] = await run(engine, model.description, kv, [asked], {
+      ...options,
+      updateCache,
+      rewindable: options.stop !== undefined,
+    })
+    const generation = await finishText(made!, answer, onText)
+    // The engine ran ahead of whoever found the stop string: the conversation ends with it.
+    const end = start + queryIds.length + answer.tokens
+    if (updateCache && answer.stopped && kv.info.position > end) kv.native.rewind(end)
+    return generation
   })
-  // The engine ran ahead of whoever found the stop string: the conversation ends with it.
-  const end = start + queryIds.length + answer.tokens
-  const generation = finishText(made!, answer, onText)
-  if (updateCache && answer.stopped && kv.info.position > end) kv.native.rewind(end)
-  return generation
 }
 
 export async function generateBatch(
@@ -129,15 +133,15 @@ export async function generateBatch(
   const { kv, onProgress, signal, ...shared } = options
   const each = queries.map((query) => ({ ...shared, ...(typeof query === 'string' ? { query } : query) }))
   const answers = each.map(({ stop }) => new AnswerText(model.tokenizer, checkStops(stop)))
-  const asked = each.map(
-    (query, i): Asked => ({
-      ...query,
-      queryIds: model.prompts.queryIds(query.query),
-      watcher: watcherOf(answers[i]!, query),
-    }),
-  )
-  const made = await run(engine, model.description, kv, asked, { onProgress, signal, updateCache: false })
-  return made.map((one, i) => finishText(one, answers[i]!, each[i]!.onText))
+  return kv.uses.during(false, async () => {
+    const prompts = await model.prompts
+    const queryIds = await Promise.all(each.map(({ query }) => prompts.queryIds(query, signal)))
+    const asked = each.map(
+      (query, i): Asked => ({ ...query, queryIds: queryIds[i]!, watcher: watcherOf(answers[i]!, query) }),
+    )
+    const made = await run(engine, model.description, kv, asked, { onProgress, signal, updateCache: false })
+    return Promise.all(made.map((one, i) => finishText(one, answers[i]!, each[i]!.onText)))
+  })
 }
 
 /** Kinds of what every way of answering takes; how tokens are drawn and where an answer ends has checks of its own. */
@@ -153,17 +157,21 @@ function checkQuery(query: unknown, name: string): void {
 
 function watcherOf(answer: AnswerText, { stop, onText }: TextOptions): Watcher | undefined {
   if (!onText && stop === undefined) return undefined
-  return (ids) => {
-    const text = answer.push(ids)
+  return async (ids) => {
+    const text = await answer.push(ids)
     if (text !== '') onText?.(text)
     return answer.stopped
   }
 }
 
-function finishText(made: GeneratedIds, answer: AnswerText, onText: TextOptions['onText']): Generation {
+async function finishText(
+  made: GeneratedIds,
+  answer: AnswerText,
+  onText: TextOptions['onText'],
+): Promise<Generation> {
   // Tokens that no watcher saw as they came.
-  let rest = answer.push(made.ids.subarray(answer.tokens))
-  rest += answer.end()
+  let rest = await answer.push(made.ids.subarray(answer.tokens))
+  rest += await answer.end()
   if (rest !== '') onText?.(rest)
   const { text } = answer
   const ended = answer.stopped && { ids: made.ids.slice(0, answer.tokens), finishReason: 'stop' as const }
@@ -183,6 +191,9 @@ async function run(
   const unlisten: (() => void)[] = []
   const watched = asked.some(({ watcher }) => watcher !== undefined)
   const timer = watched && setInterval(() => look(), pollMilliseconds)
+  // Of each answer, so that its tokens are read one after another.
+  const reading = asked.map(() => Promise.resolve())
+  let unreadable: { error: unknown } | undefined
   try {
     const made = await watch(() => {
       const handle = engine.generate(kv.native, jobs, options.updateCache, options.rewindable ?? false)
@@ -194,7 +205,13 @@ async function run(
         for (const [i, { watcher }] of asked.entries()) {
           if (!watcher || ended[i]) continue
           const ids = handle.takeTokens(i)
-          if (ids.length > 0 && watcher(ids)) finish(i)
+          if (ids.length === 0) continue
+          reading[i] = reading[i]!.then(async () => {
+            if (!unreadable && (await watcher(ids))) finish(i)
+          }).catch((error: unknown) => {
+            unreadable ??= { error }
+            handle.abort()
+          })
         }
       }
       for (const [i, { signal }] of asked.entries()) {
@@ -207,10 +224,16 @@ async function run(
       return handle
     }, options)
     look()
+    await Promise.all(reading)
+    if (unreadable) throw unreadable.error
     return made.map((one, i) => {
       const seed = jobs[i]!.seed
       return generatedIds(one, seed, asked[i]!.signal?.aborted === true && ended[i] === true)
     })
+  } catch (error) {
+    // Nobody is shown text of a job that has failed.
+    await Promise.all(reading)
+    throw unreadable ? unreadable.error : error
   } finally {
     clearInterval(timer || undefined)
     for (const each of unlisten) each()

@@ -6,6 +6,7 @@ import { invalidParameter } from '../errors.js'
 import { checkScoreFields } from '../scores/check.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { type SaveOptions, saveCache } from './cache-file.js'
+import { CacheUses } from './cache-uses.js'
 import {
   checkLevel,
   type Eviction,
@@ -93,6 +94,9 @@ export class KvCache {
   /** Kind `retain`: the cache as it was prefilled. */
   private readonly full: NativeCache | undefined
   private last: PruneResult | undefined
+
+  /** @internal */
+  readonly uses = new CacheUses()
 
   /** @internal */
   constructor(parts: CacheParts) {
@@ -190,6 +194,7 @@ export class KvCache {
 
   /** A cache of kind `evict` with memory of its own that answers as this one does now. */
   clone(): KvCache {
+    this.uses.readable()
     const { model, contextHash, scores, pairScores, fullBytes, peakBytes, ropePositions, last } = this
     const native = this.active.clone()
     return new KvCache({
@@ -214,6 +219,7 @@ export class KvCache {
   async save(path: string, options: SaveOptions = {}): Promise<void> {
     check(path, 'path', 'path')
     checkOptions(options, { ...jobFields, ...writeFields })
+    this.uses.readable()
     const { model, contextHash, fullBytes, ropePositions, last } = this
     return saveCache(
       path,
@@ -225,6 +231,7 @@ export class KvCache {
 
   /** Gives the memory back at once instead of when it is collected. */
   close(): void {
+    this.uses.idle()
     this.active.close()
     this.full?.close()
   }
@@ -243,6 +250,7 @@ export class KvCache {
   }
 
   private apply(eviction: Eviction, { level, ratio }: Pick<LevelOptions, 'level' | 'ratio'>): PruneResult {
+    this.uses.idle()
     const bytesBefore = this.full ? this.full.info().usedBytes : this.bytes
     if (this.full) this.gather(this.full, eviction)
     else if (eviction.of === 'heads') this.active.retainHeads(eviction.keep, eviction.window)

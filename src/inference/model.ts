@@ -9,6 +9,7 @@ import { InputError, invalidParameter } from '../errors.js'
 import { type LocateOptions, locateModel } from '../hub/locate.js'
 import { describeModel, type ModelDescription, ropesFor } from '../model/describe.js'
 import { type Prompts, promptsFor } from '../model/prompts.js'
+import type { TokenizerLimits } from '../model/tokenizer/limits.js'
 import type { Tokenizer } from '../model/tokenizer.js'
 import { readScores } from '../scores/arrow.js'
 import type { PairMethod, Sweep } from '../scores/head-scores.js'
@@ -79,14 +80,16 @@ export class Model {
   private readonly engine: NativeEngine
   readonly device: 'cpu' | 'cuda'
   readonly arithmetic: string
-  private loadedTokenizer: Tokenizer | undefined
-  private loadedPrompts: Prompts | undefined
+  /** Nothing is read before it is asked something. */
+  readonly tokenizer: Tokenizer
+  private loadedPrompts: Promise<Prompts> | undefined
 
   /** @internal use loadModel */
   constructor(
     readonly description: ModelDescription,
-    options: EngineOptions,
+    options: ModelOptions,
   ) {
+    this.tokenizer = description.openTokenizer(options.tokenizer)
     const opened = openEngine(description.spec, description.weights, options)
     this.engine = opened.engine
     this.device = opened.device
@@ -101,36 +104,39 @@ export class Model {
     return { id, hash, layers, kvHeads, headDim, arithmetic: this.arithmetic, elementBytes }
   }
 
-  get tokenizer(): Tokenizer {
-    this.loadedTokenizer ??= this.description.loadTokenizer()
-    return this.loadedTokenizer
-  }
-
-  get prompts(): Prompts {
-    this.loadedPrompts ??= promptsFor(this.tokenizer, this.description.family.chat)
+  /** The model's fixed texts as ids. @throws InputError when it has no tokenizer or no chat format that can be used */
+  get prompts(): Promise<Prompts> {
+    this.loadedPrompts ??= promptsFor(this.tokenizer, this.description.family.chat).catch(
+      (error: unknown) => {
+        this.loadedPrompts = undefined
+        throw error
+      },
+    )
     return this.loadedPrompts
   }
 
   /** Token ids of a context, as it stands between system prefix and query. @throws InputError when there are none */
-  contextIds(context: string): Int32Array {
+  async contextIds(context: string, signal?: AbortSignal): Promise<Int32Array> {
     check(context, 'context', 'string')
-    const ids = Int32Array.from(this.tokenizer.encode(context))
+    const ids = await this.tokenizer.encode(context, { signal })
     if (ids.length === 0) throw new InputError('the context is empty')
     return ids
   }
 
   /** Token ids of a text by itself, with what the tokenizer puts around one. @throws InputError when there are none */
-  textIds(text: string): Int32Array {
+  async textIds(text: string, signal?: AbortSignal): Promise<Int32Array> {
     check(text, 'text', 'string')
-    const ids = Int32Array.from(this.tokenizer.encode(text, { special: true }))
+    const ids = await this.tokenizer.encode(text, { special: true, signal })
     if (ids.length === 0) throw new InputError('the context is empty')
     return ids
   }
 
   /** Reads a context once; the cache then answers any number of queries. */
   async prefill(context: string, options: PrefillOptions = {}): Promise<KvCache> {
+    check(context, 'context', 'string')
     checkPrefill(options)
-    return this.prefillIds(this.prompts.sinkIds, this.contextIds(context), options)
+    const { sinkIds } = await this.prompts
+    return this.prefillIds(sinkIds, await this.contextIds(context, options.signal), options)
   }
 
   /** @param options.chunks the repetition that pair levels score with; made from the model's prompts when left out */
@@ -144,10 +150,10 @@ export class Model {
     checkPrefill(options)
     const scores = typeof options.scores === 'string' ? await readScores(options.scores) : options.scores
     const { chunkSize } = options
-    const chunks = (): ReconstructionInput[] =>
+    const chunks = async (): Promise<ReconstructionInput[]> =>
       options.chunks ??
       reconstructionInputs(contextIds, {
-        prompts: this.prompts,
+        prompts: await this.prompts,
         ...(chunkSize !== undefined && { chunkSize }),
       })
     return prefillCache(
@@ -203,9 +209,12 @@ export class Model {
   ): Promise<AnswerLogProbs> {
     check(query, 'query', 'string')
     check(answer, 'answer', 'string')
-    const ids = Int32Array.from(this.tokenizer.encode(answer))
+    checkOptions(options, jobFields)
+    const { signal } = options
+    const ids = await this.tokenizer.encode(answer, { signal })
     if (ids.length === 0) throw new InputError('the answer is empty')
-    return { ids, logProbs: await this.logProbsIds(this.prompts.queryIds(query), ids, options) }
+    const queryIds = await (await this.prompts).queryIds(query, signal)
+    return { ids, logProbs: await this.logProbsIds(queryIds, ids, options) }
   }
 
   /** @returns (answer) natural logarithms */
@@ -347,8 +356,9 @@ export class Model {
     this.engine.checkWeights()
   }
 
-  /** Gives the weights' mapping and work memory back once running jobs and open caches have ended. */
+  /** Gives the weights' mapping and work memory back once running jobs and open caches have ended; ends the tokenizer. */
   close(): void {
+    this.tokenizer.close()
     this.engine.close()
   }
 }
@@ -366,7 +376,12 @@ export function checkModel(value: unknown): void {
   if (!(value instanceof Model)) throw invalidParameter('model', 'what loadModel gives', value, 'type')
 }
 
-export interface LoadOptions extends EngineOptions, LocateOptions {}
+export interface ModelOptions extends EngineOptions {
+  /** What the model's tokenizer and chat template may take. */
+  tokenizer?: TokenizerLimits | undefined
+}
+
+export interface LoadOptions extends ModelOptions, LocateOptions {}
 
 /**
  * Opens a Hugging Face folder, a .gguf file, an embedded model, or a model on the hub by id or short name; what the

@@ -55,7 +55,7 @@ export interface PrefillInputs {
   contextIds: Int32Array
   scores: HeadScores | undefined
   /** The context's repetition; asked for at pair levels only. */
-  chunks(): ReconstructionInput[]
+  chunks(): Promise<ReconstructionInput[]>
 }
 
 const fields = {
@@ -102,7 +102,7 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
   const early = ratio !== undefined && kind === 'evict'
   const evictedHeads = early && !pairs && scores ? evictHeads(scores, plan) : undefined
   const uniform = early && level === 'pair-uniform' ? uniformRule(plan, contextIds.length) : null
-  const chunks = pairs ? inputs.chunks() : []
+  const chunks = pairs ? await inputs.chunks() : []
   const tokens = sinkIds.length + contextIds.length
   const ropePositions = tokens + Math.max(0, ...chunks.map(({ ids }) => ids.length))
   const { ropes, maxPositions } = ropesFor(description, ropePositions)

@@ -16,6 +16,7 @@ import { describeGguf } from './gguf/describe.js'
 import { readJson } from './json-file.js'
 import { type Quantization, readQuantization } from './quantization.js'
 import type { LongContext } from './rope.js'
+import type { TokenizerLimits } from './tokenizer/limits.js'
 import { Tokenizer } from './tokenizer.js'
 
 export interface ModelDescription {
@@ -32,8 +33,8 @@ export interface ModelDescription {
   weights: WeightRef[]
   /** Ids that end an answer. */
   eosIds: number[]
-  /** @throws InputError when the model has no tokenizer that headzip can use */
-  loadTokenizer(): Tokenizer
+  /** Reads nothing yet. @throws RangeError or InputError for a limit that is no positive number */
+  openTokenizer(limits?: TokenizerLimits): Tokenizer
 }
 
 /** Of safetensors files. */
@@ -68,7 +69,7 @@ export function describeModel(pathOrName: string, name?: string): ModelDescripti
     longContext,
     weights,
     eosIds: readEosIds(folder, config),
-    loadTokenizer: () => Tokenizer.load(folder),
+    openTokenizer: (limits) => new Tokenizer({ folder }, limits),
   }
 }
 

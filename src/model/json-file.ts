@@ -30,7 +30,8 @@ export function readJson(file: string, most = maxBytes): JsonFile {
   return { fields: value as Record<string, unknown>, bytes }
 }
 
-function readBytes(file: string, most: number): Buffer {
+/** @throws InputError when it is missing or larger, or no regular file */
+export function readBytes(file: string, most = maxBytes): Buffer {
   let handle: number | undefined
   try {
     // Without O_NONBLOCK a named pipe would hold us here until somebody writes into it.

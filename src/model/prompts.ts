@@ -9,7 +9,7 @@ import {
   repeatPart,
   repeatWhole,
 } from './chat-formats.js'
-import { type Turns, turnsOf } from './chat-template.js'
+import type { Turns } from './chat-template.js'
 import type { Tokenizer } from './tokenizer.js'
 
 export interface Prompts {
@@ -26,51 +26,58 @@ export interface Prompts {
   /** Asks to repeat from the tokens that follow on. */
   repeatPartIds: Int32Array
   /** `"\n\n" + query`, then the postfix. @throws InputError for a query of blanks only */
-  queryIds(query: string): Int32Array
+  queryIds(query: string, signal?: AbortSignal): Promise<Int32Array>
   /**
    * A later query of a conversation: the user's turn is opened anew, then query and postfix.
    * @param ended the answer before it ends with the model's own closing token
    */
-  nextQueryIds(query: string, ended: boolean): Int32Array
+  nextQueryIds(query: string, ended: boolean, signal?: AbortSignal): Promise<Int32Array>
 }
 
 /** @param preferred the family's own format, taken when the tokenizer knows its marker; undefined: it has none */
-export function promptsFor(tokenizer: Tokenizer, preferred: ChatFormatName | undefined): Prompts {
-  const { name, system, postfix, nextTurn } = chatFormatOf(tokenizer, preferred)
-  const ids = (text: string): Int32Array => Int32Array.from(tokenizer.encode(text))
-  const postfixIds = ids(postfix)
-  const ask = (lead: string, query: string): Int32Array => {
+export async function promptsFor(
+  tokenizer: Tokenizer,
+  preferred: ChatFormatName | undefined,
+): Promise<Prompts> {
+  const { name, system, postfix, nextTurn } = await chatFormatOf(tokenizer, preferred)
+  const fixed = [system + instruction, system + reasoningInstruction, postfix, repeatWhole, repeatPart]
+  const [sinkIds, reasoningSinkIds, postfixIds, repeatWholeIds, repeatPartIds] = (await Promise.all(
+    fixed.map((text) => tokenizer.encode(text)),
+  )) as [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array]
+  const ask = async (lead: string, query: string, signal?: AbortSignal): Promise<Int32Array> => {
     const text = query.trim()
     if (text === '') throw new InputError('The query is empty; ask something.')
-    return Int32Array.from([...tokenizer.encode(lead + text), ...postfixIds])
+    return Int32Array.from([...(await tokenizer.encode(lead + text, { signal })), ...postfixIds])
   }
   return {
     format: name,
-    sinkIds: ids(system + instruction),
-    reasoningSinkIds: ids(system + reasoningInstruction),
+    sinkIds,
+    reasoningSinkIds,
     postfixIds,
-    repeatWholeIds: ids(repeatWhole),
-    repeatPartIds: ids(repeatPart),
-    queryIds: (query) => ask('\n\n', query),
-    nextQueryIds(query, ended) {
-      const all = ask(nextTurn, query)
+    repeatWholeIds,
+    repeatPartIds,
+    queryIds: (query, signal) => ask('\n\n', query, signal),
+    async nextQueryIds(query, ended, signal) {
+      const all = await ask(nextTurn, query, signal)
       // The closing token is the first; only special tokens have no text.
-      return ended && tokenizer.decode(all.subarray(0, 1)) === '' ? all.subarray(1) : all
+      return ended && (await tokenizer.decode(all.subarray(0, 1))) === '' ? all.subarray(1) : all
     },
   }
 }
 
 /** The family's format, else one that the tokenizer has the tokens of; a template before those if the family has none. */
-function chatFormatOf(
+async function chatFormatOf(
   tokenizer: Tokenizer,
   preferred: ChatFormatName | undefined,
-): Turns & { name: Prompts['format'] } {
+): Promise<Turns & { name: Prompts['format'] }> {
   const known = Object.keys(chatFormats) as ChatFormatName[]
-  const fits = (name: ChatFormatName): boolean => tokenizer.specialId(chatFormats[name].marker) !== undefined
+  const ids = await tokenizer.specialIds(known.map((name) => chatFormats[name].marker))
+  const fits = (name: ChatFormatName): boolean => ids[known.indexOf(name)] !== undefined
   const format = [...(preferred ? [preferred] : []), ...known].find(fits)
-  const { chatTemplate } = tokenizer
-  if (chatTemplate && (!preferred || !format))
-    return { name: 'template', ...turnsOf(chatTemplate, tokenizer.file) }
+  if (!preferred || !format) {
+    const turns = await tokenizer.turns()
+    if (turns) return { name: 'template', ...turns }
+  }
   if (format) return { name: format, ...chatFormats[format] }
   const markers = [...new Set(known.map((name) => chatFormats[name].marker))].join(', ')
   throw new InputError(

@@ -1,87 +1,76 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers'
-import { InputError } from '../errors.js'
-import { mendByteFallback } from './byte-fallback.js'
-import type { ChatTemplate } from './chat-template.js'
-import { readJson } from './json-file.js'
+import { invalidParameter } from '../errors.js'
+import type { Turns } from './chat-template.js'
+import { checkLimits, type TokenizerLimits } from './tokenizer/limits.js'
+import type { NewTexts, TextSoFar } from './tokenizer/new-text.js'
+import { TokenizerProcess } from './tokenizer/process.js'
+import { fileOf, type TokenizerSource } from './tokenizer/protocol.js'
 
-/** Text to ids and back, synchronous. */
+export interface EncodeOptions {
+  /** Add what the tokenizer puts around a text by itself (default: nothing). */
+  special?: boolean | undefined
+  signal?: AbortSignal | undefined
+}
+
+export interface DecodeOptions {
+  /** Keep special tokens in the text (default: drop them). */
+  special?: boolean | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** Ends the process of a tokenizer that nobody has closed. */
+const forgotten = new FinalizationRegistry<TokenizerProcess>((process) => process.end())
+
+/**
+ * Text to ids and back, in a process of its own, which starts with the first call: no text holds up the caller, and
+ * nothing that comes with a model can hang it. Many calls may be made at once; short ones do not wait for long ones.
+ * All reject with an InputError when the files are missing or unusable or a limit is reached, in one sentence, and with
+ * an Error of code HEADZIP_ABORTED when their signal falls.
+ */
 export class Tokenizer {
-  private readonly specialIds = new Map<string, number>()
+  /** For messages. */
+  readonly file: string
+  private readonly process: TokenizerProcess
 
-  private constructor(
-    readonly file: string,
-    private readonly tokenizer: HubTokenizer,
-    /** The model's own way to write conversations. */
-    readonly chatTemplate?: ChatTemplate | undefined,
-  ) {
-    for (const [id, { content }] of tokenizer.get_added_tokens_decoder()) this.specialIds.set(content, id)
+  /** @throws RangeError or InputError for a limit that is no positive number */
+  constructor(source: TokenizerSource, limits: TokenizerLimits = {}) {
+    this.file = fileOf(source)
+    this.process = new TokenizerProcess(source, checkLimits(limits))
+    forgotten.register(this, this.process, this)
   }
 
-  /** @throws InputError when tokenizer.json or tokenizer_config.json is missing or unusable */
-  static load(folder: string): Tokenizer {
-    const file = join(folder, 'tokenizer.json')
-    const { fields } = readJson(file)
-    const { fields: config } = readJson(join(folder, 'tokenizer_config.json'))
-    // Newer models keep their chat template in a file of its own.
-    const template = join(folder, 'chat_template.jinja')
-    if (existsSync(template)) config.chat_template = readFileSync(template, 'utf8')
-    return Tokenizer.from(file, fields, config)
+  /** Special tokens written out in the text become their ids. */
+  async encode(text: string, { special = false, signal }: EncodeOptions = {}): Promise<Int32Array> {
+    if (typeof text !== 'string') throw invalidParameter('text', 'a string', text, 'type')
+    return this.process.call('encode', { text, special }, signal)
   }
 
-  /**
-   * @param file for messages
-   * @param fields what tokenizer.json holds
-   * @param config what tokenizer_config.json holds
-   * @throws InputError when the library cannot use them
-   */
-  static from(file: string, fields: object, config: Record<string, unknown>): Tokenizer {
-    try {
-      const tokenizer = new HubTokenizer(fields, config)
-      mendByteFallback(tokenizer.decoder)
-      return new Tokenizer(file, tokenizer, chatTemplateIn(config))
-    } catch (error) {
-      throw new InputError(`${file} is not a tokenizer that headzip can use: ${(error as Error).message}`, {
-        cause: error,
-      })
-    }
+  async decode(ids: ArrayLike<number>, { special = false, signal }: DecodeOptions = {}): Promise<string> {
+    if (typeof ids?.length !== 'number') throw invalidParameter('ids', 'a list of token ids', ids, 'type')
+    return this.process.call('decode', { ids: Int32Array.from(ids), special }, signal)
   }
 
-  /**
-   * Special tokens written out in the text become their ids.
-   * @param options.special add what the tokenizer puts around a text by itself (default: nothing)
-   */
-  encode(text: string, options: { special?: boolean } = {}): number[] {
-    return this.tokenizer.encode(text, { add_special_tokens: options.special === true }).ids
-  }
-
-  /** @param options.special keep special tokens in the text (default: drop them) */
-  decode(ids: ArrayLike<number>, options: { special?: boolean } = {}): string {
-    // The library throws on an empty list.
-    if (ids.length === 0) return ''
-    return this.tokenizer.decode(Array.from(ids), {
-      skip_special_tokens: options.special !== true,
-      clean_up_tokenization_spaces: false,
-    })
+  /** @internal text of tokens that come one after another */
+  newText(before: TextSoFar, ids: number[], last: boolean): Promise<NewTexts> {
+    return this.process.call('newText', { before, ids, last })
   }
 
   /** Id of an added token such as `<|im_end|>`. */
-  specialId(token: string): number | undefined {
-    return this.specialIds.get(token)
+  async specialId(token: string): Promise<number | undefined> {
+    return (await this.specialIds([token]))[0]
   }
-}
 
-/** The template in a tokenizer_config.json: a text, or the one named default of several. */
-function chatTemplateIn(config: Record<string, unknown>): ChatTemplate | undefined {
-  const source: unknown = Array.isArray(config.chat_template)
-    ? config.chat_template.find((each: { name?: unknown } | null) => each?.name === 'default')?.template
-    : config.chat_template
-  if (typeof source !== 'string') return undefined
-  const tokens = Object.entries(config).flatMap(([name, value]): [string, string][] => {
-    // An added token is written as an object with its text in `content`.
-    const text: unknown = typeof value === 'object' ? (value as { content?: unknown } | null)?.content : value
-    return name.endsWith('_token') && typeof text === 'string' ? [[name, text]] : []
-  })
-  return { source, tokens: Object.fromEntries(tokens) }
+  /** One a token. */
+  specialIds(tokens: string[]): Promise<(number | undefined)[]> {
+    return this.process.call('specialIds', { tokens })
+  }
+
+  /** What the model's own chat template puts around a user's texts; undefined when there is none. */
+  turns(): Promise<Turns | undefined> {
+    return this.process.call('turns', null)
+  }
+
+  /** Ends the process once all calls have been answered. A later call starts it for its own time. */
+  close(): void {
+    this.process.close()
+  }
 }

@@ -68,16 +68,20 @@ export async function scoreHeads(model: Model, options: ScoreOptions): Promise<S
   const sample = await sampleOf(model, options)
   const scores =
     method === 'duo-estimate'
-      ? await estimateHeads(
-          model,
-          sample,
-          cutContext(model.textIds(sample.context), options.maxContext),
-          options,
-        )
+      ? await estimate(model, sample, options)
       : await reconstruct(model, sample, { ...options, sweep, method, chunkSize })
   // What carries the model's name must have come from it.
   model.checkWeights()
   return scores
+}
+
+async function estimate(
+  model: Model,
+  sample: Pick<Sample, 'context' | 'data' | 'index'>,
+  options: ScoreOptions,
+): Promise<ScoredHeads> {
+  const textIds = await model.textIds(sample.context, options.signal)
+  return estimateHeads(model, sample, cutContext(textIds, options.maxContext), options)
 }
 
 async function reconstruct(
@@ -85,14 +89,15 @@ async function reconstruct(
   sample: Pick<Sample, 'context' | 'data' | 'index'>,
   options: ScoreOptions & { sweep: Sweep; method: PairMethod; chunkSize: number },
 ): Promise<ScoredHeads> {
-  const { sweep, method, chunkSize } = options
-  const contextIds = cutContext(model.contextIds(sample.context), options.maxContext)
-  const inputs = reconstructionInputs(contextIds, { chunkSize, prompts: model.prompts })
-  checkPositions(model, contextIds.length, inputs, sample)
+  const { sweep, method, chunkSize, maxContext, signal } = options
+  const prompts = await model.prompts
+  const contextIds = cutContext(await model.contextIds(sample.context, signal), maxContext)
+  const inputs = reconstructionInputs(contextIds, { chunkSize, prompts })
+  checkPositions(model, { sink: prompts.sinkIds.length, context: contextIds.length }, inputs, sample)
   const { chunks, start, end } = partOf(inputs, options.chunks, sample)
   const job = {
     ...options,
-    sinkIds: model.prompts.sinkIds,
+    sinkIds: prompts.sinkIds,
     contextIds: contextIds.slice(start, end),
     chunks,
     sweep,
@@ -235,15 +240,15 @@ async function sampleOf(
 
 function checkPositions(
   model: Model,
-  tokens: number,
+  tokens: { sink: number; context: number },
   chunks: { ids: Int32Array }[],
   sample: { data: string; index: number },
 ): void {
   const maxPositions = reachOf(model.description)
-  const prefill = model.prompts.sinkIds.length + tokens
+  const prefill = tokens.sink + tokens.context
   const needed = prefill + Math.max(...chunks.map((chunk) => chunk.ids.length))
   if (needed <= maxPositions) return
-  const what = `${sample.data} ${sample.index} has ${tokens} tokens and needs ${needed} positions with its repetition`
+  const what = `${sample.data} ${sample.index} has ${tokens.context} tokens and needs ${needed} positions with its repetition`
   const advice = prefill < maxPositions * 0.9 ? '; a smaller chunk size needs fewer' : ''
   throw new InputError(`${what}, but ${model.description.id} has ${maxPositions}${advice}`)
 }

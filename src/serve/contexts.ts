@@ -9,8 +9,10 @@ import type { KvCache } from '../inference/kv-cache.js'
 import { isPairLevel } from '../inference/levels.js'
 import type { Model } from '../inference/model.js'
 import type { PrefillOptions } from '../inference/prefill.js'
+import type { Prompts } from '../model/prompts.js'
 import { reconstructionInputs } from '../scoring/reconstruction.js'
 import { CacheFiles, type CacheFilesOptions } from './cache-files.js'
+import { SharedWork } from './shared-work.js'
 
 /** A text that has been turned into ids, or whose cache is there already. */
 export interface ContextText {
@@ -63,7 +65,7 @@ export class Contexts {
   /** Hash of a text -> that of its ids: a context that is known is not tokenised again. */
   private readonly keys = new LRUCache<string, string>({ max: 4096 })
   /** Several clients may ask about a new context before it has been read: it is tokenised once. */
-  private readonly looks = new LRUCache<string, ContextText>({ max: 8 })
+  private readonly looks = new LRUCache<string, SharedWork<ContextText>>({ max: 8 })
   private readonly leaving: ReadContext[] = []
   /** Settled once those that left memory are on disk, or closed. */
   private left: Promise<void> = Promise.resolve()
@@ -74,6 +76,7 @@ export class Contexts {
     private readonly eviction: Eviction,
     private readonly whileReading: WhileReading,
     readonly budgetBytes: number,
+    private readonly prompts: Prompts,
   ) {
     this.caches = new LRUCache({
       maxSize: budgetBytes,
@@ -94,6 +97,7 @@ export class Contexts {
       options.eviction ?? {},
       options.whileReading,
       options.cacheBytes,
+      await model.prompts,
     )
     try {
       for (const path of options.caches) contexts.give(path, await files.give(path))
@@ -112,24 +116,28 @@ export class Contexts {
     return this.caches.calculatedSize
   }
 
-  /** Tokens of a context, counted without the engine. */
-  look(text: string): ContextText {
+  /** Tokens of a context, counted without the engine. @throws the signal's reason */
+  async look(text: string, signal: AbortSignal): Promise<ContextText> {
     const textHash = createHash('sha256').update(text).digest('hex')
     const known = this.keys.get(textHash)
     const there = known === undefined ? undefined : this.caches.peek(known)
     if (known !== undefined && there)
       return { key: known, tokens: there.tokens, positions: there.tokens, ids: undefined }
     const seen = this.looks.get(textHash)
-    if (seen) return seen
-    const ids = Int32Array.from(this.model.tokenizer.encode(text))
-    const { sinkIds } = this.model.prompts
+    if (seen && !seen.failed) return seen.wait(signal)
+    const look = new SharedWork((all) => this.tokenise(text, textHash, all))
+    this.looks.set(textHash, look)
+    return look.wait(signal)
+  }
+
+  private async tokenise(text: string, textHash: string, signal: AbortSignal): Promise<ContextText> {
+    const ids = await this.model.tokenizer.encode(text, { signal })
+    const { sinkIds } = this.prompts
     const key = contextHash(sinkIds, ids)
     const tokens = sinkIds.length + ids.length
     const scored = !this.caches.has(key) && !this.files.has(key)
-    const looked = { key, tokens, positions: tokens + (scored ? this.longestRepetition(ids) : 0), ids }
     this.keys.set(textHash, key)
-    this.looks.set(textHash, looked)
-    return looked
+    return { key, tokens, positions: tokens + (scored ? this.longestRepetition(ids) : 0), ids }
   }
 
   /** Lends the context's cache for the time of one use; uses must not overlap. */
@@ -143,7 +151,7 @@ export class Contexts {
     await this.left
     const found = this.caches.get(looked.key) ?? (await this.find(looked.key, signal))
     // Since it was looked at, the cache may have come or gone.
-    const context = found ?? (await this.read(looked.ids ?? this.look(text).ids!, signal))
+    const context = found ?? (await this.read(looked.ids ?? (await this.idsOf(text, signal)), signal))
     try {
       return await use({ ...context, reused: found !== undefined })
     } finally {
@@ -170,14 +178,18 @@ export class Contexts {
     this.caches.set(kv.contextHash, context)
   }
 
+  private async idsOf(text: string, signal: AbortSignal): Promise<Int32Array> {
+    return (await this.look(text, signal)).ids ?? this.model.tokenizer.encode(text, { signal })
+  }
+
   private longestRepetition(ids: Int32Array): number {
     if (!isPairLevel(this.eviction.level ?? 'head') || ids.length === 0) return 0
-    const { prompts } = this.model
+    const { prompts } = this
     return Math.max(...reconstructionInputs(ids, { prompts }).map((input) => input.ids.length))
   }
 
   private async read(ids: Int32Array, signal: AbortSignal): Promise<ReadContext> {
-    const { sinkIds } = this.model.prompts
+    const { sinkIds } = this.prompts
     // The engine wants a context: without one the end of the system prefix stands in, and nothing is evicted.
     const kv = await this.whileReading(sinkIds.length + ids.length, (onProgress) =>
       ids.length === 0
@@ -203,7 +215,7 @@ export class Contexts {
   private leave(): void {
     for (const { kv, tokens } of this.leaving.splice(0)) {
       // Nothing but the system prefix is quicker read than found.
-      const worth = tokens > this.model.prompts.sinkIds.length
+      const worth = tokens > this.prompts.sinkIds.length
       this.left = this.left.then(async () => {
         if (worth) await this.files.keep(kv)
         kv.close()

@@ -19,23 +19,29 @@ export interface ChatPrompt {
   queryIds: Int32Array
 }
 
-export function promptOf(
+/** @throws ApiError for messages without a question */
+export async function promptOf(
   request: Pick<ChatRequest, 'messages' | 'context'>,
-  { prompts, tokenizer }: { prompts: Prompts; tokenizer: Tokenizer },
-): ChatPrompt {
+  model: { prompts: Promise<Prompts>; tokenizer: Tokenizer },
+  signal?: AbortSignal,
+): Promise<ChatPrompt> {
   const { system, turns } = turnsOf(request.messages)
   const [first, ...later] = turns
   const { document, question } =
     request.context == null
       ? splitTurn(first!.parts)
       : { document: request.context, question: join(first!.parts) }
-  const pieces: ArrayLike<number>[] = [prompts.queryIds(question)]
-  for (const [i, { parts }] of later.entries()) {
-    pieces.push(tokenizer.encode(turns[i]!.answer!), prompts.nextQueryIds(join(parts), false))
-  }
+  const prompts = await model.prompts
+  const pieces = [prompts.queryIds(question, signal)]
+  for (const [i, { parts }] of later.entries())
+    pieces.push(
+      model.tokenizer.encode(turns[i]!.answer!, { signal }),
+      prompts.nextQueryIds(join(parts), false, signal),
+    )
+  const ids = await Promise.all(pieces)
   return {
     context: join([...system, document]),
-    queryIds: Int32Array.from(pieces.flatMap((ids) => Array.from(ids))),
+    queryIds: Int32Array.from(ids.flatMap((each) => Array.from(each))),
   }
 }
 

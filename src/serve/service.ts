@@ -39,6 +39,8 @@ export interface ChatAnswer {
 export class ChatService {
   private readonly turns: Turns
   private readonly running = new Set<AbortController>()
+  /** Requests that are being tokenised, and have no place in the queue yet. */
+  private preparing = 0
 
   constructor(
     readonly model: Model,
@@ -52,14 +54,29 @@ export class ChatService {
     return this.turns.waiting
   }
 
-  /** @throws ApiError for another model, messages without a question, more tokens than the model has positions, or no room in the queue */
-  prepare(request: ChatRequest): ChatJob {
+  /**
+   * @param controller stops it
+   * @throws ApiError for another model, messages without a question, more tokens than the model has positions, or no
+   * room in the queue
+   */
+  async prepare(request: ChatRequest, controller: AbortController): Promise<ChatJob> {
     this.checkModel(request.model)
     // Before the work of tokenising is done for nothing.
-    this.turns.checkRoom()
+    this.turns.checkRoom(this.preparing)
+    this.preparing++
+    this.running.add(controller)
+    try {
+      return await this.read(request, controller.signal)
+    } finally {
+      this.running.delete(controller)
+      this.preparing--
+    }
+  }
+
+  private async read(request: ChatRequest, signal: AbortSignal): Promise<ChatJob> {
     const { description } = this.model
-    const { context, queryIds } = promptOf(request, this.model)
-    const looked = this.contexts.look(context)
+    const { context, queryIds } = await promptOf(request, this.model, signal)
+    const looked = await this.contexts.look(context, signal)
     const promptTokens = looked.tokens + queryIds.length
     const { maxPositions } = description.spec
     if (promptTokens >= maxPositions) throw tooLong('the messages have', promptTokens, description)

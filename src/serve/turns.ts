@@ -20,10 +20,11 @@ export class Turns {
     return this.queue.length
   }
 
-  /** @throws ApiError when too many wait already */
-  checkRoom(): void {
-    if (this.queue.length >= this.most)
-      throw busy(`${this.most} requests are waiting already; try again later`)
+  /** @param coming jobs that are about to wait @throws ApiError when too many wait already */
+  checkRoom(coming = 0): void {
+    // The first of those that come runs at once where nothing does.
+    const waiting = this.queue.length + Math.max(0, this.running ? coming : coming - 1)
+    if (waiting >= this.most) throw busy(`${this.most} requests are waiting already; try again later`)
   }
 
   /** @throws as `checkRoom` does when it has to wait; the signal's reason when it falls before the job has begun */

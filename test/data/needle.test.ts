@@ -3,10 +3,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { needleSamples } from '../../src/data/needle.js'
 import { describeModel } from '../../src/model/describe.js'
-import { Tokenizer } from '../../src/model/tokenizer.js'
 import { scratchFolder } from '../scratch.js'
 
-const tokenizer = Tokenizer.load(describeModel('nano').folder)
+const tokenizer = describeModel('nano').openTokenizer()
 /** A word a token, so that places can be counted by hand. */
 const words = {
   encode: (text: string): number[] => Array.from(text.matchAll(/\S+/g), (match) => wordId(match[0])),
@@ -63,7 +62,7 @@ describe('the needle generator', () => {
     for (const { context, needle } of samples) {
       expect(context).toContain('eat a sandwich and sit in Dolores Park on a sunny day.')
       // joined again, a few tokens may merge at the needle's edges
-      expect(Math.abs(tokenizer.encode(context).length - needle!.length)).toBeLessThan(5)
+      expect(Math.abs((await tokenizer.encode(context)).length - needle!.length)).toBeLessThan(5)
     }
   })
 

@@ -34,7 +34,8 @@ describe.skipIf(skipWithoutDevice())('decoding on the GPU', () => {
     return Promise.all(
       ['sample_qa_eng', 'sample_repoqa'].map(async (data) => {
         const { context, queries } = await readSample(data, 0)
-        return { context, queries: queries.slice(0, 10).map((query) => cpu.prompts.queryIds(query)) }
+        const { queryIds } = await cpu.prompts
+        return { context, queries: await Promise.all(queries.slice(0, 10).map((query) => queryIds(query))) }
       }),
     )
   }
@@ -67,7 +68,7 @@ describe.skipIf(skipWithoutDevice())('decoding on the GPU', () => {
           const { ids } = await gpu.generateIds(query, { kv: ours!, ...greedy })
           const reference = await cpu.generateIds(query, { kv: theirs!, ...greedy })
           ties.add(
-            cpu.tokenizer.decode(query),
+            await cpu.tokenizer.decode(query),
             await gapWhereTheyPart(cpu, theirs!, query, ids, reference.ids),
           )
         }
@@ -136,7 +137,7 @@ describe.skipIf(skipWithoutDevice())('decoding on the GPU', () => {
     const context = Int32Array.from({ length: 7500 }, (_, i) => 100 + ((i * 7919) % 3000))
     const scores = await readScores(join(root, 'head_scores/nano/merged.arrow'))
     const held = (): number => (device === 'cpu' ? gpu.memory.allocatedBytes : gpu.memory.deviceBytes)
-    const kv = await gpu.prefillIds(gpu.prompts.sinkIds, context)
+    const kv = await gpu.prefillIds((await gpu.prompts).sinkIds, context)
     const [before, full] = [held(), kv.bytes]
     kv.prune({ level: 'head', ratio, scores })
     const freed = before - held()

@@ -24,9 +24,10 @@ describe.skipIf(skipWithoutDevice())('nano on the GPU', () => {
 
   async function score(model: Model, data: string, sweep: Sweep): Promise<ScoredPairs> {
     const { context } = await readSample(data, 0)
-    const contextIds = model.contextIds(context)
-    const chunks = reconstructionInputs(contextIds, { chunkSize: 2000, prompts: model.prompts })
-    return model.scorePairs({ sinkIds: model.prompts.sinkIds, contextIds, chunks, sweep })
+    const contextIds = await model.contextIds(context)
+    const prompts = await model.prompts
+    const chunks = reconstructionInputs(contextIds, { chunkSize: 2000, prompts })
+    return model.scorePairs({ sinkIds: prompts.sinkIds, contextIds, chunks, sweep })
   }
 
   it.each([
@@ -48,7 +49,8 @@ describe.skipIf(skipWithoutDevice())('nano on the GPU', () => {
 
   it("finds the means of DuoAttention's estimate as the CPU does", async () => {
     const { context } = await readSample('sample_qa_eng', 0)
-    const [ours, theirs] = [await gpu.means(gpu.textIds(context)), await cpu.means(cpu.textIds(context))]
+    const textIds = await cpu.textIds(context)
+    const [ours, theirs] = [await gpu.means(textIds), await cpu.means(textIds)]
     for (const name of ['queries', 'keys'] as const) {
       const largest = Math.max(...theirs[name].map(Math.abs))
       const apart = theirs[name].map((value, i) => Math.abs(ours[name][i]! - value))

@@ -27,8 +27,8 @@ describe('measuring accuracy', () => {
     const results = await measureAccuracy(model, [sample], arms, {
       onProgress: ({ done }) => progress.push(done),
     })
-    const sink = model.prompts.sinkIds.length
-    const tokens = sink + model.contextIds(sample.context).length
+    const sink = (await model.prompts).sinkIds.length
+    const tokens = sink + (await model.contextIds(sample.context)).length
     const bytesPerToken = 24 * 64 * 2 * 4
     expect(results.map(({ arm, questions }) => [arm, questions])).toEqual([
       ['full', 3],

@@ -7,6 +7,7 @@ const profile = 'This is my basic profile. My name is Kim living in Seoul. My ma
 describe('a conversation', () => {
   it('reads each question behind all that was said, and leaves the context as it was', async () => {
     const model = await loadModel('nano')
+    const prompts = await model.prompts
     const kv = await model.prefill(profile)
     const before = kv.info
     const talk = new Conversation(model, kv)
@@ -15,7 +16,7 @@ describe('a conversation', () => {
     const limits = [8, 1, 8]
     const said: number[] = []
     for (const [i, question] of questions.entries()) {
-      const ids = i === 0 ? model.prompts.queryIds(question) : model.prompts.nextQueryIds(question, i === 1)
+      const ids = await (i === 0 ? prompts.queryIds(question) : prompts.nextQueryIds(question, i === 1))
       const made = await talk.ask(question, { maxNewTokens: limits[i] })
       const closing = made.finishReason === 'eos' ? [2] : []
       // The same, all read at once.

@@ -3,6 +3,9 @@ import { AnswerText } from '../../src/inference/answer-text.js'
 import type { KvCache } from '../../src/inference/kv-cache.js'
 import { loadModel, type Model } from '../../src/inference/model.js'
 import type { SamplingOptions } from '../../src/inference/sampling.js'
+import { type NewTexts, newTexts } from '../../src/model/tokenizer/new-text.js'
+import type { Tokenizer } from '../../src/model/tokenizer.js'
+import { ended } from '../model/steps.js'
 import { writeTinyChat } from './tiny-chat.js'
 
 const query = 'What is my name?'
@@ -103,36 +106,42 @@ describe('sampling', () => {
 
 describe('the text of an answer', () => {
   const pieces = (list: string[]) => ({
-    decode: (ids: ArrayLike<number>) =>
-      Buffer.concat(Array.from(ids, (id) => bytes(list[id]!))).toString('utf8'),
+    newText: async (...[before, ids, last]: Parameters<Tokenizer['newText']>): Promise<NewTexts> =>
+      ended(
+        newTexts((each) => Buffer.concat(each.map((id) => bytes(list[id]!))).toString(), before, ids, last),
+      ),
   })
   const bytes = (piece: string): Buffer =>
     piece.startsWith('0x') ? Buffer.from(piece.slice(2), 'hex') : Buffer.from(piece)
-  const stream = (list: string[], stops: string[]) => {
+  const stream = async (list: string[], stops: string[]) => {
     const answer = new AnswerText(pieces(list), stops)
-    const shown = list.map((_, id) => answer.push([id]))
-    return { answer, shown, end: answer.end() }
+    const shown: string[] = []
+    for (const id of list.keys()) shown.push(await answer.push([id]))
+    return { answer, shown, end: await answer.end() }
   }
 
-  it('holds back what may become a stop string, and shows it when it does not', () => {
-    const { answer, shown, end } = stream(['He', 'l', 'lo\n', 'Q', 'x Q'], ['\nQ:'])
+  it('holds back what may become a stop string, and shows it when it does not', async () => {
+    const { answer, shown, end } = await stream(['He', 'l', 'lo\n', 'Q', 'x Q'], ['\nQ:'])
     expect(shown).toEqual(['He', 'l', 'lo', '', '\nQx Q'])
     expect(end).toBe('')
     expect(answer).toMatchObject({ text: 'Hello\nQx Q', stopped: false, tokens: 5 })
   })
 
-  it('ends before a stop string that straddles tokens, and takes no token after it', () => {
-    const { answer, shown } = stream(['One', ' tw', 'o th', 'ree', ' four'], ['two three', 'five'])
+  it('ends before a stop string that straddles tokens, and takes no token after it', async () => {
+    const { answer, shown } = await stream(['One', ' tw', 'o th', 'ree', ' four'], ['two three', 'five'])
     expect(shown).toEqual(['One', ' ', '', '', ''])
     expect(answer).toMatchObject({ text: 'One ', stopped: true, tokens: 4 })
   })
 
-  it('ends at the first of several stop strings within one token', () => {
-    expect(stream(['a END b STOP c'], ['STOP', 'END']).answer).toMatchObject({ text: 'a ', tokens: 1 })
+  it('ends at the first of several stop strings within one token', async () => {
+    expect((await stream(['a END b STOP c'], ['STOP', 'END'])).answer).toMatchObject({
+      text: 'a ',
+      tokens: 1,
+    })
   })
 
-  it('never shows half a character', () => {
-    const { shown, end, answer } = stream(['a', '0xe2', '0x82', '0xac', '0xf09f'], ['\u20ac\u20ac'])
+  it('never shows half a character', async () => {
+    const { shown, end, answer } = await stream(['a', '0xe2', '0x82', '0xac', '0xf09f'], ['\u20ac\u20ac'])
     expect(shown).toEqual(['a', '', '', '', ''])
     expect(end).toBe('\u20ac\ufffd')
     expect(answer.text).toBe('a\u20ac\ufffd')

@@ -182,7 +182,7 @@ describe('log-probabilities of an answer', () => {
     const query = 'What is my major?'
     const { ids, logProbs } = await nano.logProbs(query, 'computer science', { kv })
     expect(logProbs.length).toBe(ids.length)
-    const queryIds = nano.prompts.queryIds(query)
+    const queryIds = await (await nano.prompts).queryIds(query)
     for (const [i, id] of ids.entries()) {
       const before = Int32Array.from([...queryIds, ...ids.subarray(0, i)])
       const { firstLogits } = await nano.generateIds(before, { kv, maxNewTokens: 1 })

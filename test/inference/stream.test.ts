@@ -73,8 +73,8 @@ describe('a stop string', () => {
     const stop = ['never in it', cut()]
     const alone = await model.generate(query, { kv, ...long, stop })
     expect(alone).toMatchObject({ text: before, finishReason: 'stop' })
-    expect(model.tokenizer.decode(alone.ids)).toContain(cut())
-    expect(model.tokenizer.decode(alone.ids.slice(0, -1))).not.toContain(cut())
+    expect(await model.tokenizer.decode(alone.ids)).toContain(cut())
+    expect(await model.tokenizer.decode(alone.ids.slice(0, -1))).not.toContain(cut())
     const { pieces, result } = await collect(model.stream(query, { kv, ...long, stop }))
     expect(pieces.join('')).toBe(before)
     expect(result.text).toBe(before)
@@ -87,7 +87,7 @@ describe('a stop string', () => {
   it('ends a conversation that goes on exactly there', async () => {
     const talk = kv.clone()
     const start = talk.info.position
-    const queryIds = model.prompts.queryIds(query)
+    const queryIds = await (await model.prompts).queryIds(query)
     const { ids } = await model.generate(query, { kv: talk, ...long, stop: cut(), updateCache: true })
     expect(talk.info.position).toBe(start + queryIds.length + ids.length)
     const next = await model.generate('And then?', { kv: talk, ...long })

@@ -12,16 +12,17 @@ beforeAll(async () => {
 afterAll(() => model.close())
 
 /** A context of `tokens` and its chunks. */
-function jobOf(tokens: number, chunkSize: number, sweep: 'full' | 'chunk' | 'block' = 'full') {
+async function jobOf(tokens: number, chunkSize: number, sweep: 'full' | 'chunk' | 'block' = 'full') {
   const text = 'The harbour of Oslo opens at six. Nora keeps the key of cabin nine. '.repeat(60)
-  const contextIds = model.contextIds(text).subarray(0, tokens).slice()
-  const chunks = reconstructionInputs(contextIds, { chunkSize, prompts: model.prompts })
-  return { sinkIds: model.prompts.sinkIds, contextIds, chunks, sweep }
+  const prompts = await model.prompts
+  const contextIds = (await model.contextIds(text)).subarray(0, tokens).slice()
+  const chunks = reconstructionInputs(contextIds, { chunkSize, prompts })
+  return { sinkIds: prompts.sinkIds, contextIds, chunks, sweep }
 }
 
 describe('scoring chunks against a full cache', () => {
   test.each(['full', 'chunk'] as const)('gives what one sweep gives: %s', async (sweep) => {
-    const job = jobOf(300, 100, sweep)
+    const job = await jobOf(300, 100, sweep)
     const whole = await model.scorePairs({ ...job, pairs: true })
     const kv = await model.prefillIds(job.sinkIds, job.contextIds)
     const { layers, kvHeads } = model.identity
@@ -44,9 +45,9 @@ describe('scoring chunks against a full cache', () => {
   })
 
   test('refuses what it cannot mean, one sentence each', async () => {
-    const job = jobOf(300, 100)
+    const job = await jobOf(300, 100)
     const kv = await model.prefillIds(job.sinkIds, job.contextIds)
-    const other = jobOf(200, 100)
+    const other = await jobOf(200, 100)
     await expect(model.scoreChunks(kv, other, other.chunks)).rejects.toThrow(
       'the cache is not of this system prefix and context',
     )

@@ -9,7 +9,7 @@ import { escapeText } from '../../escape.js'
 import { metricNameOf } from '../../eval/metrics/index.js'
 import { locateModel } from '../../hub/locate.js'
 import { describeModel } from '../../model/describe.js'
-import { Tokenizer } from '../../model/tokenizer.js'
+import type { Tokenizer } from '../../model/tokenizer.js'
 import { dataOptions, maxDataBytesIn } from '../data-options.js'
 import { fetchFromHub } from '../hub-data.js'
 import { interruptSignal } from '../interrupt.js'
@@ -59,7 +59,7 @@ export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           throw new InputError(
             `${own.name} has ${samples.length} samples, indices 0 to ${samples.length - 1}; there is no ${own.idx}`,
           )
-        const tokens = tokenizer?.encode(sample.context).length
+        const tokens = (await tokenizer?.encode(sample.context))?.length
         if (own.json)
           printJson({ samples: samples.length, metric: metricNameOf(sample.data), tokens, ...sample })
         else printText(describe(sample, samples.length, tokens))
@@ -113,7 +113,7 @@ async function tokenizerOf(model: string, progress: ProgressKind | undefined): P
   const { path, id } = await withDownload(model, progress, (callbacks) =>
     locateModel(model, { ...callbacks, signal: interruptSignal }),
   )
-  return Tokenizer.load(describeModel(path, id).folder)
+  return describeModel(path, id).openTokenizer()
 }
 
 function checkIndex(idx: number): void {

@@ -7,11 +7,11 @@ import { InputError } from '../../errors.js'
 import { type ModelDescription, placeWeight, sampleWeights } from '../describe.js'
 import type { WeightName } from '../families/family.js'
 import { familyOf } from '../families/index.js'
+import { Tokenizer } from '../tokenizer.js'
 import { architectureOf, ggufConfig } from './config.js'
 import type { GgufHeader, GgufTensor } from './header.js'
 import { ggufName } from './names.js'
 import { joinParts, readGgufParts, stemOf } from './parts.js'
-import { ggufTokenizer } from './tokenizer.js'
 import { computable, isComputable } from './types.js'
 import { readAt, readVector } from './values.js'
 
@@ -19,7 +19,6 @@ import { readAt, readVector } from './values.js'
 export function describeGguf(file: string): ModelDescription {
   const parts = readGgufParts(file)
   const header = joinParts(parts)
-  const { metadata } = header
   const architecture = architectureOf(header)
   const config = ggufConfig(header)
   const family = familyOf(config)
@@ -42,7 +41,7 @@ export function describeGguf(file: string): ModelDescription {
     longContext: plan.longContext,
     weights,
     eosIds: readEosIds(header),
-    loadTokenizer: () => ggufTokenizer(metadata),
+    openTokenizer: (limits) => new Tokenizer({ gguf: file }, limits),
   }
 }
 

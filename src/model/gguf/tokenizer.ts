@@ -1,7 +1,7 @@
 /** The tokenizer that a GGUF file carries in its metadata, said in the words of tokenizer.json. */
 
 import { InputError } from '../../errors.js'
-import { Tokenizer } from '../tokenizer.js'
+import type { TokenizerFields } from '../tokenizer/fields.js'
 import type { Metadata } from './metadata.js'
 import { preTokenizerOf } from './pre-tokenizers.js'
 import { sentencePieceModel } from './sentencepiece.js'
@@ -12,7 +12,7 @@ const control = 3
 const userDefined = 4
 
 /** @throws InputError when the file holds no tokenizer, or one of a kind that headzip does not know */
-export function ggufTokenizer(metadata: Metadata): Tokenizer {
+export function ggufTokenizerFields(metadata: Metadata): TokenizerFields {
   const kind = metadata.text('tokenizer.ggml.model')
   const tokens = metadata.texts('tokenizer.ggml.tokens')
   const types = metadata.has('tokenizer.ggml.token_type') ? metadata.numbers('tokenizer.ggml.token_type') : []
@@ -24,11 +24,12 @@ export function ggufTokenizer(metadata: Metadata): Tokenizer {
     const special = type !== userDefined
     return [{ id, content, special, single_word: false, lstrip: false, rstrip: false, normalized: false }]
   })
-  return Tokenizer.from(
-    metadata.file,
-    { ...fields, added_tokens: added, post_processor: startOf(metadata, tokens) },
-    chatFields(metadata, tokens),
-  )
+  return {
+    file: metadata.file,
+    fields: { ...fields, added_tokens: added, post_processor: startOf(metadata, tokens) },
+    config: chatFields(metadata, tokens),
+    templateFile: metadata.file,
+  }
 }
 
 /**

@@ -11,8 +11,8 @@ export function chatRoute(app: FastifyInstance, service: ChatService, maxNewToke
     '/v1/chat/completions',
     { schema: { body: chatSchema(maxNewTokens) } },
     async ({ body }, reply) => {
-      const job = service.prepare(body)
       const controller = abortOnDisconnect(reply)
+      const job = await service.prepare(body, controller)
       if (body.stream) return stream(service, job, controller, reply)
       return completion(newHead(body.model), await service.answer(job, controller))
     },
