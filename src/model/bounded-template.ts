@@ -2,10 +2,10 @@
 
 import { Environment, Interpreter, Template } from '@huggingface/jinja'
 
-/** Published templates take some thousand steps for a short conversation. */
+/** Published templates take some hundred steps for three messages. */
 export const templateBounds = {
   /** Expressions and statements; a list counts with its length. */
-  steps: 1_000_000,
+  steps: 200_000,
   /** Characters of a text, the output's too. */
   characters: 1_000_000,
   /** Calls and blocks within one another. */

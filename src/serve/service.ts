@@ -50,8 +50,9 @@ export class ChatService {
     this.turns = new Turns(options.maxWaiting)
   }
 
+  /** Requests that have been taken and do not run yet. */
   get waiting(): number {
-    return this.turns.waiting
+    return this.turns.waiting + this.preparing
   }
 
   /**
