@@ -1,4 +1,9 @@
 #!/usr/bin/env node
-import { run } from './run.js'
+import { startEarly } from '../model/tokenizer/start.js'
 
-process.exitCode = await run(process.argv.slice(2))
+const argv = process.argv.slice(2)
+// The commands that tokenise at once: the process for it starts while they are loaded, which takes as long.
+if (['ask', 'demo', 'eval', 'profile', 'score', 'serve'].includes(argv[0] ?? '')) startEarly()
+const { run } = await import('./run.js')
+
+process.exitCode = await run(argv)

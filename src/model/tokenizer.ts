@@ -17,8 +17,8 @@ export interface DecodeOptions {
   signal?: AbortSignal | undefined
 }
 
-/** Ends the process of a tokenizer that nobody has closed. */
-const forgotten = new FinalizationRegistry<TokenizerProcess>((process) => process.end())
+/** Ends the process of a tokenizer that nobody has closed; calls may still wait for it. */
+const forgotten = new FinalizationRegistry<TokenizerProcess>((process) => process.close())
 
 /**
  * Text to ids and back, in a process of its own, which starts with the first call: no text holds up the caller, and
@@ -35,7 +35,7 @@ export class Tokenizer {
   constructor(source: TokenizerSource, limits: TokenizerLimits = {}) {
     this.file = fileOf(source)
     this.process = new TokenizerProcess(source, checkLimits(limits))
-    forgotten.register(this, this.process, this)
+    forgotten.register(this, this.process)
   }
 
   /** Special tokens written out in the text become their ids. */

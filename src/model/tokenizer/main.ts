@@ -9,31 +9,47 @@ import type { TokenizerFields } from './fields.js'
 import { type Job, JobQueue, once } from './job-queue.js'
 import { raisesTime, secondsToLoad } from './limits.js'
 import { LoadedTokenizer } from './loaded.js'
-import { type FromTokenizer, fileOf, type Request, type StartOptions, type ToTokenizer } from './protocol.js'
+import {
+  type FromTokenizer,
+  fileOf,
+  type Request,
+  type TokenizerSource,
+  type ToTokenizer,
+} from './protocol.js'
 
 const heartbeatMilliseconds = 500
-
-const { source, seconds } = JSON.parse(process.argv[2]!) as StartOptions
-const file = fileOf(source)
 
 // Whoever started this process ends it; a signal to the whole group, as Ctrl-C is, must not do so before.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 process.on('disconnect', () => process.exit())
-try {
-  const read = await reader()
-  answer(bounded(() => new LoadedTokenizer(read()), secondsToLoad(seconds)))
-} catch (error) {
-  const failed =
-    error instanceof TimeLimit
-      ? `${file} takes more than ${secondsToLoad(seconds)} s to load; ${raisesTime}`
-      : isUserError(error)
-        ? error.message
-        : `${file} is not a tokenizer that headzip can use: ${printable(String(error), 200)}`
-  process.send?.({ failed } satisfies FromTokenizer, () => process.exit())
+const early: ToTokenizer[] = []
+let take = (message: ToTokenizer): void => void early.push(message)
+process.on('message', (message: ToTokenizer) => {
+  if ('load' in message) void load(message.load, message.seconds)
+  else take(message)
+})
+
+async function load(source: TokenizerSource, seconds: number): Promise<void> {
+  const file = fileOf(source)
+  try {
+    const read = await readerOf(source)
+    answer(
+      bounded(() => new LoadedTokenizer(read()), secondsToLoad(seconds)),
+      seconds,
+    )
+  } catch (error) {
+    const failed =
+      error instanceof TimeLimit
+        ? `${file} takes more than ${secondsToLoad(seconds)} s to load; ${raisesTime}`
+        : isUserError(error)
+          ? error.message
+          : `${file} is not a tokenizer that headzip can use: ${printable(String(error), 200)}`
+    process.send?.({ failed } satisfies FromTokenizer, () => process.exit())
+  }
 }
 
 /** GGUF's modules are loaded for GGUF files only. */
-async function reader(): Promise<() => TokenizerFields> {
+async function readerOf(source: TokenizerSource): Promise<() => TokenizerFields> {
   if ('gguf' in source) {
     const { ggufFields } = await import('./gguf-fields.js')
     return () => ggufFields(source.gguf)
@@ -42,15 +58,16 @@ async function reader(): Promise<() => TokenizerFields> {
   return () => folderFields(source.folder)
 }
 
-function answer(tokenizer: LoadedTokenizer): void {
+function answer(tokenizer: LoadedTokenizer, seconds: number): void {
   const queue = new JobQueue(seconds, ({ id }, outcome) => send({ id, ...outcome }))
-  process.on('message', (message: ToTokenizer) => {
+  take = (message) => {
     if ('cancel' in message) queue.cancel(message.cancel)
-    else queue.add(jobOf(tokenizer, message))
-  })
+    else if ('name' in message) queue.add(jobOf(tokenizer, message))
+  }
   const beat = (): void => send({ alive: true })
   beat()
   setInterval(() => queue.idle || beat(), heartbeatMilliseconds)
+  for (const message of early) take(message)
 }
 
 function send(message: FromTokenizer): void {
@@ -59,6 +76,7 @@ function send(message: FromTokenizer): void {
 
 function jobOf(tokenizer: LoadedTokenizer, request: Request): Job {
   const { id } = request
+  const { file } = tokenizer
   switch (request.name) {
     case 'encode': {
       const { text, special } = request.input

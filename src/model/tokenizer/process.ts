@@ -1,14 +1,11 @@
 /** The process of a tokenizer, seen from the one that asks it. */
 
-import { type ChildProcess, fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import type { ChildProcess } from 'node:child_process'
 import { abortError } from '../../engine/job.js'
 import { InputError } from '../../errors.js'
 import { type CheckedLimits, raisesMemory, raisesTime, secondsToLoad } from './limits.js'
 import { type CallName, type Calls, type FromTokenizer, fileOf, type TokenizerSource } from './protocol.js'
-
-// Compiled, whether this file is or not.
-const entry = fileURLToPath(new URL('../../../dist/model/tokenizer/main.js', import.meta.url))
+import { startProcess } from './start.js'
 
 const tickMilliseconds = 500
 /** Until the process has started, and between its own look at the clock and ours. */
@@ -83,22 +80,19 @@ export class TokenizerProcess {
 
   private restart(): void {
     this.end(new InputError(`${this.file}: the process of its tokenizer has ended`))
-    const { source, limits } = this
-    const { seconds, memoryMiB } = limits
-    const child = fork(entry, [JSON.stringify({ source, seconds })], {
-      execArgv: [`--max-old-space-size=${Math.ceil(memoryMiB)}`],
-      serialization: 'advanced',
-      // V8 writes pages on its way out of memory.
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    })
+    const { seconds, memoryMiB } = this.limits
+    const child = startProcess(memoryMiB)
+    child.send({ load: this.source, seconds }, () => {})
     this.child = child
     this.ready = false
     this.silence = 0
     child.on('message', (message) => {
       if (this.child === child) this.hear(message as FromTokenizer)
     })
-    child.on('error', (error) => this.ended(child, `cannot be started: ${error.message}`))
-    child.on('exit', (code, signal) => this.ended(child, `has ended with ${signal ?? `exit code ${code}`}`))
+    child.on('error', ({ message }) =>
+      this.ended(child, `${this.file}: the process of its tokenizer cannot be started: ${message}`),
+    )
+    child.on('exit', (code, signal) => this.ended(child, this.reasonOf(code, signal)))
   }
 
   private get file(): string {
@@ -117,17 +111,18 @@ export class TokenizerProcess {
     }
   }
 
-  private ended(child: ChildProcess, how: string): void {
-    if (this.child !== child) return
-    const { memoryMiB } = this.limits
-    this.end(
-      new InputError(
-        // V8 aborts where its heap is full.
-        how.endsWith('SIGABRT') || how.endsWith('code 134')
-          ? `${this.file} makes a tokenizer that needs more than ${memoryMiB} MiB of memory; ${raisesMemory}`
-          : `${this.file}: the process of its tokenizer ${how}`,
-      ),
-    )
+  private ended(child: ChildProcess, reason: string): void {
+    if (this.child === child) this.end(new InputError(reason))
+  }
+
+  private reasonOf(code: number | null, signal: NodeJS.Signals | null): string {
+    const { file } = this
+    // V8 aborts where its heap is full, and traps where a list would have more elements than any may.
+    if (signal === 'SIGABRT' || code === 134)
+      return `${file} makes a tokenizer that needs more than ${this.limits.memoryMiB} MiB of memory; ${raisesMemory}`
+    if (signal === 'SIGTRAP' || signal === 'SIGILL')
+      return `${file} makes a tokenizer that needs more than JavaScript can hold in one list`
+    return `${file}: the process of its tokenizer has ended with ${signal ?? `exit code ${code}`}`
   }
 
   /** While somebody waits, this process stays for the answer, and looks whether one can still come. */

@@ -28,7 +28,8 @@ export type Request = {
   [K in CallName]: { id: number; name: K; input: Calls[K]['input'] }
 }[CallName]
 
-export type ToTokenizer = Request | { cancel: number }
+/** What is to be loaded comes first, and once. */
+export type ToTokenizer = { load: TokenizerSource; seconds: number } | Request | { cancel: number }
 
 export type FromTokenizer =
   /** `error` is one sentence; without it, `value` is the call's output. */
@@ -37,9 +38,3 @@ export type FromTokenizer =
   | { failed: string }
   /** It works on what it was asked, or is ready for it. */
   | { alive: true }
-
-/** The only argument of the process, as JSON. */
-export interface StartOptions {
-  source: TokenizerSource
-  seconds: number
-}
