@@ -10,7 +10,8 @@ async function ask(folder: string, env: Record<string, string>): Promise<Outcome
   const context = join(scratchFolder(), 'context.txt')
   writeFileSync(context, `My name is ${victim}`)
   let timer: NodeJS.Timeout | undefined
-  const outcome = await headzip(['ask', folder, '--context', context, '--query', 'Who?', '--full'], {
+  const args = ['ask', folder, '--context', context, '--query', 'Who?', '--full', '--progress', 'none']
+  const outcome = await headzip(args, {
     env,
     started: (child) => {
       timer = setTimeout(() => child.kill('SIGKILL'), 60_000)

@@ -83,7 +83,7 @@ describe('jobs of one tokenizer', () => {
 
   it('say what went wrong in them, and nothing else stops', async () => {
     const fault = once(() => {
-      throw new RangeError('Maximum\ncall stack')
+      throw new RangeError('Maximum call stack')
     })
     expect(await outcomes([job(1, fault), job(2, busy(5))])).toEqual([
       [1, { error: 'x.json cannot do 1: Maximum call stack' }],
