@@ -78,9 +78,14 @@ export async function needleSamples(
 
 /** The last end of a sentence at or before `at`; 0 where there is none. */
 async function sentenceEnd(tokenizer: TextTokenizer, ids: readonly number[], at: number): Promise<number> {
-  let end = at
-  while (end > 0 && !/[.?!]\s*$/.test(await tokenizer.decode([ids[end - 1]!]))) end--
-  return end
+  const together = 32
+  for (let end = at; end > 0; end -= together) {
+    const from = Math.max(0, end - together)
+    const texts = await Promise.all(ids.slice(from, end).map((id) => tokenizer.decode([id])))
+    const last = texts.findLastIndex((text) => /[.?!]\s*$/.test(text))
+    if (last >= 0) return from + last + 1
+  }
+  return 0
 }
 
 function packagedHaystack(): string {

@@ -55,4 +55,10 @@ describe('headzip ask of a model with a hostile', () => {
       err: `${sentence}\n`,
     })
   })
+
+  it('limit in the environment says so', async () => {
+    const outcome = await ask('nano', { HEADZIP_TOKENIZER_SECONDS: 'long' })
+    const err = "HEADZIP_TOKENIZER_SECONDS must be a positive number, got 'long'\n"
+    expect(outcome).toEqual({ code: 2, out: '', err })
+  })
 })
