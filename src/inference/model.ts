@@ -9,7 +9,7 @@ import { InputError, invalidParameter } from '../errors.js'
 import { type LocateOptions, locateModel } from '../hub/locate.js'
 import { describeModel, type ModelDescription, ropesFor } from '../model/describe.js'
 import { type Prompts, promptsFor } from '../model/prompts.js'
-import type { TokenizerLimits } from '../model/tokenizer/limits.js'
+import { checkLimits, type TokenizerLimits } from '../model/tokenizer/limits.js'
 import type { Tokenizer } from '../model/tokenizer.js'
 import { readScores } from '../scores/arrow.js'
 import type { PairMethod, Sweep } from '../scores/head-scores.js'
@@ -390,6 +390,7 @@ export interface LoadOptions extends ModelOptions, LocateOptions {}
  */
 export async function loadModel(pathOrName: string, options: LoadOptions = {}): Promise<Model> {
   checkEngine(options)
+  checkLimits(options.tokenizer)
   const { path, id } = await locateModel(pathOrName, options)
   return new Model(describeModel(path, id), options)
 }

@@ -1,5 +1,6 @@
 /** A model's fixed texts as token ids. Each piece is tokenised alone; they are joined as ids, never as text. */
 
+import { check } from '../check.js'
 import { InputError } from '../errors.js'
 import {
   type ChatFormatName,
@@ -45,6 +46,7 @@ export async function promptsFor(
     fixed.map((text) => tokenizer.encode(text)),
   )) as [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array]
   const ask = async (lead: string, query: string, signal?: AbortSignal): Promise<Int32Array> => {
+    check(query, 'query', 'string')
     const text = query.trim()
     if (text === '') throw new InputError('The query is empty; ask something.')
     return Int32Array.from([...(await tokenizer.encode(lead + text, { signal })), ...postfixIds])

@@ -1,4 +1,4 @@
-import { invalidParameter } from '../errors.js'
+import { check, checkOptions } from '../check.js'
 import type { Turns } from './chat-template.js'
 import { checkLimits, type TokenizerLimits } from './tokenizer/limits.js'
 import type { NewTexts, TextSoFar } from './tokenizer/new-text.js'
@@ -16,6 +16,8 @@ export interface DecodeOptions {
   special?: boolean | undefined
   signal?: AbortSignal | undefined
 }
+
+const fields = { special: 'flag?', signal: 'signal?' } as const
 
 /** Ends the process of a tokenizer that nobody has closed; calls may still wait for it. */
 const forgotten = new FinalizationRegistry<TokenizerProcess>((process) => process.close())
@@ -39,13 +41,17 @@ export class Tokenizer {
   }
 
   /** Special tokens written out in the text become their ids. */
-  async encode(text: string, { special = false, signal }: EncodeOptions = {}): Promise<Int32Array> {
-    if (typeof text !== 'string') throw invalidParameter('text', 'a string', text, 'type')
+  async encode(text: string, options: EncodeOptions = {}): Promise<Int32Array> {
+    check(text, 'text', 'string')
+    checkOptions(options, fields)
+    const { special = false, signal } = options
     return this.process.call('encode', { text, special }, signal)
   }
 
-  async decode(ids: ArrayLike<number>, { special = false, signal }: DecodeOptions = {}): Promise<string> {
-    if (typeof ids?.length !== 'number') throw invalidParameter('ids', 'a list of token ids', ids, 'type')
+  async decode(ids: ArrayLike<number>, options: DecodeOptions = {}): Promise<string> {
+    check(ids, 'ids', 'numbers')
+    checkOptions(options, fields)
+    const { special = false, signal } = options
     return this.process.call('decode', { ids: Int32Array.from(ids), special }, signal)
   }
 

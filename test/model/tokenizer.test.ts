@@ -124,7 +124,11 @@ describe('a tokenizer in its process', () => {
 
   it.each([
     ['a text', () => tokenizer.encode(5 as unknown as string), 'text must be a string, got 5'],
-    ['ids', () => tokenizer.decode(null as unknown as number[]), 'ids must be a list of token ids, got null'],
+    [
+      'ids',
+      () => tokenizer.decode(null as unknown as number[]),
+      'ids must be a list of numbers, none of them NaN, got null',
+    ],
   ])('refuses what is no %s', async (_, act, sentence) => {
     await expect(act()).rejects.toThrow(sentence)
   })

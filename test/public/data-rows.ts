@@ -80,7 +80,13 @@ export const dataRows: Record<string, Row> = {
     good: ['nowhere', { settings }],
     takes: [path, options],
     fields: {
-      1: { ...hub, device: rule, threads: ['undefined', ...count], gpuMemory: ['undefined', ...count] },
+      1: {
+        ...hub,
+        device: rule,
+        threads: ['undefined', ...count],
+        gpuMemory: ['undefined', ...count],
+        tokenizer: options,
+      },
     },
   },
   describeModel: { good: ['nowhere', 'name'], takes: [path, optional(name)] },

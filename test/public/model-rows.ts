@@ -158,8 +158,8 @@ export function modelRows(model: Model, kv: KvCache): Record<string, Row> {
         },
       },
     },
-    'model.contextIds': { good: ['text'], takes: [name] },
-    'model.textIds': { good: ['text'], takes: [text] },
+    'model.contextIds': { good: ['text'], takes: [name, rule] },
+    'model.textIds': { good: ['text'], takes: [text, rule] },
     'model.prefill': {
       good: ['text', {}],
       takes: [name, options],

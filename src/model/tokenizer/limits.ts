@@ -1,5 +1,6 @@
 /** How long a tokenizer may work and how much memory it may take: its patterns and templates come with the model. */
 
+import { check } from '../../check.js'
 import { InputError, invalidParameter } from '../../errors.js'
 
 export interface TokenizerLimits {
@@ -12,7 +13,9 @@ export interface TokenizerLimits {
 export type CheckedLimits = { [K in keyof TokenizerLimits]-?: NonNullable<TokenizerLimits[K]> }
 
 /** @throws RangeError for a limit that is no positive number, InputError for one in the environment */
-export function checkLimits({ seconds, memoryMiB }: TokenizerLimits = {}): CheckedLimits {
+export function checkLimits(limits: TokenizerLimits = {}): CheckedLimits {
+  check(limits, 'tokenizer', 'object')
+  const { seconds, memoryMiB } = limits
   return {
     seconds: checked(seconds, 'tokenizer.seconds', 'HEADZIP_TOKENIZER_SECONDS', 20),
     memoryMiB: checked(memoryMiB, 'tokenizer.memoryMiB', 'HEADZIP_TOKENIZER_MEMORY', 2048),
@@ -22,7 +25,7 @@ export function checkLimits({ seconds, memoryMiB }: TokenizerLimits = {}): Check
 function checked(given: number | undefined, name: string, variable: string, usual: number): number {
   const expected = 'a positive number'
   if (given !== undefined) {
-    if (typeof given !== 'number') throw invalidParameter(name, expected, given, 'type')
+    check(given, name, 'number', expected)
     if (!isLimit(given)) throw invalidParameter(name, expected, given)
     return given
   }
