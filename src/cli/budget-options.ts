@@ -1,13 +1,17 @@
 /** Options of commands that turn scores into a budget, and how a budget is printed: the four words together. */
 
 import type { Options } from 'yargs'
-import { checkRatio } from '../errors.js'
+import { parseRatio } from '../eval/ratios.js'
 import { type BudgetOptions, budgetOf, formatBudget } from '../scores/budget.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import type { SelectionRule } from '../scores/select.js'
 
 export const budgetOptions = {
-  ratio: { type: 'number', default: 0.6, describe: 'Share of KV heads that keep their context' },
+  ratio: {
+    type: 'string',
+    default: '0.6',
+    describe: 'Share of KV heads that keep their context, as 0.6 or 60%',
+  },
   selection: {
     choices: ['exact', 'published'] as const satisfies readonly SelectionRule[],
     default: 'exact' as SelectionRule,
@@ -19,7 +23,7 @@ export const budgetOptions = {
 } as const satisfies Record<string, Options>
 
 interface BudgetArguments {
-  ratio: number
+  ratio: string
   selection: SelectionRule
   sink: number
   recent: number
@@ -28,7 +32,7 @@ interface BudgetArguments {
 
 export function budgetFrom(args: BudgetArguments): BudgetOptions & { rule: SelectionRule } {
   const { ratio, selection, sink, recent, tokens } = args
-  return { ratio: checkRatio(ratio, '--ratio'), rule: selection, sink, recent, ...(tokens && { tokens }) }
+  return { ratio: parseRatio(ratio), rule: selection, sink, recent, ...(tokens && { tokens }) }
 }
 
 export function budgetText(scores: HeadScores, options: BudgetOptions): string {

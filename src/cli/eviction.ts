@@ -4,7 +4,8 @@
  */
 
 import type { Options } from 'yargs'
-import { checkRatio, InputError } from '../errors.js'
+import { InputError } from '../errors.js'
+import { parseRatio } from '../eval/ratios.js'
 import { readAnyScores } from '../formats/detect.js'
 import { defaultRecent, defaultSink, isPairLevel, type Level, levels } from '../inference/levels.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
@@ -17,7 +18,10 @@ export const evictionOptions = {
       'What is evicted: whole KV heads, all of them but a window, or single pairs, which need no --scores (default: head)',
   },
   scores: { type: 'string', describe: 'Head scores, for the levels head and streaming' },
-  ratio: { type: 'number', describe: 'Share of KV heads or pairs whose context is kept (default: 0.6)' },
+  ratio: {
+    type: 'string',
+    describe: 'Share of KV heads or pairs whose context is kept, as 0.6 or 60% (default: 0.6)',
+  },
   selection: {
     choices: ['exact', 'published'] as const satisfies readonly SelectionRule[],
     describe: "Keep exactly that share, or follow the published rule's threshold (default: exact)",
@@ -35,7 +39,7 @@ export const evictionOptions = {
 export interface EvictionArgs {
   level: Level | undefined
   scores: string | undefined
-  ratio: number | undefined
+  ratio: string | undefined
   selection: SelectionRule | undefined
   sink: number | undefined
   recent: number | undefined
@@ -62,7 +66,7 @@ export function asksForEviction(args: EvictionArgs): boolean {
 /** Checks the options and reads the scores. @throws InputError or RangeError for what does not go together */
 export async function readEviction(args: EvictionArgs): Promise<ChosenEviction> {
   const { level = 'head', selection: rule = 'exact', sink, recent, sweep = 'full' } = args
-  const ratio = checkRatio(args.ratio ?? 0.6, '--ratio')
+  const ratio = parseRatio(args.ratio ?? '0.6')
   const pairs = isPairLevel(level)
   if (pairs && args.scores !== undefined)
     throw new InputError(`--level ${level} scores the pairs of each context itself: leave out --scores`)

@@ -141,11 +141,16 @@ describe('bad input ends with exit code 2, one sentence, and nothing written', (
     ],
     ['ratio 0', evict('--ratio', '0'), /^--ratio must be a number in \(0, 1\], got 0$/],
     ['ratio 1.5', evict('--ratio', '1.5'), /^--ratio must be a number in \(0, 1\], got 1\.5$/],
-    ['ratio NaN', evict('--ratio', 'NaN'), /^--ratio must be a number in \(0, 1\], got NaN$/],
+    ['ratio 60', evict('--ratio', '60'), /^--ratio must be a number in \(0, 1\], got 60; write 0\.6 or 60%$/],
+    [
+      'ratio NaN',
+      evict('--ratio', 'NaN'),
+      /^--ratio must be a number in \(0, 1\] or a percentage such as 60%, got 'NaN'$/,
+    ],
     [
       'a ratio that is no number',
       evict('--ratio', 'most'),
-      /^--ratio must be a number in \(0, 1\], got NaN$/,
+      /^--ratio must be a number in \(0, 1\] or a percentage such as 60%, got 'most'$/,
     ],
     [
       'ratio 0 in an export',

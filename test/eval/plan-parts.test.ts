@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { armKey, armsOf, randomScores } from '../../src/eval/arms.js'
-import { parseRatios } from '../../src/eval/ratios.js'
+import { parseRatio, parseRatios } from '../../src/eval/ratios.js'
 import { itemsOf, parseShard, shardFromEnvironment, subShard } from '../../src/eval/shard.js'
 import { randomHeads, selectHeads } from '../../src/scores/select.js'
 
@@ -10,6 +10,9 @@ describe('ratios', () => {
     ['0.3', [0.3]],
     ['0.6,0.2..0.4', [0.2, 0.3, 0.4, 0.6]],
     ['0.1..0.25:0.05, .5', [0.1, 0.15, 0.2, 0.25, 0.5]],
+    ['30%,60%', [0.3, 0.6]],
+    ['10%..0.3', [0.1, 0.2, 0.3]],
+    ['10%..25%:5%', [0.1, 0.15, 0.2, 0.25]],
   ])('%s means %j', (text, ratios) => {
     expect(parseRatios(text)).toEqual(ratios)
   })
@@ -20,8 +23,37 @@ describe('ratios', () => {
     ['1.4', '--ratios must be a number in (0, 1], got 1.4'],
     ['0.5..0.1', "must run upwards in at most 1000 steps, got '0.5..0.1'"],
     ['0.1..1:0', 'must run upwards'],
+    ['10..60', '--ratios must be a number in (0, 1], got 10; write 0.1 or 10%'],
   ])('refuses %j', (text, sentence) => {
     expect(() => parseRatios(text)).toThrow(sentence)
+  })
+})
+
+describe('one ratio', () => {
+  it.each([
+    ['0.6', 0.6],
+    ['.5', 0.5],
+    ['60%', 0.6],
+    ['55 %', 0.55],
+    ['33.3%', 0.333],
+    ['100%', 1],
+    ['1e-1', 0.1],
+  ])('%s means %d', (text, ratio) => {
+    expect(parseRatio(text)).toBe(ratio)
+  })
+
+  it.each([
+    ['60', '--ratio must be a number in (0, 1], got 60; write 0.6 or 60%'],
+    ['1.5', '--ratio must be a number in (0, 1], got 1.5'],
+    ['101', '--ratio must be a number in (0, 1], got 101'],
+    ['-0.1', '--ratio must be a number in (0, 1], got -0.1'],
+    ['0%', "--ratio must be above 0% and at most 100%, got '0%'"],
+    ['140%', "--ratio must be above 0% and at most 100%, got '140%'"],
+    ['most', "--ratio must be a number in (0, 1] or a percentage such as 60%, got 'most'"],
+    ['0,6', "--ratio must be a number in (0, 1] or a percentage such as 60%, got '0,6'"],
+    ['', "--ratio must be a number in (0, 1] or a percentage such as 60%, got ''"],
+  ])('refuses %j', (text, sentence) => {
+    expect(() => parseRatio(text)).toThrow(expect.objectContaining({ message: sentence }) as Error)
   })
 })
 

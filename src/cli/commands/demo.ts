@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import type { Argv } from 'yargs'
 import { packagedNames } from '../../data/sets.js'
-import { checkRatio } from '../../errors.js'
 import { escapeText } from '../../escape.js'
 import { type DemoResult, runDemo } from '../../eval/demo.js'
+import { parseRatio } from '../../eval/ratios.js'
 import { formatBudget } from '../../scores/budget.js'
 import { interruptSignal } from '../interrupt.js'
 import { type GlobalOptions, namesIn } from '../options.js'
@@ -20,7 +20,11 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         .options({
           out: { alias: 'o', type: 'string', default: 'headzip-demo', describe: 'Folder to write into' },
           data: { type: 'string', default: packagedNames.join(','), describe: 'Data sets, joined by commas' },
-          ratio: { type: 'number', default: 0.6, describe: 'Share of KV heads that keep their context' },
+          ratio: {
+            type: 'string',
+            default: '0.6',
+            describe: 'Share of KV heads that keep their context, as 0.6 or 60%',
+          },
           draws: { type: 'number', default: 5, describe: 'Random choices of heads to compare with' },
           all: {
             type: 'boolean',
@@ -37,7 +41,7 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         runDemo({
           out,
           data: namesIn(data, '--data'),
-          ratio: checkRatio(ratio, '--ratio'),
+          ratio: parseRatio(ratio),
           draws,
           all,
           signal: interruptSignal,

@@ -40,7 +40,7 @@ const options = {
   ratios: {
     type: 'string',
     default: '0.1..1.0',
-    describe: 'Shares of KV kept: 0.3,0.6 or 0.1..1.0 or 0.1..0.5:0.05',
+    describe: 'Shares of KV kept: 0.3,0.6 or 30%,60% or 0.1..1.0 or 0.1..0.5:0.05',
   },
   level: {
     type: 'string',

@@ -25,9 +25,9 @@ export function profile(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           ...evictionOptions,
           level: { ...evictionOptions.level, default: 'pair' as Level },
           ratio: {
-            type: 'number',
-            default: 0.3,
-            describe: 'Share of KV heads or pairs whose context is kept',
+            type: 'string',
+            default: '0.3',
+            describe: 'Share of KV heads or pairs whose context is kept, as 0.3 or 30%',
           },
           questions: { type: 'number', default: 5, describe: 'Questions asked of the sample' },
           'max-new-tokens': { type: 'number', default: defaultMaxNewTokens, describe: 'Longest answer' },

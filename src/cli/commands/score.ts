@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { readSample } from '../../data/samples.js'
 import { dataSetName, isMeasuredInTokens } from '../../data/sets.js'
-import { checkRatio, invalidParameter } from '../../errors.js'
+import { invalidParameter } from '../../errors.js'
 import { escapeText } from '../../escape.js'
+import { parseRatio } from '../../eval/ratios.js'
 import { itemsOf } from '../../eval/shard.js'
 import { encodeScores, writeScores } from '../../scores/arrow.js'
 import { type BudgetOptions, budgetOf } from '../../scores/budget.js'
@@ -55,8 +56,8 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
               'Stop when chunks no longer change what is kept, and the ranking agrees this well (0.995)',
           },
           'stable-ratio': {
-            type: 'number',
-            default: 0.6,
+            type: 'string',
+            default: '0.6',
             describe: 'Ratio whose kept heads must not change',
           },
           'max-context': { type: 'number', describe: 'Score the first so many tokens of each context only' },
@@ -137,7 +138,7 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           const untilStable =
             args.untilStable === undefined
               ? undefined
-              : { spearman: args.untilStable, ratio: checkRatio(args.stableRatio, '--stable-ratio') }
+              : { spearman: args.untilStable, ratio: parseRatio(args.stableRatio, '--stable-ratio') }
           const chunks = byChunks ? shard : undefined
           const job = {
             ...sample,
