@@ -15,3 +15,9 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   if (distance(wanted, best) > most) return undefined
   return candidates[lower.indexOf(best)]
 }
+
+/** `; did you mean score?` for the end of a message; '' when nothing is close. */
+export function didYouMean(word: string, candidates: readonly string[]): string {
+  const meant = nearest(word, candidates)
+  return meant === undefined ? '' : `; did you mean ${meant}?`
+}

@@ -1,5 +1,6 @@
-import yargs, { type Argv } from 'yargs'
+import yargs, { type Argv, type Options } from 'yargs'
 import { version } from '../engine/version.js'
+import { type CommandInfo, recordCommands } from './command-info.js'
 import { ask } from './commands/ask.js'
 import { bench } from './commands/bench.js'
 import { compare } from './commands/compare.js'
@@ -22,6 +23,7 @@ import { stability } from './commands/stability.js'
 import { verify } from './commands/verify.js'
 import type { GlobalOptions } from './options.js'
 import { progressKind, progressOption } from './progress.js'
+import { usageMistake, valueMissing } from './usage-mistakes.js'
 
 /** The command line itself was wrong. */
 export class UsageError extends Error {}
@@ -52,15 +54,25 @@ const commands = [
 /** Options that may be given several times; any other given twice is a mistake. */
 const lists = ['query', 'files', 'folders', 'stop', 'tokens', 'sweeps']
 
-export function buildCli(): Argv<GlobalOptions> {
+const globalOptions = {
+  json: { type: 'boolean', default: false, describe: 'Print one JSON value instead of text' },
+  ...progressOption,
+  verbose: { type: 'boolean', default: false, describe: 'Show stack traces of errors' },
+} as const satisfies Record<string, Options>
+
+/** Every command with its arguments, options and examples. */
+export function commandTree(): CommandInfo {
+  return recordCommands(commands, globalOptions)
+}
+
+/** @param words of the command line, for messages about it */
+export function buildCli(words: readonly string[] = []): Argv<GlobalOptions> {
   const cli = yargs()
     .scriptName('headzip')
     .usage(
       '$0 <command>\n\nFinds which attention heads need their long-context KV cache, and drops the rest.',
     )
-    .option('json', { type: 'boolean', default: false, describe: 'Print one JSON value instead of text' })
-    .options(progressOption)
-    .option('verbose', { type: 'boolean', default: false, describe: 'Show stack traces of errors' })
+    .options(globalOptions)
     .parserConfiguration({ 'greedy-arrays': false })
     .locale('en')
     .version(version)
@@ -72,22 +84,16 @@ export function buildCli(): Argv<GlobalOptions> {
         (key) => Array.isArray(args[key]) && key !== '_' && !lists.includes(key),
       )
       if (twice !== undefined) throw new UsageError(`--${twice} is given twice`)
+      const bare = valueMissing(words, commandTree())
+      if (bare !== undefined) throw new UsageError(bare)
       return true
     })
     .fail((message, error) => {
-      throw error ?? new UsageError(`${oneLine(message)}; see headzip --help`)
+      throw error ?? new UsageError(usageMistake(message, words, commandTree()))
     })
   return commands
     .reduce((parser, register) => register(parser), cli)
     .demandCommand(1, 'Name a command')
     .strictCommands()
     .strict()
-}
-
-/** yargs breaks its messages into lines, and speaks of non-option arguments. */
-function oneLine(message: string): string {
-  return message
-    .replace(/^Not enough non-option arguments.*/, 'The command needs more arguments')
-    .replaceAll(/\s*\n\s*/g, ' ')
-    .trim()
 }

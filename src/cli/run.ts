@@ -17,7 +17,7 @@ export async function run(argv: string[]): Promise<number> {
   const stopListening = listenForInterrupts()
   let code: number
   try {
-    await buildCli().parseAsync(joinLoneDashes(argv))
+    await buildCli(argv).parseAsync(joinLoneDashes(argv))
     code = Number(process.exitCode ?? 0)
   } catch (error) {
     code = outputFailed() ? exitCodes.cutOff : explain(error, argv.includes('--verbose'))

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { check, checkFields, checkOptions } from '../check.js'
+import { didYouMean } from '../did-you-mean.js'
 import { InputError } from '../errors.js'
 import { fromGsm, gsmColumns } from './gsm.js'
 import { readJsonLines } from './json-lines.js'
@@ -124,7 +125,8 @@ async function checkFile(file: string, nameOrFile: string): Promise<void> {
     if (file !== nameOrFile) throw new InputError(`${file} is missing, the data set ${nameOrFile}`)
     const some = `known are ${knownNames.slice(0, 5).join(', ')} and scbench_* (headzip data list)`
     throw new InputError(
-      `There is no data set or file ${nameOrFile}: ${some}; or give a .parquet or .jsonl file`,
+      `There is no data set or file ${nameOrFile}: ${some}; or give a .parquet or .jsonl file` +
+        didYouMean(nameOrFile, knownNames),
     )
   }
   if (found.size === 0) throw new InputError(`${file} is empty: it has 0 bytes`)

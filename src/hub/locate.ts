@@ -3,13 +3,14 @@
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { check } from '../check.js'
+import { didYouMean } from '../did-you-mean.js'
 import { InputError } from '../errors.js'
 import { embeddedFolder, embeddedModels } from '../model/embedded.js'
 import { stemOf } from '../model/gguf/parts.js'
 import { checkHubOptions, fetchModel, type HubOptions } from './fetch-model.js'
 import { HubRefusal } from './refusals.js'
 import { type NamedModel, parseModelName } from './repo.js'
-import { resolveShortName } from './short-names.js'
+import { resolveShortName, shortNames } from './short-names.js'
 
 export interface LocateOptions extends HubOptions {
   /** Branch, tag or commit of a model on the hub; `org/name@revision` says the same. */
@@ -43,7 +44,11 @@ export async function locateModel(pathOrName: string, options: LocateOptions = {
   if (!named) {
     throw new InputError(
       `${pathOrName} is not a model: give a folder with a config.json, a .gguf file, ${embeddedModels.join(', ')}, ` +
-        'a short name that headzip models lists, or a name on the hub such as Qwen/Qwen3-8B',
+        'a short name that headzip models lists, or a name on the hub such as Qwen/Qwen3-8B' +
+        didYouMean(/^[^@:]*/.exec(pathOrName)![0], [
+          ...embeddedModels,
+          ...shortNames.map(({ name }) => name),
+        ]),
     )
   }
   try {
@@ -51,7 +56,10 @@ export async function locateModel(pathOrName: string, options: LocateOptions = {
     return { path, id: path.endsWith('.gguf') ? idOf(path) : (named.name.split('/')[1] ?? named.name) }
   } catch (error) {
     if (!(error instanceof HubRefusal) || ![401, 404].includes(error.status)) throw error
-    throw new InputError(`there is no ${pathOrName} on this disk, and ${error.message}`, { cause: error })
+    const meant = didYouMean(named.name, [...new Set(shortNames.map(({ repo }) => repo))])
+    throw new InputError(`there is no ${pathOrName} on this disk, and ${error.message}${meant}`, {
+      cause: error,
+    })
   }
 }
 

@@ -105,6 +105,21 @@ describe('bad input ends with exit code 2, one sentence, and nothing written', (
       /^nowhere is not a model: give a folder with a config\.json, a \.gguf file, nano, a short name that headzip models lists, or a name on the hub such as Qwen\/Qwen3-8B$/,
     ],
     [
+      'a misspelt model',
+      ['score', 'qwen2.5-7', '--data', 'own.jsonl'],
+      /^qwen2\.5-7 is not a model: .* such as Qwen\/Qwen3-8B; did you mean qwen2\.5-7b\?$/,
+    ],
+    [
+      'a misspelt level',
+      ['eval', 'nano', '--level', 'head,pairs'],
+      /^--level must be among .*, got 'pairs'; did you mean pair\?$/,
+    ],
+    [
+      'a misspelt data set of the hub',
+      ['data', 'fetch', 'squadd'],
+      /^squadd is no data set of the hub; headzip data list names those that are; did you mean squad\?$/,
+    ],
+    [
       'a truncated shard',
       ['score', 'truncated', '--data', 'own.jsonl'],
       /^truncated\/model-00002-of-00003\.safetensors is truncated: tensor \S+ ends \d+ bytes past the end of the file$/,
@@ -176,7 +191,7 @@ describe('bad input ends with exit code 2, one sentence, and nothing written', (
     [
       'an unknown data set',
       ['score', 'nano', '--data', 'own.jsonl,squat'],
-      /^There is no data set or file squat: known are sample_qa_eng, sample_repoqa/,
+      /^There is no data set or file squat: known are sample_qa_eng, sample_repoqa.*; did you mean squad\?$/,
     ],
     [
       'a sample past the end',
@@ -188,10 +203,14 @@ describe('bad input ends with exit code 2, one sentence, and nothing written', (
       ['merge', 'nano.arrow', '-o', 'taken.arrow'],
       /^taken\.arrow exists; pass --force to replace it$/,
     ],
-    ['an unknown option', ['score', 'nano', '--rato', '1'], /^Unknown argument: rato; see headzip --help$/],
+    [
+      'an unknown option',
+      ['score', 'nano', '--rato', '1'],
+      /^Unknown option: --rato; did you mean --ratio\?$/,
+    ],
     ['an option given twice', evict('--ratio', '0.5', '--ratio', '0.6'), /^--ratio is given twice$/],
-    ['an unknown command', ['scroe'], /^Unknown command: scroe; see headzip --help$/],
-    ['a missing argument', ['score'], /^The command needs more arguments; see headzip --help$/],
+    ['an unknown command', ['scroe'], /^Unknown command: scroe; did you mean score\?$/],
+    ['a missing argument', ['score'], /^headzip score needs <model>, as in: headzip score nano$/],
     [
       'no scores and no --full',
       ask(),

@@ -64,6 +64,7 @@ describe('a model', () => {
       undefined,
       'there is no models/llama on this disk, and models/llama does not exist on HUB or needs a login (401): check the name, or set HF_TOKEN',
     ],
+    ['Qwen/Qwen3-4BB', undefined, 'set HF_TOKEN; did you mean Qwen/Qwen3-4B?'],
     ['nano', 'main', 'a revision goes with a model on the hub, but nano is on this disk'],
     ['tests/sharded@v1', 'v2', 'tests/sharded@v1 names the revision v1, --revision names v2'],
   ])('%s, revision %s, is refused with one sentence', async (name, revision, sentence) => {

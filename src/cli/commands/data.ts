@@ -4,6 +4,7 @@ import type { Sample } from '../../data/sample.js'
 import { dataSetFile, readSamples } from '../../data/samples.js'
 import { dataSetName, describeDataSet, hubFileOf, knownNames, originOf } from '../../data/sets.js'
 import { queryText, templateOf } from '../../data/templates.js'
+import { didYouMean } from '../../did-you-mean.js'
 import { InputError, invalidParameter } from '../../errors.js'
 import { escapeText } from '../../escape.js'
 import { metricNameOf } from '../../eval/metrics/index.js'
@@ -76,7 +77,8 @@ export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           for (const name of namesIn(names, 'names')) {
             if (originOf(name)?.kind !== 'hub' && !hubFileOf(name))
               throw new InputError(
-                `${name} is no data set of the hub; headzip data list names those that are`,
+                `${name} is no data set of the hub; headzip data list names those that are` +
+                  (knownNames.includes(name) ? '' : didYouMean(name, knownNames)),
               )
             const fetch = fetchFromHub(progress)
             const file = await dataSetFile(name, { fetch, signal: interruptSignal })

@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs'
+import { didYouMean } from '../../did-you-mean.js'
 import { InputError, invalidParameter } from '../../errors.js'
 import { type EvaluationLevel, evaluationLevels } from '../../eval/arms.js'
 import { type EvaluateSummary, evaluate } from '../../eval/evaluate.js'
@@ -183,7 +184,8 @@ function levelsIn(text: string): EvaluationLevel[] {
   return namesIn(text, '--level').map((name) => {
     const level = evaluationLevels.find((each) => each === name)
     if (level) return level
-    throw new InputError(`--level must be among ${evaluationLevels.join(', ')}, got '${name}'`)
+    const meant = didYouMean(name, evaluationLevels)
+    throw new InputError(`--level must be among ${evaluationLevels.join(', ')}, got '${name}'${meant}`)
   })
 }
 
