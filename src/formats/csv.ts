@@ -5,12 +5,13 @@
 
 import { basename } from 'node:path'
 import { InputError } from '../errors.js'
-import { type WriteOptions, writeFileAtomic } from '../scores/files.js'
+import type { WriteOptions } from '../scores/files.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { fromRows } from '../scores/rows.js'
 import { largestSide, verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance } from './foreign.js'
 import { readSmallText } from './matrix-text.js'
+import { readNoteFile, writeWithNote } from './own-note.js'
 import { checkTies, type Ties, tiedValues } from './ties.js'
 
 export async function exportCsv(
@@ -28,19 +29,20 @@ export async function exportCsv(
     const columns = [value, ...(mean ? [mean[cell]!] : []), ...(p99 ? [p99[cell]!] : [])]
     return [layerIds[Math.floor(cell / kvHeads)], cell % kvHeads, ...columns.map(print)].join(',')
   })
-  await writeFileAtomic(path, `${[header.join(','), ...lines].join('\n')}\n`, options)
+  const text = `${[header.join(','), ...lines].join('\n')}\n`
   return {
-    files: [path],
+    files: await writeWithNote(path, text, scores, options),
     warnings: [],
     statement:
-      'A CSV holds numbers only: not the model, the data they come from, the positions summarised, nor the scores of ' +
-      'single pairs.',
+      'A CSV holds numbers only, not the positions summarised nor the scores of single pairs; the model, the method and ' +
+      'the data they come from stand in the .headzip.json beside it, which only headzip reads.',
   }
 }
 
 /** @throws InputError: a missing column, a field that is no number, a head twice or missing */
 export async function importCsv(path: string): Promise<HeadScores> {
-  const lines = (await readSmallText(path, '')).split(/\r?\n/).filter((line) => line.trim() !== '')
+  const text = await readSmallText(path, '')
+  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '')
   const header = (lines[0] ?? '').split(',').map((name) => name.trim().toLowerCase())
   const place = (...names: string[]): number => header.findIndex((name) => names.includes(name))
   const [layerAt, headAt, scoreAt] = [place('layer'), place('kv_head', 'head'), place('max', 'score')]
@@ -68,5 +70,6 @@ export async function importCsv(path: string): Promise<HeadScores> {
   })
   const name = basename(path).replace(/\.csv$/i, '')
   const known = { model: name, data: 'unknown', index: 0, method: 'csv', arithmetic: '' }
-  return fromRows(rows, 0, foreignProvenance(known), path)
+  const own = await readNoteFile(path, text, largestSide)
+  return fromRows(rows, 0, own?.provenance ?? foreignProvenance(known), path)
 }

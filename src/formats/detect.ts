@@ -2,12 +2,14 @@
 
 import { open, readdir, stat } from 'node:fs/promises'
 import { check, checkOptions } from '../check.js'
+import { join } from 'node:path'
 import { InputError } from '../errors.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { patternName } from './duo.js'
 import { applyImportOptions, type ImportOptions } from './foreign.js'
-import { formats } from './formats.js'
+import { formatNames, formatOfPath, formats } from './formats.js'
 import { patternsFolder } from './kvpress.js'
+import { isNoteFile } from './own-note.js'
 import { adapterName } from './tsv.js'
 
 /** Those that have a reader of their own. */
@@ -27,17 +29,66 @@ export async function importScores(path: string, options: ImportOptions = {}): P
     kvHeads: 'positive?',
     layerIds: 'ids?',
   })
-  const read: (path: string, options: ImportOptions) => Promise<HeadScores> =
-    formats[await detectFormat(path)].read
-  return applyImportOptions(await read(path, options), options, path)
+  const { at, format } = await findScores(path)
+  const read: (path: string, options: ImportOptions) => Promise<HeadScores> = formats[format].read
+  return applyImportOptions(await read(at, options), options, at)
 }
 
 export async function detectFormat(path: string): Promise<ScoreFormat> {
+  return (await findScores(path)).format
+}
+
+/**
+ * @returns `at` is `path`, or the file that a folder holds scores in: its merged.arrow, or its only one
+ * @throws InputError when there are none, or several
+ */
+export async function findScores(path: string): Promise<{ at: string; format: ScoreFormat }> {
   check(path, 'path', 'path')
   const found = await stat(path).catch(() => null)
   if (!found) throw new InputError(`${path} does not exist`)
-  if (found.isDirectory()) return await detectFolder(path)
-  if (!found.isFile()) throw new InputError(`${path} is neither a file nor a folder`)
+  if (!found.isDirectory() && !found.isFile()) throw new InputError(`${path} is neither a file nor a folder`)
+  if (found.isFile()) return { at: path, format: await detectFile(path) }
+  const layout = layoutOf(await readdir(path))
+  if (layout) return { at: path, format: layout }
+  const inside = await scoreFilesIn(path)
+  const merged = join(path, mergedName)
+  const [at, ...others] = inside.includes(merged) ? [merged] : inside
+  if (at === undefined)
+    throw new InputError(
+      `${path} holds no scores: neither a file ending in ${endings.join(', ')} nor ${patternName}`,
+    )
+  if (others.length > 0)
+    throw new InputError(
+      `${path} holds ${inside.length} score files; name one of them, or headzip merge ${path} makes one of all`,
+    )
+  return { at, format: await detectFile(at) }
+}
+
+/** What scores of one model and method are merged into, in the folder that holds them. */
+export const mergedName = 'merged.arrow'
+
+const endings = formatNames.flatMap((name) => ('ending' in formats[name] ? formats[name].ending : []))
+
+/**
+ * The scores that lie in a folder, sorted: headzip's own files, or where it has none, the folder itself when a format
+ * lays it out, or files of KVzip, or tables.
+ */
+export async function scoreFilesIn(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).sort()
+  const ending = (...wanted: string[]): string[] =>
+    names
+      .filter((name) => wanted.includes(formatOfPath(name) ?? '') && !isNoteFile(name))
+      .map((name) => join(folder, name))
+  const own = ending('arrow')
+  if (own.length > 0) return own
+  if (layoutOf(names)) return [folder]
+  const torch = ending('kvzip')
+  if (torch.length > 0) return torch
+  // The .json files of a model's folder are no scores.
+  return names.includes('config.json') ? ending('csv', 'tsv') : ending('csv', 'tsv', 'json')
+}
+
+async function detectFile(path: string): Promise<ScoreFormat> {
   const start = await firstBytes(path)
   if (start.startsWith('ARROW1')) return 'arrow'
   if (start.startsWith('PK')) return 'kvzip'
@@ -52,12 +103,11 @@ export async function detectFormat(path: string): Promise<ScoreFormat> {
   )
 }
 
-async function detectFolder(path: string): Promise<ScoreFormat> {
-  const names = await readdir(path)
+/** Of folders whose files belong together. */
+function layoutOf(names: readonly string[]): ScoreFormat | undefined {
   if (names.includes(patternName)) return 'duo'
   if (names.includes(adapterName)) return 'tsv'
-  if (names.includes(patternsFolder)) return 'kvpress'
-  throw new InputError(`${path} holds no ${patternName}; name a score file in it`)
+  return names.includes(patternsFolder) ? 'kvpress' : undefined
 }
 
 /** Enough for the first line of a table of 500 columns. */

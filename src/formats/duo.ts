@@ -8,10 +8,11 @@ import { basename, join, resolve } from 'node:path'
 import { check } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { type WriteOptions, writeFilesAtomic } from '../scores/files.js'
-import type { HeadScores, Provenance } from '../scores/head-scores.js'
-import { isCount, parseProvenance, verifyScores } from '../scores/verify.js'
+import type { HeadScores } from '../scores/head-scores.js'
+import { isCount, verifyScores } from '../scores/verify.js'
 import { checkExport, type Exported, foreignProvenance } from './foreign.js'
 import { parseMatrix, printMatrix, readSmallText } from './matrix-text.js'
+import { noteOf, parseNote } from './own-note.js'
 import { checkTies, type Ties } from './ties.js'
 
 export interface DuoOptions extends WriteOptions {
@@ -61,8 +62,9 @@ export async function writePattern(
       recent,
     )
   const { text, warnings } = printMatrix(scores, ties, options.modelLayers)
-  const own: OwnNote = { ties, layer_ids: Array.from(scores.layerIds), provenance: scores.provenance }
+  const own = { ties, ...noteOf(scores) }
   const sizes = { sink_size: sink, recent_size: recent, ...more }
+  // Other readers take the sizes and ignore the rest.
   const config = `${JSON.stringify({ ...sizes, headzip: own }, null, 2)}\n`
   const files = [join(dir, patternName), join(dir, configName)]
   await writeFilesAtomic(
@@ -73,13 +75,6 @@ export async function writePattern(
     options,
   )
   return { files, warnings }
-}
-
-/** Ours, under `headzip` of config.json; other readers take the two sizes and ignore the rest. */
-interface OwnNote {
-  ties: Ties
-  layer_ids: number[]
-  provenance: Provenance
 }
 
 export function streamingStatement(sink: number, recent: number): string {
@@ -103,7 +98,7 @@ export async function importDuo(dir: string): Promise<HeadScores> {
   const rows = parseMatrix(await readSmallText(tsv, folderHint), tsv)
   const kvHeads = rows[0]!.length
   const own =
-    config.headzip === undefined ? null : ownNote(config.headzip, rows.length, join(dir, configName))
+    config.headzip === undefined ? null : parseNote(config.headzip, rows.length, join(dir, configName))
   const layerIds = Int32Array.from(own?.layer_ids ?? rows.keys())
   const data = typeof config.dataset_format === 'string' ? config.dataset_format : 'unknown'
   return verifyScores(
@@ -135,13 +130,4 @@ async function readConfig(path: string): Promise<Record<string, unknown>> {
   if (typeof found !== 'object' || found === null || Array.isArray(found))
     throw new InputError(`${path} is not a JSON object`)
   return { ...found }
-}
-
-function ownNote(found: unknown, rows: number, where: string): Omit<OwnNote, 'ties'> {
-  const note: Record<string, unknown> = typeof found === 'object' && found !== null ? { ...found } : {}
-  const ids: unknown[] = Array.isArray(note.layer_ids) ? note.layer_ids : []
-  const layerIds = ids.filter((id): id is number => typeof id === 'number' && isCount(id, 0, rows - 1))
-  if (layerIds.length === 0 || layerIds.length !== ids.length)
-    throw new InputError(`${where} names scored layers that the ${rows} rows beside it do not have`)
-  return { layer_ids: layerIds, provenance: parseProvenance(JSON.stringify(note.provenance ?? null), where) }
 }

@@ -6,8 +6,9 @@ import { check } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { type WriteOptions, writeFileAtomic } from '../scores/files.js'
 import type { HeadScores } from '../scores/head-scores.js'
-import { verifyScores } from '../scores/verify.js'
+import { largestSide, verifyScores } from '../scores/verify.js'
 import { checkExport, type Exported, foreignProvenance } from './foreign.js'
+import { noteOf, type OwnNote, parseJson, parseNote } from './own-note.js'
 import { readTorchMatrix, type TorchType, writeTorchMatrix } from './torch-tensor.js'
 
 /** A head score takes kilobytes; anything larger is something else and is not read at all. */
@@ -17,6 +18,9 @@ export interface KvzipOptions extends WriteOptions {
   /** default `float32`, which adds no ties; KVzip itself publishes fp16 and bf16 */
   dtype?: TorchType
 }
+
+/** Of the archive: what headzip knows of the scores. torch reads the entries that its pickle names, and no other. */
+const noteName = 'headzip.json'
 
 /**
  * Writes a file that `torch.load(weights_only=True)` reads, on the CPU.
@@ -34,7 +38,8 @@ export async function exportKvzip(
   verifyScores(scores, 'scores')
   const archive = basename(path).replace(/\.pt$/, '') || 'archive'
   const matrix = { rows: scores.layers, columns: scores.kvHeads, dtype, values: scores.max }
-  const bytes = writeTorchMatrix(matrix, archive)
+  const note = Buffer.from(`${JSON.stringify(noteOf(scores))}\n`)
+  const bytes = writeTorchMatrix(matrix, archive, [[noteName, note]])
   await writeFileAtomic(path, bytes, write)
 
   const warnings: string[] = []
@@ -49,8 +54,8 @@ export async function exportKvzip(
     files: [path],
     warnings,
     statement:
-      'A .pt holds the head scores only: not their means, which layers they belong to, nor where they come from. ' +
-      'KVzip merges every file of a folder whose name matches the model.',
+      'A .pt holds the head scores only, not their means; which layers they belong to and where they come from stands ' +
+      `beside them as ${noteName}, which only headzip reads. KVzip merges every file of a folder whose name matches the model.`,
   }
 }
 
@@ -73,29 +78,34 @@ export async function importKvzip(path: string): Promise<HeadScores> {
 
 /** @param path gives the model, data set and sample by KVzip's naming, and stands in messages */
 export function decodeKvzip(bytes: Uint8Array, path: string): HeadScores {
-  const { rows, columns, dtype, values } = readTorchMatrix(bytes, path)
+  const { rows, columns, dtype, values, others } = readTorchMatrix(bytes, path)
+  const own = ownNote(others.get(noteName), rows, path)
   const name = basename(path).replace(/\.pt$/, '')
   const [, model = name, data = name, index = '0'] = /^(.+)-([^-]+)-(\d{1,9})$/.exec(name) ?? []
   return verifyScores(
     {
       layers: rows,
       kvHeads: columns,
-      layerIds: Int32Array.from({ length: rows }, (_, layer) => layer),
+      layerIds: Int32Array.from(own?.layer_ids ?? Array(rows).keys()),
       max: values,
       mean: null,
       p99: null,
       positions: 0,
       pairs: null,
-      provenance: foreignProvenance({
-        model,
-        data,
-        index: Number(index),
-        method: 'kvzip',
-        arithmetic: dtype,
-      }),
+      provenance:
+        own?.provenance ??
+        foreignProvenance({ model, data, index: Number(index), method: 'kvzip', arithmetic: dtype }),
     },
     path,
   )
+}
+
+function ownNote(bytes: Uint8Array | undefined, rows: number, path: string): OwnNote | undefined {
+  if (!bytes) return undefined
+  const where = `${path}, ${noteName}`
+  const own = parseNote(parseJson(Buffer.from(bytes).toString('utf8'), where), largestSide, where)
+  if (own.layer_ids.length === rows) return own
+  throw new InputError(`${where} names ${own.layer_ids.length} scored layers, the tensor has ${rows} rows`)
 }
 
 function distinct(values: Float32Array): number {

@@ -4,10 +4,11 @@
  */
 
 import { InputError, invalidParameter } from '../errors.js'
-import { type WriteOptions, writeFileAtomic } from '../scores/files.js'
+import type { WriteOptions } from '../scores/files.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { isCount, largestSide, verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance } from './foreign.js'
+import { type OwnNote, writeWithNote } from './own-note.js'
 import { checkTies, type Ties, tiedValues } from './ties.js'
 
 export interface RetrievalOptions extends WriteOptions {
@@ -34,9 +35,9 @@ export async function exportRetrievalJson(
       const value = values[row * kvHeads + Math.floor((head * kvHeads) / queryHeads)]!
       entries.push([`${scores.layerIds[row]}-${head}`, [value]])
     }
-  await writeFileAtomic(path, `${JSON.stringify(Object.fromEntries(entries))}\n`, options)
+  const text = `${JSON.stringify(Object.fromEntries(entries))}\n`
   return {
-    files: [path],
+    files: await writeWithNote(path, text, scores, options),
     warnings:
       queryHeads === kvHeads
         ? [
@@ -44,20 +45,21 @@ export async function exportRetrievalJson(
           ]
         : [],
     statement:
-      'Retrieval-head files know query heads only: heads of one group share one score here, and neither means nor ' +
-      'provenance are kept.',
+      'Retrieval-head files know query heads only: heads of one group share one score here, and means are not kept. The ' +
+      'model, the method and the data stand in the .headzip.json beside it, which only headzip reads.',
   }
 }
 
 /**
- * @param kvHeads of the model; default one a query head
+ * @param kvHeads of the model; default as noted beside the file, else one a query head
  * @throws InputError: no `layer-head` keys, an empty or non-numeric list, heads that do not divide into groups
  */
 export function decodeRetrievalJson(
   found: Record<string, unknown>,
   name: string,
   where: string,
-  kvHeads?: number,
+  kvHeads: number | undefined,
+  own: OwnNote | undefined,
 ): HeadScores {
   const heads = new Map<number, Map<number, number>>()
   for (const [key, value] of Object.entries(found)) {
@@ -70,7 +72,7 @@ export function decodeRetrievalJson(
   }
   const layerIds = Int32Array.from(heads.keys()).sort()
   const queryHeads = Math.max(...[...heads.values()].map((row) => Math.max(...row.keys()))) + 1
-  const columns = kvHeads ?? queryHeads
+  const columns = kvHeads ?? (own?.kv_heads || queryHeads)
   if (!isCount(columns, 1, queryHeads) || queryHeads % columns !== 0)
     throw new InputError(
       `${where} has ${queryHeads} query heads, which ${columns} KV heads cannot share evenly`,
@@ -93,13 +95,15 @@ export function decodeRetrievalJson(
       p99: null,
       positions: 0,
       pairs: null,
-      provenance: foreignProvenance({
-        model: name,
-        data: 'unknown',
-        index: 0,
-        method: 'retrieval-heads',
-        arithmetic: '',
-      }),
+      provenance:
+        own?.provenance ??
+        foreignProvenance({
+          model: name,
+          data: 'unknown',
+          index: 0,
+          method: 'retrieval-heads',
+          arithmetic: '',
+        }),
     },
     where,
   )

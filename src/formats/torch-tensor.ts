@@ -32,8 +32,14 @@ const globals: ReadonlySet<string> = new Set([
 /** Larger than any head-score tensor; keeps sizes that a file claims from meaning anything. */
 const mostSide = 65_536
 
-/** @throws InputError for anything but one dense matrix of fp16, bf16 or fp32 */
-export function readTorchMatrix(bytes: Uint8Array, where: string): TorchMatrix {
+/**
+ * @returns also the entries of the archive beside torch's own, by name
+ * @throws InputError for anything but one dense matrix of fp16, bf16 or fp32
+ */
+export function readTorchMatrix(
+  bytes: Uint8Array,
+  where: string,
+): TorchMatrix & { others: Map<string, Uint8Array> } {
   const entries = readStoredZip(bytes, where)
   const pickles = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name))
   if (pickles.length !== 1) throw new InputError(`${where} is not a file of torch.save: it lacks data.pkl`)
@@ -65,7 +71,8 @@ export function readTorchMatrix(bytes: Uint8Array, where: string): TorchMatrix {
     const element = offset + Math.floor(i / columns) * rowStride + (i % columns) * columnStride
     values[i] = readElement(view, element * width, dtype)
   }
-  return { rows, columns, dtype, values }
+  const others = [...entries].map(([name, entry]) => [name.slice(root.length), entry] as const)
+  return { rows, columns, dtype, values, others: new Map(others) }
 }
 
 interface Description {
@@ -117,14 +124,22 @@ function readElement(view: DataView, at: number, dtype: TorchType): number {
   return dtype === 'float16' ? halfToFloat(bits) : bfloatToFloat(bits)
 }
 
-/** @param archive the zip's inner folder, by torch's habit the file's name without `.pt` */
-export function writeTorchMatrix(matrix: TorchMatrix, archive: string): Uint8Array {
+/**
+ * @param archive the zip's inner folder, by torch's habit the file's name without `.pt`
+ * @param more entries that torch passes over
+ */
+export function writeTorchMatrix(
+  matrix: TorchMatrix,
+  archive: string,
+  more: readonly (readonly [name: string, bytes: Uint8Array])[] = [],
+): Uint8Array {
   const text = (content: string) => Buffer.from(content, 'latin1')
   return writeStoredZip([
     [`${archive}/data.pkl`, pickleMatrix(matrix)],
     [`${archive}/byteorder`, text('little')],
     [`${archive}/data/0`, storageBytes(matrix)],
     [`${archive}/version`, text('3\n')],
+    ...more.map(([name, bytes]) => [`${archive}/${name}`, bytes] as const),
   ])
 }
 

@@ -5,11 +5,12 @@
 
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { type WriteOptions, writeFileAtomic } from '../scores/files.js'
+import type { WriteOptions } from '../scores/files.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance } from './foreign.js'
 import { parseMatrix, printMatrix, readSmallText } from './matrix-text.js'
+import { readNoteFile, writeWithNote } from './own-note.js'
 import { checkTies, type Ties } from './ties.js'
 
 export interface TsvOptions extends WriteOptions {
@@ -30,13 +31,13 @@ export async function exportTsv(
   verifyScores(scores, 'scores')
   const { text, warnings } = printMatrix(scores, checkTies(options.ties ?? 'separate'), options.modelLayers)
   const file = path.endsWith('.tsv') ? path : join(path, adapterName)
-  await writeFileAtomic(file, text, options)
   return {
-    files: [file],
+    files: await writeWithNote(file, text, scores, options),
     warnings,
     statement:
-      'A bare table holds values only: not the model, the data, nor how many sink and recent tokens a streaming head ' +
-      'keeps; RLKV and PruLong take those from their command lines, and a sparsity that becomes a threshold.',
+      'A bare table holds values only, not how many sink and recent tokens a streaming head keeps; RLKV and PruLong take ' +
+      'those from their command lines, and a sparsity that becomes a threshold. The model, the method and the data stand ' +
+      'in the .headzip.json beside it, which only headzip reads.',
   }
 }
 
@@ -44,26 +45,30 @@ export async function exportTsv(
 export async function importTsv(path: string): Promise<HeadScores> {
   const isFolder = (await stat(path).catch(() => null))?.isDirectory() ?? false
   const file = isFolder ? join(path, adapterName) : path
-  const rows = parseMatrix(await readSmallText(file, ''), file)
-  const layerIds = Int32Array.from(rows.keys())
+  const text = await readSmallText(file, '')
+  const rows = parseMatrix(text, file)
+  const own = await readNoteFile(file, text, rows.length)
+  const layerIds = Int32Array.from(own?.layer_ids ?? rows.keys())
   const method = methodOf(basename(file))
   return verifyScores(
     {
-      layers: rows.length,
+      layers: layerIds.length,
       kvHeads: rows[0]!.length,
       layerIds,
-      max: Float32Array.from(rows.flat()),
+      max: Float32Array.from(Array.from(layerIds).flatMap((layer) => rows[layer]!)),
       mean: null,
       p99: null,
       positions: 0,
       pairs: null,
-      provenance: foreignProvenance({
-        model: method === 'rlkv' ? basename(dirname(resolve(file))) : basename(file).replace(/\.tsv$/i, ''),
-        data: 'unknown',
-        index: 0,
-        method,
-        arithmetic: '',
-      }),
+      provenance:
+        own?.provenance ??
+        foreignProvenance({
+          model: method === 'rlkv' ? basename(dirname(resolve(file))) : basename(file).replace(/\.tsv$/i, ''),
+          data: 'unknown',
+          index: 0,
+          method,
+          arithmetic: '',
+        }),
     },
     file,
   )

@@ -28,7 +28,11 @@ describe('the command line', () => {
   })
 
   it('writes a score file a sample, and says so as JSON when asked', async () => {
-    expect(readdirSync(join(cwd, 'head_scores/nano')).sort()).toEqual(['own-0.arrow', 'own-1.arrow'])
+    expect(readdirSync(join(cwd, 'head_scores/nano')).sort()).toEqual([
+      'merged.arrow',
+      'own-0.arrow',
+      'own-1.arrow',
+    ])
     const { out } = await headzip(['score', 'nano', '--data', 'own.jsonl', '-o', 'again', '--json'], { cwd })
     expect(JSON.parse(out)).toMatchObject([
       {
@@ -40,6 +44,7 @@ describe('the command line', () => {
         kvHeads: 4,
         budget: { kept: 14, total: 24, effectiveKv: 1 },
       },
+      { file: 'again/nano/merged.arrow', model: 'nano', sources: [{ data: 'own', index: 0 }] },
     ])
     const { out: text } = await headzip(
       [
@@ -59,7 +64,7 @@ describe('the command line', () => {
       { cwd },
     )
     expect(text).toContain(
-      '\n\nmerged:\nratio              0.2500  share of KV heads that keep their context: 6 of 24',
+      '\n\ntext/nano/merged.arrow: the maximum over own-0 to 1\nratio              0.2500  share of KV heads that keep their context: 6 of 24',
     )
     expect(text).toContain('\neffective KV       0.3250  ')
   })

@@ -79,7 +79,7 @@ describe('stability', () => {
   it('is told with samples and with chunks, and drawn', async () => {
     const score = ['score', 'nano', '--data', 'own.jsonl', '--chunk-size', '40', '-o']
     expect((await headzip([...score, 'samples', '--samples', '3'], { cwd })).code).toBe(0)
-    expect(readdirSync(join(cwd, 'samples/nano'))).toHaveLength(3)
+    expect(readdirSync(join(cwd, 'samples/nano'))).toHaveLength(4)
     const samples = await headzip(['stability', 'samples/nano', '-o', 'drawn'], { cwd })
     expect(samples.out).toMatch(/^ +3 +1\.000 \(1\.000 to 1\.000\) +1\.000 \(1\.000 to 1\.000\)$/m)
     expect(samples.out).toMatch(/\d+ of 24 heads are kept in some redrawn sets/)
@@ -116,9 +116,12 @@ describe('the method kvzip+', () => {
     const score = ['score', 'nano', '--data', 'two.jsonl', '-o', 'methods', '--method']
     const { out } = await headzip([...score, 'kvzip+', '--json'], { cwd })
     const file = 'methods/nano/kvzip+/two-0.arrow'
-    expect(JSON.parse(out)).toMatchObject([{ file, method: 'kvzip+', sweep: 'full' }])
+    expect(JSON.parse(out)).toMatchObject([
+      { file, method: 'kvzip+', sweep: 'full' },
+      { file: 'methods/nano/kvzip+/merged.arrow', method: 'kvzip+' },
+    ])
     await headzip([...score, 'kvzip'], { cwd })
-    expect(readdirSync(join(cwd, 'methods/nano')).sort()).toEqual(['kvzip+', 'two-0.arrow'])
+    expect(readdirSync(join(cwd, 'methods/nano')).sort()).toEqual(['kvzip+', 'merged.arrow', 'two-0.arrow'])
 
     const both = ['methods/nano/two-0.arrow', file]
     const compared = await headzip(['compare', ...both], { cwd })
@@ -137,11 +140,8 @@ describe("DuoAttention's on-the-fly estimate", () => {
   it('is scored into a folder of its own, merges to its mean, and is evaluated beside other head scores', async () => {
     const sample = { prompts: ['My name is Kim.', 'What is my name?'], ground_truth: ['Kim'] }
     writeFileSync(join(cwd, 'profile.jsonl'), `${JSON.stringify(sample)}\n`.repeat(2))
-    expect((await headzip([...args, '--method', 'duo-estimate'], { cwd })).code).toBe(0)
-    const merged = await headzip(['merge', 'heads/nano/duo-estimate', '-o', own('merged')], { cwd })
-    expect(merged.out).toContain(
-      `${own('merged')}: 6 layers x 4 KV heads, the mean over profile-0, profile-1\n`,
-    )
+    const scored = await headzip([...args, '--method', 'duo-estimate'], { cwd })
+    expect(scored.out).toContain(`\n${own('merged')}: the mean over profile-0 to 1\n`)
     const [one, both] = [
       await readScores(join(cwd, own('profile-0'))),
       await readScores(join(cwd, own('merged'))),

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -196,7 +196,11 @@ describe('reading any format', () => {
     await expect(readAnyScores(text)).rejects.toThrow(
       `${text} is in no format that headzip knows: a score file`,
     )
-    await expect(readAnyScores(folder)).rejects.toThrow(`${folder} holds no full_attention_heads.tsv`)
+    const empty = join(folder, 'empty')
+    await mkdir(empty)
+    await expect(readAnyScores(empty)).rejects.toThrow(
+      `${empty} holds no scores: neither a file ending in .arrow, .pt, .tsv, .json, .csv nor full_attention_heads.tsv`,
+    )
     await expect(readAnyScores(join(folder, 'none'))).rejects.toThrow(/none does not exist$/)
   })
 })

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -75,6 +75,75 @@ describe.each([
     await exportScores(scores, format, path, { ties: 'keep' })
     const back = await readAnyScores(path)
     expect([back.layers, back.kvHeads, ...back.max]).toEqual([scores.layers, scores.kvHeads, ...scores.max])
+  })
+})
+
+describe.each(['kvzip', 'kvzip+', 'duo-estimate', 'duo'])('scores of the method %s', (method) => {
+  const sources = [
+    { data: 'natural', index: 0, tokens: 900 },
+    { data: 'code', index: 3, tokens: 800 },
+  ]
+  const scores = makeScores({
+    layerIds: Int32Array.of(5, 11),
+    provenance: { modelLayers: 13, method, sources },
+  })
+
+  test.each(all)('keep it, their model, their data and their layers in %s', async (format, ending) => {
+    const path = fresh(ending)
+    await exportScores(scores, format, path)
+    const back = await readAnyScores(path)
+    expect(back.provenance).toEqual(scores.provenance)
+    expect(Array.from(back.layerIds)).toEqual([5, 11])
+    expect(back.kvHeads).toBe(scores.kvHeads)
+  })
+})
+
+describe('a table with a note beside it', () => {
+  test('that was edited since is what a stranger wrote', async () => {
+    const path = fresh('.csv')
+    await exportScores(makeScores({ provenance: { method: 'kvzip+' } }), 'csv', path)
+    await appendFile(path, '\n')
+    expect((await readAnyScores(path)).provenance.method).toBe('csv')
+  })
+
+  test('that is damaged is named', async () => {
+    const path = fresh('.tsv')
+    await exportScores(makeScores(), 'tsv', path)
+    await writeFile(`${path}.headzip.json`, '{')
+    await expect(readAnyScores(path)).rejects.toThrow(`${path}.headzip.json is not JSON`)
+  })
+
+  test('takes from it how many query heads share a KV head', async () => {
+    const path = fresh('.json')
+    const scores = makeScores()
+    await exportScores(scores, 'retrieval', path, { queryHeads: 4 * scores.kvHeads })
+    expect((await readAnyScores(path)).kvHeads).toBe(scores.kvHeads)
+  })
+})
+
+describe('a folder', () => {
+  test('is read when it holds one file of scores, as an export writes it', async () => {
+    for (const format of ['kvzip', 'duo', 'kvpress', 'lserve', 'sglang', 'tsv'] as const) {
+      const path = fresh('')
+      await exportScores(makeScores(), format, path)
+      expect((await readAnyScores(path)).provenance).toEqual(makeScores().provenance)
+    }
+  })
+
+  test('with several is refused by name of what to do, unless one is the merged file', async () => {
+    const path = fresh('')
+    await writeScores(join(path, 'a.arrow'), makeScores())
+    await writeScores(join(path, 'b.arrow'), makeScores())
+    await expect(readAnyScores(path)).rejects.toThrow(
+      `${path} holds 2 score files; name one of them, or headzip merge ${path} makes one of all`,
+    )
+    await writeScores(join(path, 'merged.arrow'), makeScores({ provenance: { method: 'kvzip+' } }))
+    expect((await readAnyScores(path)).provenance.method).toBe('kvzip+')
+  })
+
+  test('of a model is none of scores', async () => {
+    const path = 'test/fixtures/models/llama3'
+    await expect(readAnyScores(path)).rejects.toThrow(`${path} holds no scores`)
   })
 })
 

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs'
-import { detectFormat, importScores } from '../../formats/detect.js'
+import { findScores, importScores } from '../../formats/detect.js'
 import { writeScores } from '../../scores/arrow.js'
 import { checkWritable } from '../../scores/files.js'
 import { sourceLabel } from '../../scores/verify.js'
@@ -15,7 +15,11 @@ export function importCommand(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     'Turn scores of another project into a score file; what they are is told from their content',
     (args) =>
       args
-        .positional('scores', { type: 'string', demandOption: true, describe: 'File or folder' })
+        .positional('scores', {
+          type: 'string',
+          demandOption: true,
+          describe: 'File, or folder as headzip export writes one',
+        })
         .options({
           out: {
             alias: 'o',
@@ -27,6 +31,7 @@ export function importCommand(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           ...budgetOptions,
           ...forceOption,
         })
+        .example('$0 import out -o back.arrow', 'The folder of headzip export --to kvzip -o out')
         .example('$0 import attn_patterns/Llama-2 -o llama2.arrow', "DuoAttention's folder")
         .example(
           '$0 import llama.json --kv-heads 8 -o llama.arrow',
@@ -36,16 +41,16 @@ export function importCommand(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       const cost = budgetFrom(args)
       const write = fileOut(args.out, args)
       await checkWritable(args.out, write)
-      const format = await detectFormat(args.scores)
-      const scores = await importScores(args.scores, importFrom(args))
+      const { at, format } = await findScores(args.scores)
+      const scores = await importScores(at, importFrom(args))
       const { layers, kvHeads, provenance } = scores
       const words = budgetText(scores, cost)
       await writeScores(args.out, scores, write)
-      if (args.json) printJson({ file: args.out, from: args.scores, format, layers, kvHeads, ...provenance })
+      if (args.json) printJson({ file: args.out, from: at, format, layers, kvHeads, ...provenance })
       else {
         printLine(
           `${args.out}: ${layers} layers x ${kvHeads} KV heads of ${provenance.model}, ${sourceLabel(scores)}, ` +
-            `read as ${format}`,
+            `read as ${format}${at === args.scores ? '' : ` from ${at}`}`,
         )
         printText(`\n${words}`)
       }

@@ -20,7 +20,7 @@ export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           type: 'string',
           array: true,
           demandOption: true,
-          describe: 'Score files, or a folder of them',
+          describe: 'Score files in any format, or folders of them',
         })
         .options({
           out: {
@@ -37,7 +37,7 @@ export function merge(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       const cost = budgetFrom(args)
       const write = fileOut(args.out, args)
       await checkWritable(args.out, write)
-      const files = await scoreFiles(args.files, args.out)
+      const files = await scoreFiles(args.files, { except: args.out, unmerged: true })
       const merged = mergeScores(await Promise.all(files.map(readAnyScores)))
       await writeScores(args.out, merged, write)
       const { layers, kvHeads, positions, provenance } = merged

@@ -10,7 +10,7 @@ import { itemsOf } from '../../eval/shard.js'
 import { encodeScores, writeScores } from '../../scores/arrow.js'
 import { type BudgetOptions, budgetOf } from '../../scores/budget.js'
 import { checkWritable, writeFilesAtomic } from '../../scores/files.js'
-import { type ScoreMethod, type Sweep, scoreMethods } from '../../scores/head-scores.js'
+import { type HeadScores, type ScoreMethod, type Sweep, scoreMethods } from '../../scores/head-scores.js'
 import { mergeScores } from '../../scores/merge.js'
 import { defaultChunkSize } from '../../scoring/reconstruction.js'
 import { NoChunksLeft, type ScoredHeads, scoreHeads } from '../../scoring/score.js'
@@ -28,8 +28,9 @@ import {
   withModel,
 } from '../options.js'
 import { checkFolderOut } from '../out-option.js'
-import { formatBytes, formatSeconds, printJson, printNote, printText, table } from '../output.js'
+import { formatBytes, formatSeconds, printJson, printLine, printNote, printText, table } from '../output.js'
 import { withProgress } from '../progress.js'
+import { askCommand, mergeCommand, mergedText, mergeScored } from '../score/merged.js'
 import { chosenShard, shardOption } from '../shard-option.js'
 
 export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
@@ -84,14 +85,14 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             type: 'string',
             default: 'head_scores',
             describe:
-              'Folder for <model>/<data>-<idx>.arrow; other methods than kvzip get one of their own in it',
+              'Folder for <model>/<data>-<idx>.arrow and merged.arrow; other methods than kvzip get one of their own in it',
           },
           ...dataOptions,
           ...budgetOptions,
           ...engineOptions,
           ...forceOption,
         })
-        .example('$0 score nano', 'Head scores of nano from natural language and from code')
+        .example('$0 score nano', 'From natural language and from code, merged for headzip ask')
         .example(
           '$0 score ./llama --data own.jsonl --idx 0,1 --sweep block',
           'Own samples, with the cheapest sweep',
@@ -118,12 +119,13 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       // All that can be wrong with the inputs is said before a model is downloaded or the first job starts.
       for (const { data, index } of own) if (!isMeasuredInTokens(data)) await readSample(data, index, reading)
       await withModel(args.model, args, async (model) => {
+        // Scores of one method lie in one folder, so that the folder can be merged.
+        const methodFolder = args.method === 'kvzip' ? [] : [args.method]
+        const folder = join(args.out, model.description.id, ...methodFolder)
         const planned = []
         for (const { data, index } of own) {
           const name = `${dataSetName(data)}-${index}${part}.arrow`
-          // Scores of one method lie in one folder, so that the folder can be merged.
-          const folder = args.method === 'kvzip' ? [] : [args.method]
-          const file = join(args.out, model.description.id, ...folder, name)
+          const file = join(folder, name)
           // A shard that is run again goes on after what it has done.
           if (shard.count > 1 && !args.force && existsSync(file)) {
             printNote(`${file} is there already`)
@@ -158,15 +160,25 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           if (shard.count > 1) await writeScores(file, scores, { force: args.force })
           scored.push({ file, scores })
         }
+        const byFile = new Map(scored.map(({ file, scores }) => [file, scores]))
         if (shard.count > 1) {
-          if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores, cost)))
-          else printText(scored.length > 0 ? describe(scored, cost) : 'Nothing is left for this shard.')
-          return
+          if (args.json) return printJson(scored.map(({ file, scores }) => summary(file, scores, cost)))
+          if (scored.length === 0) printLine('Nothing is left for this shard.')
+          else printText(`${describe(scored)}\n\n${budgetText(mergeScores([...byFile.values()]), cost)}`)
+          printLine()
+          return printLine(`When all shards are done: ${mergeCommand(folder)}`)
         }
-        const files = scored.map(({ file, scores }) => [file, encodeScores(scores)] as const)
+        const merged = mergeScored(folder, byFile, { force: args.force })
+        const written = [...byFile, ...(merged.kept ? [] : [[merged.file, merged.scores] as const])]
+        const files = written.map(([file, scores]) => [file, encodeScores(scores)] as const)
         await writeFilesAtomic(files, { force: args.force })
-        if (args.json) printJson(scored.map(({ file, scores }) => summary(file, scores, cost)))
-        else printText(describe(scored, cost))
+        if (args.json) return printJson(written.map(([file, scores]) => summary(file, scores, cost)))
+        const said = await mergedText(merged, folder, byFile)
+        const next = merged.kept ? said : `Next: ${askCommand(args.model, args.revision, merged)}`
+        printText(`${describe(scored)}\n`)
+        if (!merged.kept) printLine(said)
+        printText(`${budgetText(merged.scores, cost)}\n`)
+        printLine(next)
       })
     },
   )
@@ -182,13 +194,14 @@ function firstIndices(count: number): number[] {
   throw invalidParameter('--samples', 'a positive whole number', count)
 }
 
-function summary(file: string, scores: ScoredHeads, cost: BudgetOptions): object {
+/** Of merged scores there is no run to tell of. */
+function summary(file: string, scores: HeadScores & Partial<ScoredHeads>, cost: BudgetOptions): object {
   const { provenance, layers, kvHeads, positions, peakBytes, seconds, stopped } = scores
   const { budget } = budgetOf(scores, cost)
   return { file, ...provenance, layers, kvHeads, positions, seconds, peakBytes, ...stopped, budget }
 }
 
-function describe(scored: { file: string; scores: ScoredHeads }[], cost: BudgetOptions): string {
+function describe(scored: { file: string; scores: ScoredHeads }[]): string {
   const rows = scored.map(({ file, scores: { positions, max, peakBytes, seconds } }) => [
     file,
     String(positions),
@@ -207,8 +220,5 @@ function describe(scored: { file: string; scores: ScoredHeads }[], cost: BudgetO
           `${(100 * stopped.saved).toFixed(0)}% of the repetition was not run`,
       )
   }
-  // One budget: of the maximum over all of them, which is what a merge keeps.
-  const each = [...new Map(scored.map(({ file, scores }) => [file, scores])).values()]
-  lines.push('', ...(each.length > 1 ? ['merged:'] : []), budgetText(mergeScores(each), cost))
   return lines.join('\n')
 }

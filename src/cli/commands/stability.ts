@@ -57,7 +57,7 @@ export function stability(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       const out =
         args.out === undefined ? [] : ['svg', 'png'].map((end) => join(args.out!, `stability.${end}`))
       for (const path of out) await checkWritable(path, { force: args.force })
-      const files = await scoreFiles(args.files)
+      const files = await scoreFiles(args.files, { unmerged: true })
       const scores = await Promise.all(files.map((file) => readAnyScores(file)))
       const { parts, what, merged, first } = partsOf(scores, args.chunkSize)
       const options = { ratio: cost.ratio, orders: args.orders, seed: args.seed }
