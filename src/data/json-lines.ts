@@ -1,12 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { InputError } from '../errors.js'
 import type { Row } from './rows.js'
+import { readText } from './text-file.js'
 
 /** One JSON object a line; blank lines are passed over. @throws InputError naming the line that is not one */
 export async function readJsonLines(file: string): Promise<Row[]> {
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
-    throw new InputError(`${file} cannot be read: ${error.message}`, { cause: error })
-  })
+  const text = await readText(file, file, { remedy: 'iconv -t UTF-8 converts it' })
   const lines = text.split('\n')
   return lines.flatMap((line, i) => (line.trim() === '' ? [] : [parseLine(line, `${file}, line ${i + 1}`)]))
 }

@@ -3,12 +3,13 @@
  * LLMTest_NeedleInAHaystack; lengths and depths as KVzip evaluates them).
  */
 
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkFields, checkList } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
 import type { Sample, TextTokenizer } from './sample.js'
+import { readText } from './text-file.js'
 
 export interface NeedleOptions {
   /** Context tokens, needle included; 500, 2000, 8000 unless given. */
@@ -104,7 +105,8 @@ async function haystackIds(tokenizer: TextTokenizer, count: number, folder: stri
     const before = ids.length
     for (const name of names) {
       if (ids.length >= count) break
-      const text = await readFile(join(folder, name), 'utf8')
+      const file = join(folder, name)
+      const text = await readText(file, file, { remedy: 'iconv -t UTF-8 converts it' })
       for (const id of Array.from(await tokenizer.encode(text))) ids.push(id)
     }
     if (ids.length === before) throw new InputError(`the .txt files of the haystack ${folder} are empty`)

@@ -7,7 +7,9 @@ import { type FetchDatasetFile, readSamples } from '../data/samples.js'
 import { dataSetName, packagedNames } from '../data/sets.js'
 import { generationLength, queryText, type Template, templateOf } from '../data/templates.js'
 import { InputError, invalidParameter } from '../errors.js'
+import { cutMiddle } from '../inference/cut-middle.js'
 import type { Model } from '../inference/model.js'
+import { remedies } from '../model/too-long.js'
 import { reconstructionInputs } from '../scoring/reconstruction.js'
 import { type MetricName, metricNameOf } from './metrics/index.js'
 
@@ -112,34 +114,22 @@ function firstQuestions(sample: Sample, most: number): Sample {
   return { ...sample, queries: sample.queries.slice(0, most) }
 }
 
-/** Task and question often stand at either end: what is over goes from the middle, as LongBench cuts. */
-function cutMiddle(ids: Int32Array, most = Number.POSITIVE_INFINITY): Int32Array {
-  if (ids.length <= most) return ids
-  const head = Math.ceil(most / 2)
-  const cut = new Int32Array(most)
-  cut.set(ids.subarray(0, head))
-  cut.set(ids.subarray(ids.length - (most - head)), head)
-  return cut
-}
-
 async function checkFits(model: Model, plan: PlannedSample, { scoredChunk }: PlanOptions): Promise<void> {
   const { sample, sinkIds, contextIds, queries, lengths } = plan
   const { id, spec } = model.description
   const prompts = await model.prompts
   const queryIds = await Promise.all(queries.map((query) => prompts.queryIds(query)))
   const answered = queryIds.map((ids, i) => ids.length + lengths[i]!)
-  const repeated =
-    scoredChunk === null
-      ? []
-      : reconstructionInputs(contextIds, { chunkSize: scoredChunk, prompts }).map(({ ids }) => ids.length)
-  const extra = Math.max(...answered, ...repeated)
+  const chunks =
+    scoredChunk === null ? [] : reconstructionInputs(contextIds, { chunkSize: scoredChunk, prompts })
+  const extra = Math.max(...answered, ...chunks.map(({ ids }) => ids.length))
   const needed = sinkIds.length + contextIds.length + extra
   if (needed <= spec.maxPositions) return
   const what = Math.max(...answered) === extra ? 'its longest question and answer' : 'its repetition'
-  const room = spec.maxPositions - sinkIds.length - extra
+  const sizes = { sink: sinkIds.length, context: contextIds.length, chunks, spare: Math.max(...answered) }
   throw new InputError(
     `${sample.data} ${sample.index} has ${contextIds.length} tokens and needs ${needed} positions with ${what}, ` +
-      `but ${id} has ${spec.maxPositions}${room > 0 ? `; --max-context ${room} cuts it` : ''}`,
+      `but ${id} has ${spec.maxPositions}${remedies(model.description, { ...sizes, cut: 'cuts its middle out' })}`,
   )
 }
 

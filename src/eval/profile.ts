@@ -15,6 +15,9 @@ export interface ProfileOptions extends LevelOptions, JobOptions {
   scores?: HeadScores | undefined
   /** Of the levels pair and pair-uniform. */
   sweep?: Sweep | undefined
+  chunkSize?: number | undefined
+  /** A context with more tokens loses its middle. */
+  maxContext?: number | undefined
   /** Only the first questions of the sample. */
   questions?: number | undefined
   maxNewTokens?: number | undefined
@@ -77,6 +80,8 @@ export async function profileSample(model: Model, sample: Sample, options: Profi
     questions: 'positive?',
     maxNewTokens: 'positive?',
     decodeTokens: 'positive?',
+    chunkSize: 'positive?',
+    maxContext: 'positive?',
     onStep: 'function?',
   })
   checkLevel(options)
@@ -131,7 +136,8 @@ interface Read {
 /** The prefill that evicts at once, prefill alone, with scoring at the pair levels, and pruning afterwards. */
 async function readTimed(model: Model, context: string, options: ProfileOptions): Promise<Read> {
   const { level, ratio, rule, sink, recent, scores, sweep, signal, onProgress, onStep } = options
-  const how = { level, rule, sink, recent, scores, sweep, signal, onProgress }
+  const { chunkSize, maxContext } = options
+  const how = { level, rule, sink, recent, scores, sweep, chunkSize, maxContext, signal, onProgress }
   const steps: ProfiledStep[] = []
   const timed = async (name: string, work: () => Promise<KvCache>): Promise<KvCache> => {
     onStep?.(name)
@@ -144,7 +150,7 @@ async function readTimed(model: Model, context: string, options: ProfileOptions)
   // First what the others' caches must not stand beside, as the engine counts all that it holds.
   const evicting = await timed('prefill with eviction', () => model.prefill(context, { ...how, ratio }))
   evicting.close()
-  let full = await timed('prefill', () => model.prefill(context, { signal, onProgress }))
+  let full = await timed('prefill', () => model.prefill(context, { maxContext, signal, onProgress }))
   if (isPairLevel(level)) {
     full.close()
     full = await timed('prefill and scoring', () => model.prefill(context, how))

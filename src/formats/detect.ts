@@ -1,8 +1,8 @@
 /** Scores in whatever format a path holds, told by content, not by name. */
 
 import { open, readdir, stat } from 'node:fs/promises'
-import { check, checkOptions } from '../check.js'
 import { join } from 'node:path'
+import { check, checkOptions } from '../check.js'
 import { InputError } from '../errors.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { patternName } from './duo.js'

@@ -15,6 +15,7 @@ import { readScores } from '../scores/arrow.js'
 import type { PairMethod, Sweep } from '../scores/head-scores.js'
 import { checkChunks, type ReconstructionInput, reconstructionInputs } from '../scoring/reconstruction.js'
 import { restoreCache } from './cache-file.js'
+import { cutMiddle } from './cut-middle.js'
 import {
   type BatchOptions,
   type BatchQuery,
@@ -136,7 +137,8 @@ export class Model {
     check(context, 'context', 'string')
     checkPrefill(options)
     const { sinkIds } = await this.prompts
-    return this.prefillIds(sinkIds, await this.contextIds(context, options.signal), options)
+    const ids = cutMiddle(await this.contextIds(context, options.signal), options.maxContext)
+    return this.prefillIds(sinkIds, ids, options)
   }
 
   /** @param options.chunks the repetition that pair levels score with; made from the model's prompts when left out */

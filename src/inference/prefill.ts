@@ -5,7 +5,8 @@ import type { NativeEngine, NativeSweepJob } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import type { EngineSpec } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
-import { type ModelDescription, ropesFor } from '../model/describe.js'
+import { type ModelDescription, reachOf, ropesFor } from '../model/describe.js'
+import { remedies } from '../model/too-long.js'
 import { checkScoreFields } from '../scores/check.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
 import { checkChunks, type ReconstructionInput } from '../scoring/reconstruction.js'
@@ -42,6 +43,8 @@ export interface PrefillOptions extends JobOptions, Omit<LevelOptions, 'level' |
   sweep?: Sweep | undefined
   /** Pair levels: tokens repeated at a time; 2000 as published. */
   chunkSize?: number | undefined
+  /** Of a text: contexts with more tokens lose their middle. */
+  maxContext?: number | undefined
   /** Most rows of a pass: bounds the work buffers. The engine's own choice when left out. */
   prefillChunk?: number | undefined
 }
@@ -68,6 +71,7 @@ const fields = {
   kind: 'string?',
   sweep: 'string?',
   chunkSize: 'number?',
+  maxContext: 'positive?',
   prefillChunk: 'number?',
 } as const satisfies Fields
 
@@ -105,6 +109,7 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
   const chunks = pairs ? await inputs.chunks() : []
   const tokens = sinkIds.length + contextIds.length
   const ropePositions = tokens + Math.max(0, ...chunks.map(({ ids }) => ids.length))
+  checkPositions(inputs, chunks, ropePositions)
   const { ropes, maxPositions } = ropesFor(description, ropePositions)
   const job: NativeSweepJob = {
     sink: sinkIds,
@@ -146,6 +151,25 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
   })
   if (ratio !== undefined && !pruned) kv.prune(plan)
   return kv
+}
+
+/** Positions left free for a question and its answer, where the context could have all of them. */
+const spare = 512
+
+function checkPositions(inputs: PrefillInputs, chunks: readonly ReconstructionInput[], needed: number): void {
+  const { description, sinkIds, contextIds } = inputs
+  const reach = reachOf(description)
+  if (needed <= reach) return
+  const sizes = { sink: sinkIds.length, context: contextIds.length, chunks }
+  const helps = remedies(description, {
+    ...sizes,
+    spare: Math.min(spare, Math.floor(reach / 8)),
+    cut: 'cuts its middle out',
+  })
+  const repeated = chunks.length > 0 ? ' with its repetition' : ''
+  throw new InputError(
+    `the context has ${sizes.context} tokens and needs ${needed} positions${repeated}, but ${description.id} has ${reach}${helps}`,
+  )
 }
 
 function pairScoresOf(values: Float32Array, { identity, contextIds }: PrefillInputs): PairScores {

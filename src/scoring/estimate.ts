@@ -5,6 +5,7 @@ import { version } from '../engine/version.js'
 import { InputError } from '../errors.js'
 import type { Model } from '../inference/model.js'
 import { reachOf, ropesFor } from '../model/describe.js'
+import { remedies } from '../model/too-long.js'
 import { duoEstimate, estimateLength } from './duo-estimate.js'
 import { defaultChunkSize } from './reconstruction.js'
 import type { ScoredHeads, ScoreOptions } from './score.js'
@@ -22,7 +23,7 @@ export async function estimateHeads(
   if (textIds.length > positions)
     throw new InputError(
       `${sample.data} ${sample.index} has ${textIds.length} tokens, but ${description.id} has ${positions} ` +
-        `positions; --max-context ${positions} cuts it`,
+        `positions${remedies(description, { sink: 0, context: textIds.length, chunks: [], spare: 0, cut: 'scores the first tokens only' })}`,
     )
   const means = await model.means(textIds, options)
   const { spec } = description

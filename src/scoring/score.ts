@@ -9,6 +9,7 @@ import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { checkModel, type Model, type ScoredPairs, type ScorePairsJob } from '../inference/model.js'
 import { reachOf } from '../model/describe.js'
+import { remedies } from '../model/too-long.js'
 import {
   type HeadScores,
   type PairMethod,
@@ -241,14 +242,16 @@ async function sampleOf(
 function checkPositions(
   model: Model,
   tokens: { sink: number; context: number },
-  chunks: { ids: Int32Array }[],
+  chunks: readonly ReconstructionInput[],
   sample: { data: string; index: number },
 ): void {
-  const maxPositions = reachOf(model.description)
-  const prefill = tokens.sink + tokens.context
-  const needed = prefill + Math.max(...chunks.map((chunk) => chunk.ids.length))
+  const { description } = model
+  const maxPositions = reachOf(description)
+  const { sink, context } = tokens
+  const needed = sink + context + Math.max(...chunks.map((chunk) => chunk.ids.length))
   if (needed <= maxPositions) return
-  const what = `${sample.data} ${sample.index} has ${tokens.context} tokens and needs ${needed} positions with its repetition`
-  const advice = prefill < maxPositions * 0.9 ? '; a smaller chunk size needs fewer' : ''
-  throw new InputError(`${what}, but ${model.description.id} has ${maxPositions}${advice}`)
+  const what = `${sample.data} ${sample.index} has ${context} tokens and needs ${needed} positions with its repetition`
+  const cut = 'scores the first tokens only'
+  const helps = remedies(description, { sink, context, chunks, spare: 0, cut })
+  throw new InputError(`${what}, but ${description.id} has ${maxPositions}${helps}`)
 }

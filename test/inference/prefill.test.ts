@@ -137,11 +137,11 @@ describe('a prefill', () => {
     const small = await loadModel(writeTinyModel(scratchFolder(), { ...shape, positions: 120 }))
     const part = context.subarray(0, 117)
     await expect(small.prefillIds(sink, part)).rejects.toThrow(
-      'the context needs 121 positions, but the model has 120',
+      /^the context has 117 tokens and needs 121 positions, but \S+ has 120; --max-context \d+ cuts its middle out, or /,
     )
     const chunks = chunksOf(context.subarray(0, 100), 50, sink)
     await expect(small.prefillIds(sink, context.subarray(0, 100), { level: 'pair', chunks })).rejects.toThrow(
-      'the context with its repetition needs 158 positions, but the model has 120',
+      /^the context has 100 tokens and needs 158 positions with its repetition, but \S+ has 120; --max-context \d+ cuts /,
     )
     small.close()
   })

@@ -2,6 +2,7 @@ import type { JobOptions } from '../../engine/job.js'
 import { budgetOfCache } from '../../inference/cache-budget.js'
 import type { KvCache } from '../../inference/kv-cache.js'
 import type { Model } from '../../inference/model.js'
+import type { PrefillOptions } from '../../inference/prefill.js'
 import type { Budget } from '../../scores/budget.js'
 import { type ChosenEviction, evictionName } from '../eviction.js'
 
@@ -24,7 +25,7 @@ export async function readContext(
   context: string,
   eviction: ChosenEviction | undefined,
   compare: boolean,
-  job: JobOptions,
+  job: JobOptions & Pick<PrefillOptions, 'maxContext' | 'chunkSize'>,
 ): Promise<NamedCache[]> {
   const name = evictionName(eviction)
   if (!eviction || !compare) return [named(name, await model.prefill(context, { ...eviction, ...job }))]

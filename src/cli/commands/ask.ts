@@ -1,13 +1,11 @@
-import { readFile } from 'node:fs/promises'
-import { text as readStream } from 'node:stream/consumers'
 import type { Argv } from 'yargs'
-import { InputError } from '../../errors.js'
 import { checkWritable } from '../../scores/files.js'
 import { answeringOf, answerOptions } from '../ask/answering.js'
 import { answerAll, answersAsText, asJson, cachesAsText } from '../ask/answers.js'
 import { readContext, restoreContext } from '../ask/caches.js'
 import { chat } from '../ask/chat.js'
 import { checkChoice } from '../ask/choice.js'
+import { contextOptions, contextOptionsIn, encodingOption, readContextText } from '../context-options.js'
 import { evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
 import { engineOptions, forceOption, type GlobalOptions, modelDescription, withModel } from '../options.js'
@@ -36,6 +34,8 @@ export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           stream: { type: 'boolean', default: false, describe: 'Print each answer as it comes' },
           full: { type: 'boolean', default: false, describe: 'Evict nothing' },
           compare: { type: 'boolean', default: false, describe: 'Answer from the full cache, too' },
+          ...encodingOption,
+          ...contextOptions,
           ...evictionOptions,
           ...answerOptions,
           ...engineOptions,
@@ -62,12 +62,13 @@ export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         throw new InputError('--save-cache must name a file: answers go to standard output')
       if (saveCache !== undefined) await checkWritable(saveCache, { force })
       const eviction = args.full || cache !== undefined ? undefined : await readEviction(args)
-      const context = args.context === undefined ? '' : await contextIn(args.context)
+      const fitting = contextOptionsIn(args)
+      const context = args.context === undefined ? '' : await readContextText(args.context, args.encoding)
       await withModel(args.model, args, async (model) => {
         const job = { signal: interruptSignal }
         const caches = await withProgress('reading the context', args.progress, async (onProgress) =>
           cache === undefined
-            ? readContext(model, context, eviction, args.compare, { ...job, onProgress })
+            ? readContext(model, context, eviction, args.compare, { ...job, ...fitting, onProgress })
             : [await restoreContext(model, cache, { ...job, onProgress })],
         )
         if (saveCache !== undefined)
@@ -97,13 +98,4 @@ export function ask(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       })
     },
   )
-}
-
-async function contextIn(path: string): Promise<string> {
-  if (path === '-') return readStream(process.stdin)
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new InputError(`--context ${path} cannot be read: ${(error as Error).message}`, { cause: error })
-  }
 }

@@ -63,6 +63,11 @@ const options = {
     describe: 'Hide what is evicted and keep one full cache, or free it in a copy',
   },
   'max-context': { type: 'number', describe: 'Cut the middle out of contexts with more tokens' },
+  'chunk-size': {
+    type: 'number',
+    default: defaultChunkSize,
+    describe: 'Levels of pairs: context tokens repeated at a time',
+  },
   selection: {
     choices: ['exact', 'published'] as const satisfies readonly SelectionRule[],
     default: 'exact' as SelectionRule,
@@ -131,7 +136,6 @@ export function evaluation(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
             scores: named,
             kind: args.kvType,
             rule: args.selection,
-            chunkSize: defaultChunkSize,
             needle: needleOptionsIn(args),
             fetch: fetchFromHub(args.progress),
             shard,

@@ -5,6 +5,7 @@ import { type Profile, profileSample } from '../../eval/profile.js'
 import { defaultMaxNewTokens } from '../../inference/generate.js'
 import type { Level } from '../../inference/levels.js'
 import { formatBudget } from '../../scores/budget.js'
+import { contextOptions, contextOptionsIn } from '../context-options.js'
 import { dataOptions, maxDataBytesIn } from '../data-options.js'
 import { evictionOptions, readEviction } from '../eviction.js'
 import { interruptSignal } from '../interrupt.js'
@@ -22,6 +23,7 @@ export function profile(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         .options({
           data: { alias: 'd', type: 'string', demandOption: true, describe: 'Data set: a name or a file' },
           idx: { type: 'number', default: 0, describe: 'Sample of the data set' },
+          ...contextOptions,
           ...evictionOptions,
           level: { ...evictionOptions.level, default: 'pair' as Level },
           ratio: {
@@ -41,7 +43,7 @@ export function profile(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           'By heads',
         ),
     async (args) => {
-      const eviction = await readEviction(args)
+      const eviction = { ...(await readEviction(args)), ...contextOptionsIn(args) }
       const sample = await readSample(args.data, args.idx, {
         maxDataBytes: maxDataBytesIn(args),
         signal: interruptSignal,
