@@ -126,7 +126,13 @@ async function checkFits(model: Model, plan: PlannedSample, { scoredChunk }: Pla
   const needed = sinkIds.length + contextIds.length + extra
   if (needed <= spec.maxPositions) return
   const what = Math.max(...answered) === extra ? 'its longest question and answer' : 'its repetition'
-  const sizes = { sink: sinkIds.length, context: contextIds.length, chunks, spare: Math.max(...answered) }
+  const sizes = {
+    positions: spec.maxPositions,
+    sink: sinkIds.length,
+    context: contextIds.length,
+    chunks,
+    spare: Math.max(...answered),
+  }
   throw new InputError(
     `${sample.data} ${sample.index} has ${contextIds.length} tokens and needs ${needed} positions with ${what}, ` +
       `but ${id} has ${spec.maxPositions}${remedies(model.description, { ...sizes, cut: 'cuts its middle out' })}`,

@@ -162,6 +162,7 @@ function checkPositions(inputs: PrefillInputs, chunks: readonly ReconstructionIn
   if (needed <= reach) return
   const sizes = { sink: sinkIds.length, context: contextIds.length, chunks }
   const helps = remedies(description, {
+    positions: reach,
     ...sizes,
     spare: Math.min(spare, Math.floor(reach / 8)),
     cut: 'cuts its middle out',

@@ -1,8 +1,10 @@
 /** A context that needs more positions than the model has: what helps, in options of the command line, with figures that fit. */
 
-import { type ModelDescription, reachOf } from './describe.js'
+import type { ModelDescription } from './describe.js'
 
 export interface TooLong {
+  /** that there are */
+  positions: number
   /** tokens of the system prefix */
   sink: number
   /** tokens of the context */
@@ -23,8 +25,8 @@ const leastChunk = 50
 /** `; --max-context 7500 cuts the middle out, or --chunk-size 900 …`; '' when nothing helps */
 export function remedies(description: ModelDescription, need: TooLong): string {
   const { context, chunks, cut } = need
-  const most = mostContext(description, need)
-  const chunk = mostChunk(description, need)
+  const most = mostContext(need)
+  const chunk = mostChunk(need)
   const longest = Math.max(0, ...chunks.map(({ start, end }) => end - start))
   const found = [
     ...(most >= 1 && most < context ? [`--max-context ${most} ${cut}`] : []),
@@ -34,8 +36,8 @@ export function remedies(description: ModelDescription, need: TooLong): string {
   return found.length === 0 ? '' : `; ${listed(found)}`
 }
 
-function mostContext(description: ModelDescription, { sink, chunks, spare }: TooLong): number {
-  const room = reachOf(description) - sink
+function mostContext({ positions, sink, chunks, spare }: TooLong): number {
+  const room = positions - sink
   if (chunks.length === 0) return rounded(room - spare)
   const chunk = Math.max(...chunks.map(({ start, end }) => end - start))
   const most = room - Math.max(spare, chunk + promptOf(chunks))
@@ -43,8 +45,8 @@ function mostContext(description: ModelDescription, { sink, chunks, spare }: Too
   return rounded(most >= chunk ? most : (room - promptOf(chunks)) / 2)
 }
 
-function mostChunk(description: ModelDescription, { sink, context, chunks, spare }: TooLong): number {
-  const room = reachOf(description) - sink - context
+function mostChunk({ positions, sink, context, chunks, spare }: TooLong): number {
+  const room = positions - sink - context
   return chunks.length === 0 || room < spare ? 0 : rounded(room - promptOf(chunks))
 }
 

@@ -20,10 +20,11 @@ export async function estimateHeads(
   refuseReconstruction(options)
   const { description, identity, scoredLayerIds: layerIds } = model
   const positions = reachOf(description)
+  const tooLong = { positions, sink: 0, context: textIds.length, chunks: [], spare: 0 }
   if (textIds.length > positions)
     throw new InputError(
       `${sample.data} ${sample.index} has ${textIds.length} tokens, but ${description.id} has ${positions} ` +
-        `positions${remedies(description, { sink: 0, context: textIds.length, chunks: [], spare: 0, cut: 'scores the first tokens only' })}`,
+        `positions${remedies(description, { ...tooLong, cut: 'scores the first tokens only' })}`,
     )
   const means = await model.means(textIds, options)
   const { spec } = description

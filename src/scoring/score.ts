@@ -252,6 +252,6 @@ function checkPositions(
   if (needed <= maxPositions) return
   const what = `${sample.data} ${sample.index} has ${context} tokens and needs ${needed} positions with its repetition`
   const cut = 'scores the first tokens only'
-  const helps = remedies(description, { sink, context, chunks, spare: 0, cut })
+  const helps = remedies(description, { positions: maxPositions, sink, context, chunks, spare: 0, cut })
   throw new InputError(`${what}, but ${description.id} has ${maxPositions}${helps}`)
 }
