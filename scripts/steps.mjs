@@ -73,6 +73,9 @@ function compileTypeScript() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   run(execPath, [tsc, '-p', 'tsconfig.build.json'], 'The TypeScript sources did not compile')
+  // Shell completion reads a table, so that it need not load every command.
+  const table = join(root, 'dist/cli/completion/write-table.js')
+  run(execPath, [table], 'The table for shell completion was not written')
   writeStamp(distStamp, hash)
 }
 

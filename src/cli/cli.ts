@@ -4,6 +4,7 @@ import { type CommandInfo, recordCommands } from './command-info.js'
 import { ask } from './commands/ask.js'
 import { bench } from './commands/bench.js'
 import { compare } from './commands/compare.js'
+import { completion } from './commands/completion.js'
 import { convert } from './commands/convert.js'
 import { data } from './commands/data.js'
 import { demo } from './commands/demo.js'
@@ -49,6 +50,7 @@ const commands = [
   download,
   bench,
   doctor,
+  completion,
 ]
 
 /** Options that may be given several times; any other given twice is a mistake. */

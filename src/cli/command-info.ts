@@ -24,6 +24,8 @@ export interface OptionInfo {
   about: string
   required: boolean
   takesValue: boolean
+  /** may be given several times */
+  repeats: boolean
   choices: string[]
 }
 
@@ -77,6 +79,7 @@ class Recorder {
       about: options.describe ?? '',
       required: options.demandOption === true,
       takesValue: options.type !== 'boolean',
+      repeats: options.array === true,
       choices: choicesOf(options),
     })
     return this
