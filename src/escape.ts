@@ -2,9 +2,10 @@
 
 /**
  * Control characters (C0, DEL, C1), separators of lines and paragraphs, overrides and isolates of the writing
- * direction, tags, lone surrogates. Plain marks of direction stay: Arabic and Hebrew need them, and they turn nothing round.
+ * direction, tags, lone surrogates, and the noncharacters that stand for colours here (cli/terminal.ts). Plain marks of direction stay: Arabic and Hebrew need them, and they turn nothing round.
  */
-const steering = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u202a-\u202e\u2066-\u2069\ufeff\u{e0000}-\u{e007f}]/gu
+const steering =
+  /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\u{e0000}-\u{e007f}]/gu
 
 /** What stays in one line: `\n`, `\u001b` and so on, as JSON writes them, so that JSON may go through here, too. */
 export function escapeText(text: string): string {

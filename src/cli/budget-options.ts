@@ -2,9 +2,10 @@
 
 import type { Options } from 'yargs'
 import { parseRatio } from '../eval/ratios.js'
-import { type BudgetOptions, budgetOf, formatBudget } from '../scores/budget.js'
+import { type Budget, type BudgetOptions, budgetOf, budgetRows } from '../scores/budget.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import type { SelectionRule } from '../scores/select.js'
+import { aligned } from './table.js'
 
 export const budgetOptions = {
   ratio: {
@@ -36,5 +37,10 @@ export function budgetFrom(args: BudgetArguments): BudgetOptions & { rule: Selec
 }
 
 export function budgetText(scores: HeadScores, options: BudgetOptions): string {
-  return formatBudget(budgetOf(scores, options).budget)
+  return budgetLines(budgetOf(scores, options).budget)
+}
+
+/** As `formatBudget` says it, within the terminal. */
+export function budgetLines(budget: Budget): string {
+  return aligned(budgetRows(budget))
 }

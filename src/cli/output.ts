@@ -4,9 +4,12 @@
  */
 
 import { escapeLines, escapeText } from '../escape.js'
+
 import { printOut } from './stdout.js'
+import { escapeMarked, paint, terminalOf } from './terminal.js'
 
 export { formatBytes } from '../format-bytes.js'
+export { table } from './table.js'
 
 /** One line on stdout; a line break in it is none of ours, and is shown as `\n`. */
 export function printLine(line = ''): void {
@@ -15,7 +18,7 @@ export function printLine(line = ''): void {
 
 /** Lines put together here; names in them have been through `escapeText` or `table`, or could bring lines of their own. */
 export function printText(text: string): void {
-  printOut(`${escapeLines(text)}\n`)
+  printOut(`${escapeMarked(text)}\n`)
 }
 
 /** What a model wrote, with no line break added: as it is into a file or a pipe, escaped on a terminal. */
@@ -28,9 +31,14 @@ export function printNote(line: string): void {
   process.stderr.write(`${escapeText(line)}\n`)
 }
 
+/** What went wrong, on stderr: one line. */
+export function printError(line: string): void {
+  process.stderr.write(`${paint('red', escapeText(line), terminalOf(process.stderr))}\n`)
+}
+
 /** Lines on stderr: a stack. */
 export function printErrorText(text: string): void {
-  process.stderr.write(`${escapeLines(text)}\n`)
+  process.stderr.write(`${paint('red', escapeLines(text), terminalOf(process.stderr))}\n`)
 }
 
 /** Typed arrays become lists, NaN and infinities null. */
@@ -39,26 +47,7 @@ export function printJson(value: unknown): void {
     ArrayBuffer.isView(each) && !(each instanceof DataView)
       ? Array.from(each as unknown as ArrayLike<unknown>)
       : each
-  printText(JSON.stringify(value, plain, 2))
-}
-
-/** Columns padded to their widest cell; those of numbers only are set to the right. Cells are escaped. */
-export function table(header: readonly string[], cells: readonly (readonly string[])[]): string {
-  const rows = cells.map((row) => row.map(escapeText))
-  const numeric = header.map((_, column) =>
-    rows.every((row) => /^[-+]?[\d.]+(e[-+]?\d+)?[%x*]?$|^-?$/.test(row[column] ?? '')),
-  )
-  const widths = header.map((name, column) =>
-    Math.max(name.length, ...rows.map((row) => (row[column] ?? '').length)),
-  )
-  const line = (cells: readonly string[]): string =>
-    widths
-      .map((width, column) =>
-        numeric[column] ? (cells[column] ?? '').padStart(width) : (cells[column] ?? '').padEnd(width),
-      )
-      .join('  ')
-      .trimEnd()
-  return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n')
+  printOut(`${escapeLines(JSON.stringify(value, plain, 2))}\n`)
 }
 
 /** 12 ms, 3.4 s, 2 min 5 s */

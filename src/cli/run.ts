@@ -5,8 +5,9 @@
 
 import { isUserError } from '../errors.js'
 import { buildCli, UsageError } from './cli.js'
+
 import { interrupted, listenForInterrupts, stopWork } from './interrupt.js'
-import { printErrorText, printNote } from './output.js'
+import { printError, printErrorText, printNote } from './output.js'
 import { endOutput, outputFailed, watchOutput } from './stdout.js'
 
 const exitCodes = { wrongInput: 2, bug: 70, interrupted: 130, cutOff: 141 }
@@ -52,6 +53,6 @@ function explain(error: unknown, verbose: boolean): number {
   const stack = error instanceof Error && error.stack ? error.stack : message
   const before = expected ? '' : 'headzip failed in a way it should not: '
   if (verbose) printErrorText(`${before}${stack}`)
-  else printNote(`${before}${message}`)
+  else printError(`${before}${message}`)
   return expected ? exitCodes.wrongInput : exitCodes.bug
 }

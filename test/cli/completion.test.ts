@@ -73,7 +73,7 @@ describe('completion', () => {
         'source <(headzip completion bash)',
         `COMP_WORDS=(${typed.map((word) => `'${word}'`).join(' ')}) COMP_CWORD=${typed.length - 1}`,
         '_headzip_yargs_completions',
-        'echo "${COMPREPLY[*]}"',
+        'declare -p COMPREPLY',
       ].join('\n')
     const script = `${press('headzip', 'st')}\n${press('headzip', 'score', 'nano', '--method', 'kv')}`
     const { stdout, stderr } = spawnSync('bash', ['-c', script], {
@@ -81,7 +81,10 @@ describe('completion', () => {
       encoding: 'utf8',
     })
     expect(stderr).toBe('')
-    expect(stdout).toBe('stability\nkvzip kvzip+\n')
+    expect(stdout.split('\n').slice(0, 2)).toEqual([
+      'declare -a COMPREPLY=([0]="stability")',
+      'declare -a COMPREPLY=([0]="kvzip" [1]="kvzip+")',
+    ])
   })
 
   it('tells zsh what each word means', async () => {

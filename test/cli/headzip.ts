@@ -26,10 +26,9 @@ export function headzip(args: string[], options: RunOptions = {}): Promise<Outco
 /** @param args of node */
 export function runNode(args: string[], options: RunOptions = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, {
-      cwd: options.cwd,
-      env: { ...process.env, ...options.env },
-    })
+    // Vitest may ask its own processes for colour.
+    const { FORCE_COLOR: _, ...env } = process.env
+    const child = spawn(process.execPath, args, { cwd: options.cwd, env: { ...env, ...options.env } })
     options.started?.(child)
     const outcome: Outcome = { code: null, out: '', err: '' }
     child.stdout.on('data', (text: Buffer) => {

@@ -3,7 +3,7 @@
 import type { Progress } from '../../engine/job.js'
 import type { Generation } from '../../inference/generate.js'
 import type { Model } from '../../inference/model.js'
-import { formatBudget } from '../../scores/budget.js'
+import { budgetLines } from '../budget-options.js'
 import { interruptSignal } from '../interrupt.js'
 import { formatBytes, formatSeconds, table } from '../output.js'
 import type { Answering } from './answering.js'
@@ -71,7 +71,7 @@ export function cachesAsText(caches: readonly NamedCache[]): string {
     formatBytes(kv.fullBytes),
     formatBytes(kv.bytes),
   ])
-  const words = caches.filter(({ kv }) => kv.pruned).map(({ budget }) => formatBudget(budget))
+  const words = caches.filter(({ kv }) => kv.pruned).map(({ budget }) => budgetLines(budget))
   return [table(['cache', 'kept of the context', 'KV before', 'KV after'], rows), ...words].join('\n\n')
 }
 

@@ -4,7 +4,7 @@ import { packagedNames } from '../../data/sets.js'
 import { escapeText } from '../../escape.js'
 import { type DemoResult, runDemo } from '../../eval/demo.js'
 import { parseRatio } from '../../eval/ratios.js'
-import { formatBudget } from '../../scores/budget.js'
+import { budgetLines } from '../budget-options.js'
 import { interruptSignal } from '../interrupt.js'
 import { type GlobalOptions, namesIn } from '../options.js'
 import { checkFolderOut } from '../out-option.js'
@@ -73,5 +73,5 @@ function describe(result: DemoResult, seconds: number): string {
   const files = [...scoreFiles, ...exports, report.svg, report.png]
     .map((file) => `  ${escapeText(file)}`)
     .join('\n')
-  return `\n${answers}\n\n${accuracy}\n\n${formatBudget(budget)}\n\nWritten in ${formatSeconds(seconds)}:\n${files}\n\nThe report, to open in a browser: ${escapeText(resolve(report.html))}`
+  return `\n${answers}\n\n${accuracy}\n\n${budgetLines(budget)}\n\nWritten in ${formatSeconds(seconds)}:\n${files}\n\nThe report, to open in a browser: ${escapeText(resolve(report.html))}`
 }

@@ -11,9 +11,9 @@ import {
 } from '../../formats/formats.js'
 import type { Ties } from '../../formats/ties.js'
 import type { TorchType } from '../../formats/torch-tensor.js'
-import { type BudgetOptions, budgetOf, formatBudget } from '../../scores/budget.js'
+import { type BudgetOptions, budgetOf } from '../../scores/budget.js'
 import type { HeadScores } from '../../scores/head-scores.js'
-import { budgetFrom, budgetOptions } from '../budget-options.js'
+import { budgetFrom, budgetLines, budgetOptions } from '../budget-options.js'
 import { forceOption, type GlobalOptions } from '../options.js'
 import { checkFolderOut, fileOut } from '../out-option.js'
 import { printJson, printLine, printText } from '../output.js'
@@ -121,7 +121,7 @@ export function printExported(
     return
   }
   for (const file of exported.files) printLine(file)
-  printText(`\n${formatBudget(budget)}\n`)
+  printText(`\n${budgetLines(budget)}\n`)
   printLine(exported.statement)
   for (const warning of exported.warnings) printLine(`note: ${warning}`)
 }

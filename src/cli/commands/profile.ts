@@ -4,7 +4,7 @@ import { escapeText } from '../../escape.js'
 import { type Profile, profileSample } from '../../eval/profile.js'
 import { defaultMaxNewTokens } from '../../inference/generate.js'
 import type { Level } from '../../inference/levels.js'
-import { formatBudget } from '../../scores/budget.js'
+import { budgetLines } from '../budget-options.js'
 import { contextOptions, contextOptionsIn } from '../context-options.js'
 import { dataOptions, maxDataBytesIn } from '../data-options.js'
 import { evictionOptions, readEviction } from '../eviction.js'
@@ -90,7 +90,7 @@ function asText(model: string, made: Profile): string {
   )
   return [
     head,
-    formatBudget(budget),
+    budgetLines(budget),
     table(['step', 'time', 'engine peak', 'process'], stepRows),
     table(['cache', 'KV', 'first token', 'tokens/s', 'P(reference token)'], cacheRows),
     table(['question', 'reference', 'full', 'pruned', 'P full', 'P pruned'], answerRows),

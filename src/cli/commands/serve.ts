@@ -1,8 +1,9 @@
 import type { Argv } from 'yargs'
 import { InputError } from '../../errors.js'
 import { defaultRecent, defaultSink } from '../../inference/levels.js'
-import { type BudgetOptions, budgetOf, formatBudget } from '../../scores/budget.js'
+import { type BudgetOptions, budgetOf } from '../../scores/budget.js'
 import type { RunningServer } from '../../serve/server.js'
+import { budgetLines } from '../budget-options.js'
 import {
   asksForEviction,
   type ChosenEviction,
@@ -115,7 +116,7 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           printLine(
             `${name} answers at ${url}/v1, ${evicting}; keeps ${formatBytes(cacheBytes)} of contexts${there}`,
           )
-          if (planned) printText(formatBudget(planned.budget))
+          if (planned) printText(budgetLines(planned.budget))
         }
         if (apiKey === undefined && !isLoopback(host))
           printNote(`Whoever reaches ${host} can ask: --api-key or HEADZIP_API_KEY sets a key.`)
