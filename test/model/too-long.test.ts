@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => model.close())
 
-const tokens = (text: string): number => model.contextIds(text).length
+const tokens = async (text: string): Promise<number> => (await model.contextIds(text)).length
 const sentenceOf = (job: Promise<unknown>): Promise<string> =>
   job.then(
     () => '',
@@ -45,13 +45,13 @@ describe('a context that is too long is refused with figures that fit:', () => {
 
   it('scored by its pairs, smaller chunks fit the whole context', async () => {
     const context = words.repeat(60)
-    expect(tokens(context)).toBeLessThan(800)
+    expect(await tokens(context)).toBeLessThan(800)
     const sentence = await sentenceOf(model.prefill(context, { level: 'pair' }))
     expect(sentence).toMatch(/ positions with its repetition, but \S+ has 1000; --max-context \d+ cuts/)
     const [maxContext, chunkSize] = [figure(sentence, '--max-context'), figure(sentence, '--chunk-size')]
     for (const options of [{ maxContext }, { chunkSize }]) {
       const kv = await model.prefill(context, { level: 'pair', ratio: 0.5, ...options })
-      expect(kv.info.context).toBe(options.maxContext ?? tokens(context))
+      expect(kv.info.context).toBe(options.maxContext ?? await tokens(context))
       await model.generate('Which?', { kv, maxNewTokens: 32, ignoreEos: true })
       kv.close()
     }
@@ -70,7 +70,7 @@ describe('a context that is too long is refused with figures that fit:', () => {
     )
     const [maxContext, chunkSize] = [figure(sentence, '--max-context'), figure(sentence, '--chunk-size')]
     expect((await scoreHeads(model, { context, maxContext })).positions).toBe(maxContext)
-    expect((await scoreHeads(model, { context, chunkSize })).positions).toBe(tokens(context))
+    expect((await scoreHeads(model, { context, chunkSize })).positions).toBe(await tokens(context))
   })
 
   it('much too long, no chunk is small enough, and none is named', async () => {
@@ -101,7 +101,7 @@ describe('a context that is too long is refused with figures that fit:', () => {
     writeFileSync(file, JSON.stringify({ ...config, rope_scaling: scaling }))
     const long = await loadModel(stretched)
     const kv = await long.prefill(words.repeat(300))
-    expect(kv.info.context).toBe(tokens(words.repeat(300)))
+    expect(kv.info.context).toBe(await tokens(words.repeat(300)))
     kv.close()
     // What is too long even so is not told to do what was done.
     expect(await sentenceOf(long.prefill(words.repeat(900)))).toMatch(

@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs'
+import { InputError } from '../../errors.js'
 import { checkWritable } from '../../scores/files.js'
 import { answeringOf, answerOptions } from '../ask/answering.js'
 import { answerAll, answersAsText, asJson, cachesAsText } from '../ask/answers.js'
