@@ -77,14 +77,14 @@ async function decode(model: Model, vocab: number, tokens: number, ratio: number
   const sinkIds = draw(sinkTokens)
   const started = performance.now()
   const evict = ratio < 1 && { ratio, scores: randomScores(model) }
-  const kv = await model.prefillIds(sinkIds, draw(tokens), { ...options, ...evict })
+  const { signal, onProgress } = options
+  const kv = await model.prefillIds(sinkIds, draw(tokens), { signal, onProgress, ...evict })
   const prefillSeconds = (performance.now() - started) / 1000
   try {
     const query = draw(queryTokens)
     const { peakBytes, keptHeads } = kv
     const times: number[] = []
     const answers: string[] = []
-    const { signal } = options
     for (let run = 0; run < runs; ++run) {
       const asked = { kv, maxNewTokens: steps + 1, ignoreEos: true, signal }
       const { ids, tokensPerSecond } = await model.generateIds(query, asked)
