@@ -40,6 +40,11 @@ const rules = {
     is: number,
     fits: (value: number) => Number.isSafeInteger(value) && value > 0,
   },
+  bytes: {
+    expected: 'a positive whole number of bytes',
+    is: number,
+    fits: (value: number) => Number.isSafeInteger(value) && value > 0,
+  },
   integer: {
     expected: 'a whole number',
     is: number,

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { StructRow, tableFromIPC, Vector } from 'apache-arrow'
-import { InputError, invalidParameter } from '../errors.js'
+import { InputError } from '../errors.js'
 import { type Decoded, decodeParquet, tooLarge, unreadable } from './parquet-decoder.js'
 import type { Row } from './rows.js'
 
@@ -23,8 +23,6 @@ export async function readParquetRows(
   columns: readonly string[],
   { maxDataBytes, signal }: ParquetOptions = {},
 ): Promise<Row[]> {
-  if (maxDataBytes !== undefined && !(Number.isSafeInteger(maxDataBytes) && maxDataBytes > 0))
-    throw invalidParameter('maxDataBytes', 'a positive whole number of bytes', maxDataBytes)
   const { least, perByte } = defaultBytes
   const maxBytes = maxDataBytes ?? Math.max(least, perByte * (await stat(file)).size)
   const decoded = await decodeParquet(file, columns, maxBytes, signal)

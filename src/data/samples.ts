@@ -91,6 +91,7 @@ function checkReading(nameOrFile: string, options: ReadOptions): void {
     fetch: 'function?',
     signal: 'signal?',
     metric: 'string?',
+    maxDataBytes: 'bytes?',
   })
   if (options.tokenizer)
     checkFields(options.tokenizer, 'tokenizer', { encode: 'function', decode: 'function' })

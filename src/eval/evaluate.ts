@@ -90,6 +90,7 @@ function checkEvaluation(options: EvaluateOptions): void {
     num: 'positive?',
     questions: 'positive?',
     maxContext: 'positive?',
+    maxDataBytes: 'bytes?',
     needle: 'object?',
     fetch: 'function?',
     onNote: 'function?',

@@ -163,6 +163,7 @@ function checkScoring(options: ScoreOptions): void {
     pairs: 'flag?',
     untilStable: 'object?',
     maxContext: 'number?',
+    maxDataBytes: 'bytes?',
   })
   if (options.chunks) checkFields(options.chunks, 'chunks', { index: 'count', count: 'positive' })
 }

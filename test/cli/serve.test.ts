@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
+import { get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { scratchFolder } from '../scratch.js'
@@ -74,9 +75,18 @@ describe('headzip serve', () => {
     expect(err()).not.toMatch(/sk-|Kim/)
   })
 
-  it('evicts nothing unless told to', async () => {
-    const { child, told } = await start([])
+  it('evicts nothing, and answers to no other host, unless told to', async () => {
+    const { child, told } = await start(['--allowed-hosts', 'llm.example.com,10.0.0.5:8080'])
     expect(told.evicting).toBeNull()
+    const status = async (host: string): Promise<number | undefined> => {
+      const [answer] = (await once(get(`${told.url}/models`, { headers: { host } }), 'response')) as [
+        IncomingMessage,
+      ]
+      answer.resume()
+      return answer.statusCode
+    }
+    expect(await status('llm.example.com')).toBe(200)
+    expect(await status('other.example.com')).toBe(403)
     child.kill('SIGINT')
     expect(await once(child, 'close')).toEqual([0, null])
   })
@@ -113,6 +123,11 @@ describe('headzip serve', () => {
       /^--cache must be names joined by commas, got 'a\.kv,'$/,
     ],
     ['a folder that is a file', ['--cache-dir', scores], /merged\.arrow cannot be used for caches: EEXIST/],
+    [
+      'a host with its scheme',
+      ['--allowed-hosts', 'https://llm.example.com'],
+      /^allowedHosts must be names or addresses such as llm\.example\.com, 10\.0\.0\.5:8080 or \*, got 'https:/,
+    ],
     [
       'a ratio of 1.5',
       ['--scores', scores, '--ratio', '1.5'],

@@ -3,7 +3,20 @@
 import type { ResultRow, SampleResult } from '../../src/eval/record.js'
 import type { SummaryRow } from '../../src/eval/summary.js'
 import { at, folder, hub, type Row, rule, settings, write } from './row.js'
-import { anything, call, count, list, name, nothing, optional, options, path, paths, text } from './wrong.js'
+import {
+  anything,
+  call,
+  count,
+  list,
+  name,
+  nothing,
+  optional,
+  options,
+  path,
+  paths,
+  positive,
+  text,
+} from './wrong.js'
 
 const row: ResultRow = {
   level: 'full',
@@ -45,7 +58,7 @@ export const dataRows: Record<string, Row> = {
   readSamples: {
     good: ['own.jsonl'],
     takes: [path, options],
-    fields: { 1: { tokenizer: rule, needle: options } },
+    fields: { 1: { tokenizer: rule, needle: options, maxDataBytes: optional(positive) } },
   },
   loadAddon: { good: [], takes: [] },
   InputError: { good: ['sentence'], takes: [anything] },
