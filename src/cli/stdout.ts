@@ -33,7 +33,7 @@ export async function endOutput(): Promise<string | undefined> {
   return `standard output cannot be written: ${failure.message}`
 }
 
-/** Text for people, or JSON. */
+/** Text for people, or JSON, escaped by output.ts. */
 export function printOut(text: string): void {
   if (holdsContent) process.stderr.write(text)
   else write(text)

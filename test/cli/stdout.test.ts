@@ -21,7 +21,11 @@ interface Ended {
 /** @param reads after which the reader leaves; all, unless given */
 function run(command: string[], stdio: SpawnOptions['stdio'], cwd: string, reads = Infinity): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command[0]!, command.slice(1), { cwd, stdio })
+    const child = spawn(command[0]!, command.slice(1), {
+      cwd,
+      stdio,
+      env: { ...process.env, HEADZIP_PROGRESS: 'none' },
+    })
     const ended: Ended = { code: null, out: Buffer.alloc(0), err: '' }
     if (reads === 0) child.stdout?.destroy()
     child.stdout?.on('data', (part: Buffer) => {
