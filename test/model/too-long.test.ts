@@ -51,7 +51,7 @@ describe('a context that is too long is refused with figures that fit:', () => {
     const [maxContext, chunkSize] = [figure(sentence, '--max-context'), figure(sentence, '--chunk-size')]
     for (const options of [{ maxContext }, { chunkSize }]) {
       const kv = await model.prefill(context, { level: 'pair', ratio: 0.5, ...options })
-      expect(kv.info.context).toBe(options.maxContext ?? await tokens(context))
+      expect(kv.info.context).toBe(options.maxContext ?? (await tokens(context)))
       await model.generate('Which?', { kv, maxNewTokens: 32, ignoreEos: true })
       kv.close()
     }
