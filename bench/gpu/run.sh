@@ -47,7 +47,7 @@ all() {
   "$scratch/gpu_ladder" check | tail -3
   python3 "$here/kernels_torch.py"
   "$scratch/gpu_ladder" measure decode
-  for shape in qwen2.5-7b llama3.1-8b; do
+  for shape in llama3.2-1b qwen2.5-7b llama3.1-8b; do
     python3 "$here/score_torch.py" "$shape" 124000 --decode
     cli bench --device cuda --shape "$shape" --tokens 124000
     cli bench --device cuda --shape "$shape" --tokens 124000 --decode

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from transformers import AttentionInterface, DynamicCache, Qwen2Config, Qwen2ForCausalLM
 from transformers.masking_utils import AttentionMaskInterface
 
-# hidden, intermediate, layers, query heads, KV heads, vocabulary
-SHAPES = {"qwen2.5-7b": (3584, 18944, 28, 28, 4, 152064), "llama3.1-8b": (4096, 14336, 32, 32, 8, 128256),
+# hidden, intermediate, layers, query heads, KV heads, vocabulary; heads are as wide as hidden / query heads
+SHAPES = {"llama3.2-1b": (2048, 8192, 16, 32, 8, 128256),
+          "qwen2.5-7b": (3584, 18944, 28, 28, 4, 152064), "llama3.1-8b": (4096, 14336, 32, 32, 8, 128256),
           "qwen2.5-14b": (5120, 13824, 48, 40, 8, 152064)}
 SINK, CHUNK, PIECE = 30, 2000, 16000
 

@@ -11,13 +11,29 @@ interface Shape {
   layers: number
   heads: number
   kvHeads: number
+  headDim: number
   vocab: number
   biased: boolean
+  /** The embedding is the output matrix, too. */
+  tied: boolean
   ropeTheta: number
 }
 
-/** Sizes as their config.json files on the hub give them; every head is 128 wide. */
+/** Sizes as their config.json files on the hub give them. */
 const shapes = {
+  'llama3.2-1b': {
+    architecture: 'LlamaForCausalLM',
+    hidden: 2048,
+    intermediate: 8192,
+    layers: 16,
+    heads: 32,
+    kvHeads: 8,
+    headDim: 64,
+    vocab: 128256,
+    biased: false,
+    tied: true,
+    ropeTheta: 5e5,
+  },
   'qwen2.5-7b': {
     architecture: 'Qwen2ForCausalLM',
     hidden: 3584,
@@ -25,8 +41,10 @@ const shapes = {
     layers: 28,
     heads: 28,
     kvHeads: 4,
+    headDim: 128,
     vocab: 152064,
     biased: true,
+    tied: false,
     ropeTheta: 1e7,
   },
   'qwen2.5-14b': {
@@ -36,8 +54,10 @@ const shapes = {
     layers: 48,
     heads: 40,
     kvHeads: 8,
+    headDim: 128,
     vocab: 152064,
     biased: true,
+    tied: false,
     ropeTheta: 1e7,
   },
   'llama3.1-8b': {
@@ -47,8 +67,10 @@ const shapes = {
     layers: 32,
     heads: 32,
     kvHeads: 8,
+    headDim: 128,
     vocab: 128256,
     biased: false,
+    tied: false,
     ropeTheta: 5e5,
   },
   'llama3.1-70b': {
@@ -58,8 +80,10 @@ const shapes = {
     layers: 80,
     heads: 64,
     kvHeads: 8,
+    headDim: 128,
     vocab: 128256,
     biased: false,
+    tied: false,
     ropeTheta: 5e5,
   },
 } as const satisfies Record<string, Shape>
@@ -76,7 +100,7 @@ export interface SparseModel {
   vocab: number
   /** Of the weights that scoring reads: the layers and the embedding. */
   weightBytes: number
-  /** Of the weights that a decoded token reads: all but the embedding. */
+  /** Of the weights that a decoded token reads: all but an embedding that is not the output matrix, too. */
   decodedBytes: number
 }
 
@@ -104,11 +128,9 @@ export function writeSparseModel(folder: string, name: ShapeName, layers?: numbe
     allLayers: shape.layers,
     vocab: shape.vocab,
     weightBytes: bytesWithout('lm_head.weight'),
-    decodedBytes: bytesWithout('model.embed_tokens.weight'),
+    decodedBytes: bytesWithout(shape.tied ? '' : 'model.embed_tokens.weight'),
   }
 }
-
-const headDim = 128
 
 function configOf(shape: Shape, layers: number): Record<string, unknown> {
   return {
@@ -118,19 +140,19 @@ function configOf(shape: Shape, layers: number): Record<string, unknown> {
     num_hidden_layers: layers,
     num_attention_heads: shape.heads,
     num_key_value_heads: shape.kvHeads,
-    head_dim: headDim,
+    head_dim: shape.headDim,
     vocab_size: shape.vocab,
     max_position_embeddings: 1010000,
     rope_theta: shape.ropeTheta,
     rms_norm_eps: 1e-6,
     hidden_act: 'silu',
-    tie_word_embeddings: false,
+    tie_word_embeddings: shape.tied,
     torch_dtype: 'bfloat16',
   }
 }
 
 function tensorsOf(shape: Shape, layers: number): [string, number[]][] {
-  const { hidden, intermediate, vocab, biased } = shape
+  const { hidden, intermediate, vocab, biased, headDim, tied } = shape
   const q = shape.heads * headDim
   const kv = shape.kvHeads * headDim
   const layer: [string, number[]][] = [
@@ -156,7 +178,7 @@ function tensorsOf(shape: Shape, layers: number): [string, number[]][] {
       ofLayer.map(([name, dimensions]): [string, number[]] => [`model.layers.${i}.${name}`, dimensions]),
     ).flat(),
     ['model.norm.weight', [hidden]],
-    ['lm_head.weight', [vocab, hidden]],
+    ...(tied ? [] : [['lm_head.weight', [vocab, hidden]] satisfies [string, number[]]]),
   ]
 }
 

@@ -24,6 +24,19 @@ describe('a model shape for benchmarks', () => {
     expect(sparse).toMatchObject({ layers: 2, allLayers: 80, weightBytes: read })
   })
 
+  it('shares one matrix between embedding and output where the model does', () => {
+    const small = join(scratchFolder(), 'llama3.2-1b')
+    const { weightBytes, decodedBytes } = writeSparseModel(small, 'llama3.2-1b')
+    const { spec, weights } = describeModel(small)
+    expect(spec).toMatchObject({ layers: 16, hiddenSize: 2048, heads: 32, kvHeads: 8, headDim: 64 })
+    expect(weights.find(({ role }) => role === 'lm_head')?.name ?? 'model.embed_tokens.weight').toBe(
+      'model.embed_tokens.weight',
+    )
+    // 1,235,814,400 parameters in bf16
+    expect(weightBytes).toBe(2 * 1_235_814_400)
+    expect(decodedBytes).toBe(weightBytes)
+  })
+
   it('takes no room on disk', () => {
     const { size, blocks } = statSync(join(folder, 'model.safetensors'))
     expect(size).toBeGreaterThan(7e9)
