@@ -11,7 +11,7 @@ import { describeModel, type ModelDescription, ropesFor } from '../model/describ
 import { type Prompts, promptsFor } from '../model/prompts.js'
 import { checkLimits, type TokenizerLimits } from '../model/tokenizer/limits.js'
 import type { Tokenizer } from '../model/tokenizer.js'
-import { readScores } from '../scores/arrow.js'
+import { readGiven } from '../scores/arrow.js'
 import type { PairMethod, Sweep } from '../scores/head-scores.js'
 import { checkChunks, type ReconstructionInput, reconstructionInputs } from '../scoring/reconstruction.js'
 import { restoreCache } from './cache-file.js'
@@ -150,7 +150,7 @@ export class Model {
     check(sinkIds, 'sinkIds', 'ids')
     check(contextIds, 'contextIds', 'ids')
     checkPrefill(options)
-    const scores = typeof options.scores === 'string' ? await readScores(options.scores) : options.scores
+    const scores = await readGiven(options.scores)
     const { chunkSize } = options
     const chunks = async (): Promise<ReconstructionInput[]> =>
       options.chunks ??

@@ -33,10 +33,10 @@ export interface PrefillOptions extends JobOptions, Omit<LevelOptions, 'level' |
   /** Evict while reading; left out, the cache waits for `kv.prune`. */
   ratio?: number | undefined
   /**
-   * Head scores, or a file of them, for the levels `head` (the default) and `streaming`. Alone they wait for
-   * `kv.prune`; with a ratio they evict during prefill: the peak is what is kept and one layer.
+   * Head scores for the levels `head` (the default) and `streaming`, or the path or file: URL of a score file. Alone
+   * they wait for `kv.prune`; with a ratio they evict during prefill: the peak is what is kept and one layer.
    */
-  scores?: HeadScores | string | undefined
+  scores?: HeadScores | string | URL | undefined
   /** `retain` keeps the full cache, so that one prefill serves all levels and ratios. */
   kind?: CacheKind | undefined
   /** Pair levels: how the context is scored. `full` is the published definition. */

@@ -32,7 +32,7 @@ import { InputError } from '../errors.js'
 import { checkArrowContainer } from './arrow-container.js'
 import { checkScoreFields } from './check.js'
 import { checksumOf } from './checksum.js'
-import { type WriteOptions, writeFileAtomic } from './files.js'
+import { pathOf, type WriteOptions, writeFileAtomic } from './files.js'
 import type { HeadScores } from './head-scores.js'
 import { fromRows, type ScoreRow } from './rows.js'
 import { parseProvenance, sourceLabel, verifyScores } from './verify.js'
@@ -67,13 +67,24 @@ export async function writeScores(
   await writeFileAtomic(path, encodeScores(scores), options)
 }
 
-/** @throws InputError with one sentence naming the file, whatever is wrong with it */
-export async function readScores(path: string): Promise<HeadScores> {
-  check(path, 'path', 'path')
+/**
+ * @param file a path, or a file: URL such as `import.meta.resolve('headzip/head_scores/nano/merged.arrow')`
+ * @throws InputError with one sentence naming the file, whatever is wrong with it
+ */
+export async function readScores(file: string | URL): Promise<HeadScores> {
+  if (!(file instanceof URL)) check(file, 'path', 'path')
+  const path = pathOf(file)
   const found = await stat(path).catch(() => null)
   if (!found) throw new InputError(`${path} does not exist`)
   if (!found.isFile()) throw new InputError(`${path} is not a file; a score file of headzip is needed`)
   return decodeScores(await readFile(path), path)
+}
+
+/** Scores as they stand, those of a file read. */
+export async function readGiven(
+  given: HeadScores | string | URL | undefined,
+): Promise<HeadScores | undefined> {
+  return typeof given === 'string' || given instanceof URL ? readScores(given) : given
 }
 
 /** The same scores give the same bytes. */

@@ -14,6 +14,7 @@ import {
   stat,
 } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { InputError, isUserError } from '../errors.js'
 import { followLinks, refuseSpecial } from './targets.js'
 import {
@@ -33,6 +34,16 @@ export interface WriteOptions {
 
 /** Whole, or piece by piece where it is too large to hold. */
 export type FileContent = Uint8Array | string | AsyncIterable<Uint8Array>
+
+/** A path as it stands; of a file: URL, its path. @throws InputError for a URL that names no local file */
+export function pathOf(file: string | URL): string {
+  if (typeof file === 'string' && !file.startsWith('file:')) return file
+  try {
+    return fileURLToPath(file)
+  } catch (error) {
+    throw new InputError(`${file} is not the URL of a file on this machine`, { cause: error })
+  }
+}
 
 /**
  * Says early, before hours of work, whether `path` can be written later.

@@ -155,7 +155,7 @@ export class CacheFiles {
 function evictionMark(eviction: Eviction = {}): unknown[] {
   const { level = 'head', ratio, rule = 'exact', sweep = 'full', scores, sink, recent } = eviction
   if (ratio === undefined) return []
-  if (typeof scores !== 'object') return [level, ratio, rule, sweep]
+  if (typeof scores !== 'object' || scores instanceof URL) return [level, ratio, rule, sweep]
   const { keep } = evictHeads(scores, { level, ratio, rule })
   return [level, Array.from(keep), ...(level === 'streaming' ? [sink ?? null, recent ?? null] : [])]
 }

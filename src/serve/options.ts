@@ -13,7 +13,7 @@ import { checkRatio, InputError, invalidParameter } from '../errors.js'
 import { checkLevel, isPairLevel, missingHeadScores } from '../inference/levels.js'
 import type { Model } from '../inference/model.js'
 import { checkScoresFit } from '../inference/scores-fit.js'
-import { readScores } from '../scores/arrow.js'
+import { readGiven } from '../scores/arrow.js'
 import { checkScores } from '../scores/check.js'
 import type { Eviction, WhileReading } from './contexts.js'
 import { placeOf } from './hosts.js'
@@ -141,8 +141,8 @@ async function checkEviction(model: Model, eviction: Eviction): Promise<Eviction
   const { level = 'head', ratio } = eviction
   checkLevel({ ...eviction, level, ratio: checkRatio(ratio) })
   if (eviction.sweep !== undefined) checkOneOf(eviction.sweep, 'sweep', ['full', 'chunk', 'block'])
-  if (typeof eviction.scores === 'object') checkScores(eviction.scores)
-  const scores = typeof eviction.scores === 'string' ? await readScores(eviction.scores) : eviction.scores
+  if (typeof eviction.scores === 'object' && !(eviction.scores instanceof URL)) checkScores(eviction.scores)
+  const scores = await readGiven(eviction.scores)
   if (scores) checkScoresFit(scores, model.identity)
   else if (!isPairLevel(level)) throw missingHeadScores(level)
   return { ...eviction, scores }

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import {
   type Data,
   Field,
@@ -51,6 +52,17 @@ describe('a score file', () => {
     const path = join(folder, 'deep/er/a.arrow')
     await writeScores(path, scores)
     expect(await readScores(path)).toEqual(scores)
+  })
+
+  test('is found by its URL, as import.meta.resolve gives it', async () => {
+    const path = join(folder, 'by url.arrow')
+    await writeScores(path, makeScores())
+    const url = pathToFileURL(path)
+    expect(await readScores(url)).toEqual(makeScores())
+    expect(await readScores(url.href)).toEqual(makeScores())
+    await expect(readScores(new URL('https://example.com/a.arrow'))).rejects.toThrow(
+      new InputError('https://example.com/a.arrow is not the URL of a file on this machine'),
+    )
   })
 
   test('keeps pair scores and their place', () => {
