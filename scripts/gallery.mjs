@@ -56,6 +56,12 @@ for (const { name, title, scores, pattern } of models) {
   files.push([join(out, name, 'heatmap.svg'), heatmap(panels, { ...options, title })])
   files.push([join(out, name, 'index.html'), reportPage(panels, { ...options, title })])
   for (const [file, svg] of drawn) files.push([join(out, name, `${file}.svg`), svg])
+  // README's picture
+  if (scores.length > 1)
+    files.push([
+      join(out, name, 'merged.svg'),
+      heatmap(panels.slice(-1), { ...options, title: `KV heads of ${title.split(':')[0]}` }),
+    ])
   lines.push(
     '',
     `## ${title}`,

@@ -1,4 +1,4 @@
-/** The table of short names in docs/models.md and the README: what the code knows, and nothing else. */
+/** The table of short names in docs/models.md: what the code knows, and nothing else. */
 
 import { checkEach, checkFields } from '../check.js'
 import { type ShortName, shortNames } from './short-names.js'

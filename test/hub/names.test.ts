@@ -5,7 +5,6 @@ import { describe, expect, it } from 'vitest'
 import { checkRepo, folderName, parseModelName } from '../../src/hub/repo.js'
 import { hubSettings } from '../../src/hub/settings.js'
 import { resolveShortName, shortNames } from '../../src/hub/short-names.js'
-import { shortNameTable } from '../../src/hub/tables.js'
 import { scratchFolder } from '../scratch.js'
 
 describe('a model name', () => {
@@ -75,21 +74,6 @@ describe('short names', () => {
 
   it('refuse the model whose layout headzip does not read', () => {
     expect(() => resolveShortName('llama3-8b-4m-w8a8kv4')).toThrow("QServe's W8A8KV4 layout")
-  })
-
-  it('stand in docs/models.md as the code has them', async () => {
-    const page = [
-      '# Short names of models',
-      '',
-      'A test writes this page from `src/hub/short-names.ts`; `npx vitest run test/hub/names.test.ts -u` renews it.',
-      '',
-      shortNameTable(),
-      '',
-      'Every command takes them where it takes a model, with a revision too: `qwen3-8b@<branch, tag or commit>`.',
-      "KVzip's list of May 2025 said `llama3-8b` for Llama 3.1 and `llama30-8b` for Llama 3.0.",
-      '',
-    ].join('\n')
-    await expect(page).toMatchFileSnapshot('../../docs/models.md')
   })
 })
 
