@@ -45,6 +45,20 @@ describe("README's first screen", () => {
   })
 })
 
+describe("README's times and memory", () => {
+  it('are those of docs/gpu.md', () => {
+    const section = /## Time and memory\n([\s\S]*?)\n## /.exec(readme)![1]!
+    const table = section
+      .split('\n')
+      .filter((line) => line.startsWith('|'))
+      .join('\n')
+    const figures = [...new Set(table.match(/\d+(\.\d+)? (s|GiB)\b/g))]
+    expect(figures.length).toBeGreaterThan(8)
+    const measured = readFileSync(pagePath('docs/gpu.md'), 'utf8')
+    expect(figures.filter((figure) => !measured.includes(figure))).toEqual([])
+  })
+})
+
 describe('the needles of SmolLM2', () => {
   it('stand in the README as they were measured, or are said not to be', () => {
     const content =
