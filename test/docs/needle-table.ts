@@ -35,6 +35,7 @@ function cell(rows: readonly SummaryRow[], level: string, ratio: number): string
   )
   if (!found) throw new Error(`no needles for ${level} at ratio ${ratio}`)
   const percent = (share: number): string => (100 * share).toFixed(1)
+  if (found.draws > 1) return `${percent(found.mean)} (${percent(found.low)} to ${percent(found.high)})`
   const error = found.standardError === null ? '' : ` ± ${percent(found.standardError)}`
   return `${percent(found.mean)}${error}`
 }
