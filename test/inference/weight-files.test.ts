@@ -65,7 +65,7 @@ describe('a weight file that is truncated in place is an error, never the end of
       await tell('score', scoreHeads(model, { context, onProgress }))
       console.log('cut ' + (cuts > 0))
       await tell('prefill', model.prefill('My name is Kim.'))
-      await tell('means', model.means(model.textIds('My name is Kim.')))
+      await tell('means', model.means(await model.textIds('My name is Kim.')))
     `)
     expect(ran).toMatchObject({ code: 0, err: '' })
     expect(lines(ran)).toEqual([refused('score'), 'cut true', refused('prefill'), refused('means')])
