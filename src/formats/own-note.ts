@@ -56,8 +56,7 @@ export async function writeWithNote(
   options: WriteOptions,
 ): Promise<string[]> {
   const note = `${JSON.stringify({ sha256: hashOf(text), ...noteOf(scores) }, null, 2)}\n`
-  const alone = 'into' in options && options.into !== undefined
-  const files: [string, string][] = alone
+  const files: [string, string][] = options.into
     ? [[path, text]]
     : [
         [path, text],
