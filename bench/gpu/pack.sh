@@ -34,7 +34,7 @@ tar -cf - dist | xz -9 > "$out/dist.tar.xz"
 if [[ ! -f $out/modules.tar.xz || package-lock.json -nt $out/modules.tar.xz ]]; then
   node bench/gpu/closure.mjs > "$out/modules.list"
   # Without what is for browsers, grammars but Python's, and fonts that nothing here draws with: 64 MiB may travel.
-  spare=(--exclude='*.d.ts' --exclude='*.map' --exclude='*.md' --exclude='*.min.js' --exclude='parquet-wasm/bundler' --exclude='parquet-wasm/esm'
+  spare=(--exclude='*.d.ts' --exclude='*.map' --exclude='*.md' --exclude='*.min.js' --exclude='parquet-wasm/bundler'
     --exclude='tree-sitter-wasm/wasm/tree-sitter-[a-oq-z]*.wasm' --exclude='tree-sitter-wasm/wasm/tree-sitter-p[ho]*.wasm'
     --exclude='*Condensed*.ttf' --exclude='*Oblique.ttf' --exclude='*cyrillic*' --exclude='*greek*' --exclude='*vietnamese*' --exclude='tasks/src'
     --exclude='lodash/fp' --exclude='DejaVuSerif*' --exclude='DejaVuMath*' --exclude='*ExtraLight.ttf' --exclude='ttf/status.txt'
