@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tokenizer as HubTokenizer } from '@huggingface/tokenizers'
@@ -113,6 +114,14 @@ describe('a tokenizer in its process', () => {
     await expect(tokenizer.encode('late', { signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'HEADZIP_ABORTED',
     })
+  })
+
+  it('listens once to a signal that many calls share, and lets go of it', async () => {
+    const { signal } = new AbortController()
+    const calls = Array.from({ length: 30 }, (_, i) => tokenizer.encode(`text ${i}`, { signal }))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    await Promise.all(calls)
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
   })
 
   it('starts again after it was closed', async () => {

@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process'
 import { abortError } from '../../engine/job.js'
 import { InputError } from '../../errors.js'
 import { type CheckedLimits, raisesMemory, raisesTime, secondsToLoad } from './limits.js'
+import { AbortListeners } from './on-abort.js'
 import { type CallName, type Calls, type FromTokenizer, fileOf, type TokenizerSource } from './protocol.js'
 import { startProcess } from './start.js'
 
@@ -26,6 +27,8 @@ export class TokenizerProcess {
   private silence = 0
   private timer: NodeJS.Timeout | undefined
   private closed = false
+
+  private readonly aborts = new AbortListeners()
 
   constructor(
     private readonly source: TokenizerSource,
@@ -51,14 +54,14 @@ export class TokenizerProcess {
         reject(abortError())
       }
     })
-    signal?.addEventListener('abort', cancel, { once: true })
+    const forget = this.aborts.add(signal, cancel)
     this.watch()
     // An error here is that of a process that has ended, which tells its own reason.
     child.send({ id, name, input }, () => {})
     try {
       return await answer
     } finally {
-      signal?.removeEventListener('abort', cancel)
+      forget()
       this.rest()
     }
   }
