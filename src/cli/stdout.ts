@@ -10,10 +10,13 @@ import type { FileContent } from '../scores/files.js'
 let failure: NodeJS.ErrnoException | undefined
 let onFailure = (): void => {}
 let holdsContent = false
+let watched = false
 
 /** @param stop is called once, when the first write fails */
 export function watchOutput(stop: () => void): void {
   onFailure = stop
+  if (watched) return
+  watched = true
   process.stdout.on('error', fail)
   // Nobody can be told that stderr is full or closed, and no work depends on it.
   process.stderr.on('error', () => {})

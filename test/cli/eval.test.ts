@@ -124,14 +124,13 @@ describe('headzip eval and results', () => {
   ])('refuses %s with one sentence and writes nothing', async (_, args, sentence) => {
     const folder = join(scratch, 'refused')
     // in this process: starting a new one for each would take most of the time
-    process.stdout.setMaxListeners(50)
     const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     const code = await run(['eval', 'nano', ...args, '-o', folder])
     const err = said.mock.calls.join('')
     said.mockRestore()
     expect(code).toBe(2)
     expect(err).toContain(sentence)
-    expect(err.trim().split('\n')).toHaveLength(1)
+    expect(err.trim().split('\n'), err).toHaveLength(1)
     expect(existsSync(folder)).toBe(false)
   })
 
