@@ -17,7 +17,6 @@ import {
   isUserError,
   loadModel,
   readAnyScores,
-  readResults,
   readSamples,
   readScores,
 } from '../dist/index.js'
@@ -134,26 +133,41 @@ const traps = [
   'NaN',
 ]
 
-/** One to four faults: bits, bytes, integers, pieces moved or doubled, traps written over or put in, an early end. */
+/** A bit, a byte, an integer, a piece moved, a trap written over or put in, a piece dropped or doubled, an early end. */
+function fault(bytes, below) {
+  const at = below(10) < 6 ? below(Math.min(bytes.length, 4096)) : below(bytes.length)
+  const length = 1 + below(Math.min(64, bytes.length))
+  const trap = Buffer.from(traps[below(traps.length)])
+  switch (below(20) === 0 ? 8 : below(8)) {
+    case 0:
+      bytes[at] ^= 1 << below(8)
+      return bytes
+    case 1:
+      bytes[at] = below(256)
+      return bytes
+    case 2:
+      return bytes.fill(below(2) ? 0xff : 0, at, Math.min(bytes.length, at + 1 + below(8)))
+    case 3:
+      bytes.copyWithin(at, below(bytes.length), below(bytes.length))
+      return bytes
+    case 4:
+      trap.copy(bytes, at)
+      return bytes
+    case 5:
+      return Buffer.concat([bytes.subarray(0, at), trap, bytes.subarray(at)])
+    case 6:
+      return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)])
+    case 7:
+      return Buffer.concat([bytes.subarray(0, at + length), bytes.subarray(at)])
+    default:
+      return bytes.subarray(0, at)
+  }
+}
+
+/** One to four faults. */
 function mutate(good, below) {
   let bytes = Buffer.from(good)
-  for (let faults = 1 + below(4); faults > 0 && bytes.length > 0; faults--) {
-    const at = below(10) < 6 ? below(Math.min(bytes.length, 4096)) : below(bytes.length)
-    const length = 1 + below(Math.min(64, bytes.length))
-    const trap = Buffer.from(traps[below(traps.length)])
-    const kinds = [
-      () => void (bytes[at] ^= 1 << below(8)),
-      () => void (bytes[at] = below(256)),
-      () => void bytes.fill(below(2) ? 0xff : 0, at, at + 1 + below(8)),
-      () => void bytes.copyWithin(at, below(bytes.length), below(bytes.length)),
-      () => void trap.copy(bytes, at),
-      () => void (bytes = Buffer.concat([bytes.subarray(0, at), trap, bytes.subarray(at)])),
-      () => void (bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)])),
-      () => void (bytes = Buffer.concat([bytes.subarray(0, at + length), bytes.subarray(at)])),
-      () => void (bytes = bytes.subarray(0, at)),
-    ]
-    kinds[below(20) === 0 ? 8 : below(8)]()
-  }
+  for (let faults = 1 + below(4); faults > 0 && bytes.length > 0; faults--) bytes = fault(bytes, below)
   return bytes
 }
 

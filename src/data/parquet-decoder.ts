@@ -79,8 +79,11 @@ async function ask(request: DecodeRequest, pages: number, signal?: AbortSignal):
     worker.postMessage(request)
     ;[reply] = (await once(worker, 'message', signal ? { signal } : {})) as [DecodeReply]
     return reply
-  } catch (error) {
-    throw signal?.aborted ? abortError() : error
+  } catch {
+    if (signal?.aborted) throw abortError()
+    // A fault of the decoder outside the call that waits for it ends the thread, and is told as the thread's own.
+    reply = undefined
+    return { kind: 'broken off' }
   } finally {
     if (reply?.kind === 'decoded' && reply.heldBytes <= mostIdleBytes && !idle) {
       worker.unref()

@@ -120,6 +120,11 @@ describe('a small Parquet file that decodes to much is refused within the memory
 describe('the bound', () => {
   const file = join(packageRoot, 'models/nano/sample_qa_eng.parquet')
 
+  it('where the decoder breaks off in the middle of a task of its own', async () => {
+    await expect(readSamples(join(fixtures, 'decoder-fault.parquet'))).rejects.toThrow(InputError)
+    await expect(readSamples(join(fixtures, 'repoqa.parquet'))).resolves.not.toHaveLength(0)
+  })
+
   it('is what the caller gives', async () => {
     await expect(readSample(file, 0, { maxDataBytes: 50_000 })).rejects.toThrow(
       /sample_qa_eng\.parquet holds 91\.7 KiB of data in 50\.5 KiB, and 48\.8 KiB of memory are allowed/,
