@@ -79,11 +79,11 @@ async function ask(request: DecodeRequest, pages: number, signal?: AbortSignal):
     worker.postMessage(request)
     ;[reply] = (await once(worker, 'message', signal ? { signal } : {})) as [DecodeReply]
     return reply
-  } catch {
+  } catch (error) {
     if (signal?.aborted) throw abortError()
-    // A fault of the decoder outside the call that waits for it ends the thread, and is told as the thread's own.
-    reply = undefined
-    return { kind: 'broken off' }
+    // The decoder's module may trap outside the call that waits for it, which ends the thread; other faults are ours.
+    if (error instanceof Error && error.name === 'RuntimeError') return { kind: 'broken off' }
+    throw error
   } finally {
     if (reply?.kind === 'decoded' && reply.heldBytes <= mostIdleBytes && !idle) {
       worker.unref()
