@@ -169,15 +169,15 @@ class Backend {
   // `out` may be x. With `add` x holds nothing of use afterwards.
   virtual void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) = 0;
   virtual void linear(Rows x, std::span<const LinearJob> jobs) = 0;
-  // Rotates the heads of x in place (first half of what the rope turns against its second) for positions position, …
+  // Rotates the heads of x in place (first half of what is rotated against its second) for positions position, …
   virtual void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) = 0;
   // Appends (tokens, kv_heads * head_dim) keys and values to every head. v.data == nullptr: keys only.
   virtual void append(KvLayer& kv, Rows k, Rows v) = 0;
   // Both, and the queries (tokens, heads * head_dim) in place; q.data == nullptr: keys only. Nobody reads k afterwards.
-  virtual void place(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& turn, int64_t position) {
-    rope(k, kv.heads(), turn, position);
+  virtual void place(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& frequencies, int64_t position) {
+    rope(k, kv.heads(), frequencies, position);
     append(kv, k, v);
-    if (q.data != nullptr) rope(q, heads, turn, position);
+    if (q.data != nullptr) rope(q, heads, frequencies, position);
   }
   virtual void attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) = 0;
   // Whether scores can be weighted. A backend that cannot is asked for neither of the two below.

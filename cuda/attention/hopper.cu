@@ -197,7 +197,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     }
   };
 
-  if (consumer == S::kConsumers - 1) turn_pass(1);  // the first turn is consumer 0's
+  if (consumer == S::kConsumers - 1) named_barrier_arrive(1);  // consumer 0 goes first
   Item item;
   for (int round = 0; item_at<D, kCluster>(round, jobs, tiles, tile_count, shape, item); ++round) {
     const int position = jobs[item.job].position + item.row + consumer * 64;  // of the warpgroup's first row
@@ -207,9 +207,9 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     for (int i = 0; i < D / 2; ++i) o[i] = 0;
 
     barrier_wait(shared_address(&signals.q_full), round & 1);
-    turn_wait(mine);
+    named_barrier_sync(mine);
     issue_qk(count);
-    turn_pass(following);
+    named_barrier_arrive(following);
     read(signals.note[count % kStages], tile);  // while the products run
     wgmma_wait<0>();
     pin(s);
@@ -220,10 +220,10 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     if (tile.flags & KeyTile::kSums) leave_sums(item, peak, total);
     while (!(tile.flags & KeyTile::kLast)) {
       ++count;
-      turn_wait(mine);
+      named_barrier_sync(mine);
       issue_qk(count);
       issue_pv(count - 1);
-      turn_pass(following);
+      named_barrier_arrive(following);
       read(signals.note[count % kStages], tile);
       wgmma_wait<1>();
       pin(s);
@@ -257,7 +257,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
         *reinterpret_cast<uint32_t*>(out + i * 8) = pack(o[4 * i + 2 * r] * inverse, o[4 * i + 2 * r + 1] * inverse);
     }
   }
-  if (consumer == 0) turn_wait(1);  // takes the turn that the last consumer left
+  if (consumer == 0) named_barrier_sync(1);  // takes up the arrival that the last consumer left
 }
 
 template <int D, int kCluster>

@@ -22,9 +22,9 @@ __global__ void place_kernel(const __grid_constant__ Placement p) {
   // A thread a pair: heads are at most twice as wide as the block. As in rope(): the angle is rounded to fp32 first, and
   // reduced exactly.
   const int d = static_cast<int>(threadIdx.x);
-  const bool turns = d < p.pairs;
+  const bool rotates = d < p.pairs;
   float sine = 0, cosine = 0;
-  if (turns) sincosf(static_cast<float>(p.position + ahead + row) * p.inv_freq[d], &sine, &cosine);
+  if (rotates) sincosf(static_cast<float>(p.position + ahead + row) * p.inv_freq[d], &sine, &cosine);
   wait_for_last();
   let_next_start();
   bf16* to = p.q + (static_cast<int64_t>(row) * p.heads + head) * dim;
@@ -39,7 +39,7 @@ __global__ void place_kernel(const __grid_constant__ Placement p) {
   }
   bool bad = false;
   const int step = p.adjacent ? 2 : 1, apart = p.adjacent ? 1 : p.pairs;
-  if (turns) {
+  if (rotates) {
     sine *= p.scale;
     cosine *= p.scale;
     const float a = __bfloat162float(from[d * step]), b = __bfloat162float(from[d * step + apart]);

@@ -4,14 +4,14 @@
 namespace headzip::cuda {
 namespace {
 
-__device__ __forceinline__ void turn_of(float position, float inv_freq, float scale, float& sine, float& cosine) {
+__device__ __forceinline__ void rotary_angle(float position, float inv_freq, float scale, float& sine, float& cosine) {
   // The angle is rounded to fp32 first, as transformers does; reduced exactly, for positions past 100,000.
   sincosf(position * inv_freq, &sine, &cosine);
   sine *= scale;
   cosine *= scale;
 }
 
-// A thread turns one pair of a row in every head.
+// A thread rotates one pair of a row in every head.
 __global__ void rope_kernel(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t pairs, int64_t position,
                             const float* inv_freq, float scale, bool adjacent, int32_t* flag) {
   const int64_t total = rows * pairs, step = adjacent ? 2 : 1, apart = adjacent ? 1 : pairs;
@@ -19,7 +19,7 @@ __global__ void rope_kernel(bf16* x, int64_t rows, int64_t heads, int64_t head_d
     const int64_t row = i / pairs, d = i % pairs;
     float sine, cosine;
     bool bad = false;
-    turn_of(static_cast<float>(position + row), inv_freq[d], scale, sine, cosine);
+    rotary_angle(static_cast<float>(position + row), inv_freq[d], scale, sine, cosine);
     bf16* at = x + row * heads * head_dim + d * step;
     for (int64_t h = 0; h < heads; ++h, at += head_dim) {
       const float a = __bfloat162float(at[0]), b = __bfloat162float(at[apart]);
@@ -40,7 +40,7 @@ __global__ void rope_eights_kernel(bf16* x, int64_t rows, int64_t heads, int64_t
     float sine[8], cosine[8];
     bool bad = false;
 #pragma unroll
-    for (int j = 0; j < 8; ++j) turn_of(static_cast<float>(position + row), inv_freq[d + j], scale, sine[j], cosine[j]);
+    for (int j = 0; j < 8; ++j) rotary_angle(static_cast<float>(position + row), inv_freq[d + j], scale, sine[j], cosine[j]);
     bf16* at = x + row * heads * head_dim + d;
     for (int64_t h = 0; h < heads; ++h, at += head_dim) {
       Eight low = *reinterpret_cast<const Eight*>(at), high = *reinterpret_cast<const Eight*>(at + pairs);

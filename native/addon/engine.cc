@@ -11,8 +11,8 @@
 
 namespace headzip::addon {
 
-Turn::Turn(Runtime& runtime, const Job& job) : runtime_(runtime) {
-  while (!runtime_.turn.try_lock_for(std::chrono::milliseconds(20))) job.check();
+EngineLock::EngineLock(Runtime& runtime, const Job& job) : runtime_(runtime) {
+  while (!runtime_.mutex.try_lock_for(std::chrono::milliseconds(20))) job.check();
 }
 
 Napi::Function Engine::define(Napi::Env env) {

@@ -11,20 +11,20 @@
 
 namespace headzip::addon {
 
-// A model with its device. Jobs on one engine take turns: they would fight for the same cores and memory.
+// A model with its device. Jobs on one engine run one at a time: they would fight for the same cores and memory.
 struct Runtime {
   std::shared_ptr<const Model> model;
   std::unique_ptr<Backend> backend;
-  std::timed_mutex turn;
+  std::timed_mutex mutex;
 };
 
-// Holds an engine's turn; gives up when the job is aborted while it waits.
-class Turn {
+// Held while a job runs on an engine; waiting for it ends when the job is aborted.
+class EngineLock {
  public:
-  Turn(Runtime& runtime, const Job& job);
-  ~Turn() { runtime_.turn.unlock(); }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
+  EngineLock(Runtime& runtime, const Job& job);
+  ~EngineLock() { runtime_.mutex.unlock(); }
+  EngineLock(const EngineLock&) = delete;
+  EngineLock& operator=(const EngineLock&) = delete;
 
  private:
   Runtime& runtime_;
@@ -33,7 +33,7 @@ class Turn {
 // Runs a job in its turn. Throws Error where a weight file lost content before or meanwhile, whatever the job made of that.
 template <typename Work>
 void run_job(Runtime& runtime, const Job& job, Work&& work) {
-  const Turn turn(runtime, job);
+  const EngineLock lock(runtime, job);
   runtime.model->check_size();
   try {
     work();

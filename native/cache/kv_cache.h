@@ -12,7 +12,7 @@ namespace headzip {
 struct KvCache {
   std::vector<std::unique_ptr<KvLayer>> layers;
   std::vector<int64_t> scored;     // layers that are evicted: a mask has a row for each
-  std::vector<RopeRef> ropes;      // that its keys were turned by
+  std::vector<RopeRef> ropes;      // that its keys were rotated with
   int64_t max_positions = 0;       // that those ropes are made for
   int64_t kv_heads = 0;
   int64_t sink = 0, context = 0;   // tokens prefilled; the sink is never evicted

@@ -69,8 +69,8 @@ int64_t CpuBackend::tile_rows(const ModelSpec& spec) const {
 
 // Angles that the last job did not need are not worth their memory.
 void CpuBackend::begin(const Model&, size_t) {
-  std::erase_if(turns_, [](const Turns& t) { return !t.used; });
-  for (Turns& t : turns_) t.used = false;
+  std::erase_if(rotary_tables_, [](const RotaryTable& t) { return !t.used; });
+  for (RotaryTable& t : rotary_tables_) t.used = false;
 }
 
 void CpuBackend::embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
@@ -96,9 +96,9 @@ void CpuBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows
   });
 }
 
-const float* CpuBackend::turns(const RopeRef& rope, int64_t positions) {
-  auto at = std::find_if(turns_.begin(), turns_.end(), [&](const Turns& t) { return t.rope == rope; });
-  if (at == turns_.end()) at = turns_.insert(turns_.end(), Turns{rope, {}, 0, true});
+const float* CpuBackend::rotary_table(const RopeRef& rope, int64_t positions) {
+  auto at = std::find_if(rotary_tables_.begin(), rotary_tables_.end(), [&](const RotaryTable& t) { return t.rope == rope; });
+  if (at == rotary_tables_.end()) at = rotary_tables_.insert(rotary_tables_.end(), RotaryTable{rope, {}, 0, true});
   at->used = true;
   if (positions <= at->positions) return at->table.data();
   const auto pairs = static_cast<int64_t>(rope->inv_freq.size());
@@ -132,7 +132,7 @@ static void rotate_neighbours(float* head, int64_t pairs, const float* cosine, c
 void CpuBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) {
   const auto pairs = static_cast<int64_t>(rope->inv_freq.size());
   const int64_t head_dim = x.width / heads;
-  const float* table = turns(rope, position + x.rows);
+  const float* table = rotary_table(rope, position + x.rows);
   each_row(x.rows, x.width, [&](int64_t i) {
     const float* cosine = table + (position + i) * 2 * pairs;
     const float* sine = cosine + pairs;

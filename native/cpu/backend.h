@@ -53,19 +53,19 @@ class CpuBackend final : public Backend {
   // Grows, never shrinks, while the backend lives.
   float* scratch(Floats& buffer, int64_t floats);
 
-  // Cosines and sines of every position so far that a rope was asked for: all layers that share it turn alike.
-  struct Turns {
+  // Cosines and sines of every position so far that a rope was asked for: layers that share a rope share them.
+  struct RotaryTable {
     RopeRef rope;
     Floats table;  // (positions, 2 * pairs): cosines, then sines
     int64_t positions = 0;
     bool used = true;  // since the last begin()
   };
-  const float* turns(const RopeRef& rope, int64_t positions);
+  const float* rotary_table(const RopeRef& rope, int64_t positions);
 
   const Kernels& k_;
   int threads_;
   std::shared_ptr<Meter> meter_ = std::make_shared<Meter>();
-  std::vector<Turns> turns_;
+  std::vector<RotaryTable> rotary_tables_;
   Floats packed_rows_, packed_panels_, attention_scratch_;
 };
 

@@ -81,7 +81,7 @@ struct Kernels {
   // A part of one row.
   void (*widen)(Stored type, const void* in, const Scales& scales, int64_t count, float* out);
   void (*rms_norm)(const float* x, const float* weight, int64_t width, float eps, float* out);
-  // Turns the pairs (head[d], head[pairs + d]) by their angles.
+  // Rotates the pairs (head[d], head[pairs + d]) by their angles.
   void (*rotate_halves)(float* head, const float* cosine, const float* sine, int64_t pairs);
   void (*silu_mul)(float* gate, const float* up, int64_t count);
   void (*gelu_tanh_mul)(float* gate, const float* up, int64_t count);

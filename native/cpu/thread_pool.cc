@@ -24,7 +24,7 @@ void relax() {
 }  // namespace
 
 struct ThreadPool::State {
-  std::mutex turn;  // one run() at a time
+  std::mutex run_mutex;  // one run() at a time
   std::atomic<uint64_t> claim{kTask};
   std::atomic<const std::function<void(int64_t, int)>*> fn{nullptr};
   std::atomic<uint32_t> tasks{0};
@@ -107,7 +107,7 @@ void ThreadPool::run(int64_t tasks, int threads, const std::function<void(int64_
     for (int64_t t = 0; t < tasks; ++t) fn(t, 0);
     return;
   }
-  std::lock_guard turn(s.turn);
+  std::lock_guard lock(s.run_mutex);
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   for (int64_t first = 0; first < tasks; first += kMost) {
     const std::function<void(int64_t, int)> shifted = [&](int64_t task, int thread) { fn(first + task, thread); };

@@ -90,8 +90,8 @@ void CudaBackend::begin(const Model& model, size_t working_bytes) {
   // A job that threw left its work under way, and what that met is not this one's.
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
   *flag_.as<volatile int32_t>() = 0;
-  std::erase_if(turns_, [](const Turns& t) { return !t.used; });
-  for (Turns& t : turns_) t.used = false;
+  std::erase_if(rotary_tables_, [](const RotaryTable& t) { return !t.used; });
+  for (RotaryTable& t : rotary_tables_) t.used = false;
 }
 
 void CudaBackend::enter_layer(const Model& model, int64_t layer) { weights_.enter(model, layer); }
@@ -169,10 +169,10 @@ void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
 }
 
 const float* CudaBackend::frequencies(const RopeRef& rope) {
-  auto at = std::find_if(turns_.begin(), turns_.end(), [&](const Turns& t) { return t.rope == rope; });
-  if (at == turns_.end()) {
+  auto at = std::find_if(rotary_tables_.begin(), rotary_tables_.end(), [&](const RotaryTable& t) { return t.rope == rope; });
+  if (at == rotary_tables_.end()) {
     const size_t bytes = rope->inv_freq.size() * sizeof(float);
-    at = turns_.insert(turns_.end(), Turns{rope, DeviceMemory(meter_, bytes, "rope frequencies"), true});
+    at = rotary_tables_.insert(rotary_tables_.end(), RotaryTable{rope, DeviceMemory(meter_, bytes, "rope frequencies"), true});
     HEADZIP_CUDA(cudaMemcpyAsync(at->inv_freq.as(), rope->inv_freq.data(), bytes, cudaMemcpyHostToDevice, stream_));
   }
   at->used = true;

@@ -91,12 +91,12 @@ class CudaBackend final : public Backend {
   int cluster_ = 0;  // blocks that share tiles of keys in the Hopper kernel: 1 or 2, or 0: as the job asks
   int processors_ = 0;
   bool hopper_ = false;
-  struct Turns {
+  struct RotaryTable {
     RopeRef rope;
     DeviceMemory inv_freq;
     bool used = true;               // since the last begin()
   };
-  std::vector<Turns> turns_;        // frequencies of the ropes at hand
+  std::vector<RotaryTable> rotary_tables_;        // frequencies of the ropes at hand
   DeviceMemory plan_;               // jobs and tiles of an attention launch
   DeviceMemory sums_;               // AttentionJob::sums of a launch
   PinnedMemory flag_{sizeof(int32_t)};  // set by whatever met a value that is not finite

@@ -66,7 +66,7 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   const LayerSpec& kind = spec.layer[layer];
   const RopeRef& rope = ropes_[kind.rope];
   std::vector<AttentionJob> jobs;
-  for (size_t i = 0; i < pieces.size();) {  // pieces that go on where the one before ends are turned and kept as one
+  for (size_t i = 0; i < pieces.size();) {  // pieces that go on where the one before ends are rotated and appended as one
     const Piece& from = pieces[i];
     int64_t rows = 0;
     for (; i < pieces.size() && pieces[i].own == from.own && pieces[i].first == from.first + rows && pieces[i].position == from.position + rows; ++i)

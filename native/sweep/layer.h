@@ -26,7 +26,7 @@ enum class Need {
   kMeans,   // what ProjectionSums take, and nothing else: no key is kept
 };
 
-// Sums over rows of queries and keys as the heads' norms leave them, before they are turned to their positions.
+// Sums over rows of queries and keys as the heads' norms leave them, before RoPE.
 struct ProjectionSums {
   std::vector<double> queries, keys;  // (heads, head_dim), (kv_heads, head_dim)
 };

@@ -242,9 +242,9 @@ void widen_blocks_as(const uint8_t* in, int64_t count, float* out) {
     L::widen(in, [out, c](int i, vf v) HZ_INLINE_LAMBDA { store(out + c + i, v); });
 }
 
-// Panels of 16 rows, each (depth, 16); widen_row(row, from, count, out) widens 256 elements at a time, which are turned.
+// Panels of 16 rows, each (depth, 16); widen_row(row, from, count, out) widens 256 elements at a time, which are transposed.
 template <typename WidenRow>
-HZ_INLINE void pack_turned(int64_t rows, int64_t depth, float* out, WidenRow&& widen_row) {
+HZ_INLINE void pack_transposed(int64_t rows, int64_t depth, float* out, WidenRow&& widen_row) {
   constexpr int64_t kRun = 256;
   alignas(64) float wide[kPanel][kRun];
   for (int64_t r = 0; r < rows; r += kPanel) {
@@ -263,7 +263,7 @@ template <Stored S>
 void pack_block_panels_as(const uint8_t* w, int64_t cols, int64_t rows, int64_t depth, float* out) {
   using L = Layout<S>;
   const int64_t row_bytes = cols / L::kElements * L::kBytes;
-  pack_turned(rows, depth, out, [w, row_bytes](int64_t row, int64_t from, int64_t count, float* wide) HZ_INLINE_LAMBDA {
+  pack_transposed(rows, depth, out, [w, row_bytes](int64_t row, int64_t from, int64_t count, float* wide) HZ_INLINE_LAMBDA {
     widen_blocks_as<S>(w + row * row_bytes + from / L::kElements * L::kBytes, count, wide);
   });
 }

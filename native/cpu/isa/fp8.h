@@ -42,7 +42,7 @@ HZ_INLINE void widen_fp8(const uint8_t* in, const Scales& scales, int64_t row, i
 }
 
 void pack_fp8_panels(const uint8_t* w, const Scales& scales, int64_t cols, int64_t rows, int64_t depth, float* out) {
-  pack_turned(rows, depth, out, [w, &scales, cols](int64_t row, int64_t from, int64_t count, float* wide) HZ_INLINE_LAMBDA {
+  pack_transposed(rows, depth, out, [w, &scales, cols](int64_t row, int64_t from, int64_t count, float* wide) HZ_INLINE_LAMBDA {
     widen_fp8(w + row * cols + from, scales, row, from, count, wide);
   });
 }
