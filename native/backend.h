@@ -52,7 +52,7 @@ class KvLayer {
   virtual Window window(int64_t head) const = 0;
   virtual void set_window(int64_t head, Window window) = 0;
   // How many entries had been appended before entry `index` was: its position, in a cache filled from position 0.
-  virtual int64_t place(int64_t head, int64_t index) const = 0;
+  virtual int64_t position(int64_t head, int64_t index) const = 0;
   // Makes room for `tokens` in every head, without changing lengths.
   virtual void reserve(int64_t tokens) = 0;
   // Keeps the entries at `index` (ascending) of one head and frees the rest.
@@ -66,9 +66,9 @@ class KvLayer {
   // Appends every head's entries of a layer of the same shape.
   virtual void extend(const KvLayer& tail) = 0;
   // Entries [from, from + count) of one head out to host memory and back, (count, head_dim) keys and values in the
-  // backend's own element type. write() may only overwrite: lengths are set by resize(); `places` are theirs.
+  // backend's own element type. write() may only overwrite: lengths are set by resize(); `positions` are theirs.
   virtual void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const = 0;
-  virtual void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* places) = 0;
+  virtual void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* positions) = 0;
   // Replaces a head by `length` entries of zeros, to be written, as if `appended` had ever been appended.
   virtual void resize(int64_t head, int64_t length, int64_t appended) = 0;
   // Bytes allocated, and bytes that the entries themselves need.
@@ -78,7 +78,7 @@ class KvLayer {
 
 // Keys that a tile of queries may see: entries [begin, begin + count) of `kv`, or all from `begin` to the end of each
 // head where count < 0. A query sees keys at its own position and before. Under a window the entries of a span with
-// `from_end` stand where they were appended (KvLayer::place).
+// `from_end` stand where they were appended (KvLayer::position).
 struct KeySpan {
   KvLayer* kv = nullptr;
   int64_t begin = 0, count = 0;
@@ -174,7 +174,7 @@ class Backend {
   // Appends (tokens, kv_heads * head_dim) keys and values to every head. v.data == nullptr: keys only.
   virtual void append(KvLayer& kv, Rows k, Rows v) = 0;
   // Both, and the queries (tokens, heads * head_dim) in place; q.data == nullptr: keys only. Nobody reads k afterwards.
-  virtual void place(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& frequencies, int64_t position) {
+  virtual void rope_append(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& frequencies, int64_t position) {
     rope(k, kv.heads(), frequencies, position);
     append(kv, k, v);
     if (q.data != nullptr) rope(q, heads, frequencies, position);

@@ -14,7 +14,7 @@ __device__ __forceinline__ void barrier_init_fence() { asm volatile("fence.mbarr
 __device__ __forceinline__ void barrier_expect(uint32_t barrier, int bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
-// Arrives at the barrier at the same place in block `rank` of the cluster.
+// Arrives at the barrier at the same offset in block `rank` of the cluster.
 __device__ __forceinline__ void barrier_arrive(uint32_t barrier, int rank) {
   asm volatile(
       "{.reg .b32 there; mapa.shared::cluster.u32 there, %0, %1; mbarrier.arrive.shared::cluster.b64 _, [there];}" ::"r"(barrier),
@@ -56,7 +56,7 @@ __device__ __forceinline__ void load_box(uint32_t to, const TensorMap* map, int 
   asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(to),
                "l"(map), "r"(column), "r"(row), "r"(head), "r"(barrier) : "memory");
 }
-// To the same place in every block whose bit is set in `blocks`.
+// To the same offset in every block whose bit is set in `blocks`.
 __device__ __forceinline__ void load_box_to(uint16_t blocks, uint32_t to, const TensorMap* map, int column, int row, uint32_t barrier) {
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(to),

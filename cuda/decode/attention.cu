@@ -53,15 +53,15 @@ struct Sight {
   int position[2];   // of the thread's two rows
   int window;        // 0: none
   int recent, sinks; // of a streaming head; recent == 0: it is none
-  HeadPlaces gaps;
+  HeadPositions gaps;
   bool has_gaps;
   __device__ __forceinline__ bool sees(int key, int row) const {
     const int at = first + key;
     if (key >= end || at > position[row]) return false;
     if (recent > 0 && key >= sinks && at <= position[row] - recent) return false;
     if (window == 0) return true;
-    const int place = !has_gaps ? at : key < gaps.placed ? gaps.places[key] : key + gaps.shift;
-    return place > position[row] - window;
+    const int original = !has_gaps ? at : key < gaps.count ? gaps.positions[key] : key + gaps.shift;
+    return original > position[row] - window;
   }
 };
 
@@ -90,8 +90,8 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   Sight sight{};
   sight.first = span->lengths == nullptr ? span->position : span->position - (piece.length - 1);
   sight.window = launch.shape.window;
-  sight.has_gaps = span->places != nullptr && sight.window > 0;
-  if (sight.has_gaps) sight.gaps = span->places[piece.head];
+  sight.has_gaps = span->positions != nullptr && sight.window > 0;
+  if (sight.has_gaps) sight.gaps = span->positions[piece.head];
   if (span->windows != nullptr) {
     const HeadWindow w = span->windows[piece.head];
     sight.recent = w.recent;

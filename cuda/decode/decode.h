@@ -11,10 +11,10 @@ struct HeadWindow {
   int32_t entries;  // that stand before it: these are the first ones
 };
 
-// Where the entries of a head that lost some stood: places[i] for the first `placed`, from then on i + shift.
-struct HeadPlaces {
-  const int32_t* places;  // (placed)
-  int32_t placed, shift;
+// Positions of a head's entries after some were evicted: positions[i] for the first `count`, then i + shift.
+struct HeadPositions {
+  const int32_t* positions;  // (count)
+  int32_t count, shift;
 };
 
 // Keys of every KV head from entry 0 on, cut into pieces of `chunk` keys: one block each.
@@ -22,7 +22,7 @@ struct DecodeSpan {
   const HeadKv* heads;        // (kv_heads) on the device
   const int32_t* lengths;     // (kv_heads) on the device, where heads differ in length; nullptr: `length` for all
   const HeadWindow* windows;  // (kv_heads) on the device; nullptr: no head streams
-  const HeadPlaces* places;   // (kv_heads) on the device; nullptr: entries stand one after another
+  const HeadPositions* positions;  // (kv_heads) on the device; nullptr: positions are contiguous
   int32_t length;
   int32_t position;           // of the first key; with `lengths`: of the last
   int32_t chunk, pieces;      // pieces of all heads; without `lengths` as many for each head, room to grow included
@@ -77,7 +77,7 @@ cudaError_t gemv(const Gemv& gemv, cudaStream_t stream);
 
 // Rotates the heads of q in place and writes the rotated keys, with their values, behind what the cache holds. `rows`
 // tokens that stand at position + advance, … *flag becomes 1 when a value of q or k is not finite.
-struct Placement {
+struct RopeAppend {
   bf16* q;        // (rows, heads * head_dim) or nullptr
   const bf16* k;  // (rows, kv_heads * head_dim)
   const bf16* v;  // like k or nullptr
@@ -91,7 +91,7 @@ struct Placement {
   const int32_t* advance;  // added to position and length; or nullptr
   int32_t* flag;
 };
-cudaError_t place(const Placement& placement, cudaStream_t stream);
+cudaError_t rope_append(const RopeAppend& params, cudaStream_t stream);
 
 // best[row]: the largest of x (rows, width), its lowest index, as a key that orders values and then indices. A number that
 // is not finite wins. best_of() reads a key.

@@ -11,7 +11,7 @@ __device__ __forceinline__ void wait_for_last() {
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
-// The kernel after this one may take the places that are free.
+// The kernel after this one may take block slots that are free.
 __device__ __forceinline__ void let_next_start() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;");

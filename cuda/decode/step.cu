@@ -13,7 +13,7 @@ namespace {
 constexpr int kThreads = 128;
 
 // One block a (row, head): heads of q first, then those of k and v.
-__global__ void place_kernel(const __grid_constant__ Placement p) {
+__global__ void rope_append_kernel(const __grid_constant__ RopeAppend p) {
   const int row = static_cast<int>(blockIdx.y), queries = p.q == nullptr ? 0 : p.heads, dim = p.head_dim;
   const bool query = static_cast<int>(blockIdx.x) < queries;
   const int head = query ? static_cast<int>(blockIdx.x) : static_cast<int>(blockIdx.x) - queries;
@@ -93,10 +93,10 @@ bool overlaps() {
   return possible && overlap_wanted;
 }
 
-cudaError_t place(const Placement& p, cudaStream_t stream) {
+cudaError_t rope_append(const RopeAppend& p, cudaStream_t stream) {
   if (p.rows == 0) return cudaSuccess;
   if (p.head_dim % 8 != 0 || 2 * p.pairs > p.head_dim || p.pairs > kThreads) return cudaErrorInvalidValue;
-  return launch_overlapped(place_kernel, dim3((p.q == nullptr ? 0 : p.heads) + p.kv_heads, p.rows), kThreads, 0, stream, p);
+  return launch_overlapped(rope_append_kernel, dim3((p.q == nullptr ? 0 : p.heads) + p.kv_heads, p.rows), kThreads, 0, stream, p);
 }
 
 cudaError_t best(const float* x, int64_t rows, int64_t width, uint64_t* best, cudaStream_t stream) {

@@ -73,14 +73,14 @@ class Attention {
       // Heads 1, 5, … have a small sink, heads 3, 7, … one that reaches into the tail.
       const int sink = h % 4 == 1 ? 5 : before_ + 3;
       windows_.push_back(c.streams && h % 2 == 1 ? HeadWindow{20, sink, std::min(sink, c.context[h])} : HeadWindow{0, 0, 0});
-      std::vector<int32_t> places;
-      for (int i = 0; i < c.context[h] * 2 / 3; ++i) places.push_back(2 * i);
-      places_.push_back(places);
-      device_places_.emplace_back(places.empty() ? std::vector<int32_t>{0} : places);
-      gaps_.push_back({device_places_.back().get(), static_cast<int32_t>(places.size()), before_ - c.context[h]});
+      std::vector<int32_t> kept;
+      for (int i = 0; i < c.context[h] * 2 / 3; ++i) kept.push_back(2 * i);
+      positions_.push_back(kept);
+      device_positions_.emplace_back(places.empty() ? std::vector<int32_t>{0} : places);
+      gaps_.push_back({device_positions_.back().get(), static_cast<int32_t>(kept.size()), before_ - c.context[h]});
     }
     window_table_ = std::make_unique<Array<HeadWindow>>(windows_);
-    gap_table_ = std::make_unique<Array<HeadPlaces>>(gaps_);
+    gap_table_ = std::make_unique<Array<HeadPositions>>(gaps_);
     for (int j = 0; j < c.jobs; ++j) add_job(j);
     scratch_ = std::make_unique<Array<float>>(decode_scratch(launch_) / sizeof(float));
     poison(scratch_->get(), scratch_->count() * sizeof(float));
@@ -141,8 +141,8 @@ class Attention {
         const bf16* q = host_q_[j].data() + query * launch_.stride + head * c_.dim;
         std::vector<float> logit;
         std::vector<const bf16*> value;
-        const auto meet = [&](const HeadsKv& kv, int entry, int position, int place, int sinks) {
-          if (position > at || (c_.window > 0 && place <= at - c_.window)) return;
+        const auto meet = [&](const HeadsKv& kv, int entry, int position, int original, int sinks) {
+          if (position > at || (c_.window > 0 && original <= at - c_.window)) return;
           if (sinks >= 0 && entry >= sinks && position <= at - windows_[h].recent) return;
           float sum = 0;
           for (int d = 0; d < c_.dim; ++d) sum += wide(q[d]) * wide(kv.k[h][static_cast<size_t>(entry) * c_.dim + d]);
@@ -152,8 +152,8 @@ class Attention {
         };
         for (int e = 0; e < c_.context[h]; ++e) {
           const int position = before_ - c_.context[h] + e;
-          const int place = !c_.gaps ? position : e < gaps_[h].placed ? places_[h][e] : e + gaps_[h].shift;
-          meet(context_, e, position, place, windows_[h].recent > 0 ? windows_[h].entries : -1);
+          const int original = !c_.gaps ? position : e < gaps_[h].count ? positions_[h][e] : e + gaps_[h].shift;
+          meet(context_, e, position, original, windows_[h].recent > 0 ? windows_[h].entries : -1);
         }
         for (int e = 0; e < c_.tail + j + ahead_; ++e) meet(*tails_[j], e, before_ + e, before_ + e, windows_[h].recent > 0 ? std::max(0, windows_[h].sink - before_) : -1);
         float top = -INFINITY;
@@ -177,11 +177,11 @@ class Attention {
   std::vector<Array<bf16>> q_, out_;
   Array<int32_t> counter_;
   std::vector<HeadWindow> windows_;
-  std::vector<std::vector<int32_t>> places_;
-  std::vector<Array<int32_t>> device_places_;
-  std::vector<HeadPlaces> gaps_;
+  std::vector<std::vector<int32_t>> positions_;
+  std::vector<Array<int32_t>> device_positions_;
+  std::vector<HeadPositions> gaps_;
   std::unique_ptr<Array<HeadWindow>> window_table_;
-  std::unique_ptr<Array<HeadPlaces>> gap_table_;
+  std::unique_ptr<Array<HeadPositions>> gap_table_;
   std::unique_ptr<Array<float>> scratch_;
   DecodeLaunch launch_{};
 };
@@ -266,8 +266,8 @@ int check_best() {
   return wrong + judge(!std::isfinite(best_of(key.host()[0]).value), "best", "a number that is not finite wins");
 }
 
-// Against the kernels that place() stands in for.
-int check_place(bool adjacent, int dim, int pairs, bool counted) {
+// Against the kernels that rope_append() stands in for.
+int check_rope_append(bool adjacent, int dim, int pairs, bool counted) {
   constexpr int kRows = 3, kHeads = 6, kKvHeads = 2;
   const Array<bf16> q(normal(kRows * kHeads * dim, 1)), k(normal(kRows * kKvHeads * dim, 2)), v(normal(kRows * kKvHeads * dim, 3));
   const Array<bf16> q2(q.host()), k2(k.host());
@@ -277,7 +277,7 @@ int check_place(bool adjacent, int dim, int pairs, bool counted) {
   const Array<int32_t> counter(std::vector<int32_t>{2}), lengths(std::vector<int32_t>{6, 6}), flag(std::vector<int32_t>{0});
   const HeadsKv one({20, 20}, dim, 0, 9), two({20, 20}, dim, 0, 9);
   const int ahead = counted ? 2 : 0;
-  MUST(place({q.get(), k.get(), v.get(), kRows, kHeads, kKvHeads, dim, pairs, 100000 - ahead, inv_freq.get(), 1.25f, adjacent, one.table->get(),
+  MUST(rope_append({q.get(), k.get(), v.get(), kRows, kHeads, kKvHeads, dim, pairs, 100000 - ahead, inv_freq.get(), 1.25f, adjacent, one.table->get(),
               counted ? nullptr : lengths.get(), 6 - ahead, counted ? counter.get() : nullptr, flag.get()}, nullptr));
   MUST(rope(q2.get(), kRows, kHeads, dim, pairs, 100000, inv_freq.get(), 1.25f, adjacent, flag.get(), nullptr));
   MUST(rope(k2.get(), kRows, kKvHeads, dim, pairs, 100000, inv_freq.get(), 1.25f, adjacent, flag.get(), nullptr));
@@ -297,9 +297,9 @@ int check_place(bool adjacent, int dim, int pairs, bool counted) {
   auto bad = k.host();
   bad[kRows * kKvHeads * dim - 1] = __float2bfloat16_rn(INFINITY);
   const Array<bf16> bad_k(bad);
-  MUST(place({nullptr, bad_k.get(), nullptr, kRows, kHeads, kKvHeads, dim, pairs, 0, inv_freq.get(), 1, adjacent, one.table->get(), lengths.get(), 0,
+  MUST(rope_append({nullptr, bad_k.get(), nullptr, kRows, kHeads, kKvHeads, dim, pairs, 0, inv_freq.get(), 1, adjacent, one.table->get(), lengths.get(), 0,
               nullptr, flag.get()}, nullptr));
-  return judge(off <= 0.04 && finite && flag.host()[0] == 1, "place", ("heads of " + std::to_string(dim) + ", " + std::to_string(pairs) + " pairs: off " + std::to_string(off)).c_str());
+  return judge(off <= 0.04 && finite && flag.host()[0] == 1, "rope_append", ("heads of " + std::to_string(dim) + ", " + std::to_string(pairs) + " pairs: off " + std::to_string(off)).c_str());
 }
 
 }  // namespace
@@ -341,7 +341,7 @@ int check_decode() {
     wrong += check(ProductCase{rows, 8, {3}, Gate::kNone, true, false, true});
   }
   wrong += check_best();
-  wrong += check_place(false, 128, 64, true) + check_place(false, 64, 16, false) + check_place(true, 64, 32, true) + check_place(false, 256, 128, false);
+  wrong += check_rope_append(false, 128, 64, true) + check_rope_append(false, 64, 16, false) + check_rope_append(true, 64, 32, true) + check_rope_append(false, 256, 128, false);
   return wrong;
 }
 

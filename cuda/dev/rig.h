@@ -66,7 +66,7 @@ double milliseconds(int runs, F&& call) {
   return times[times.size() / 2];
 }
 
-// Keys and values of one layer, (kv_heads, capacity, head_dim), every head in its own place, capacity past the length.
+// Keys and values of one layer, (kv_heads, capacity, head_dim), every head in its own buffer, capacity past the length.
 class Cache {
  public:
   Cache(int kv_heads, int head_dim, int length, int cluster, unsigned seed);

@@ -59,7 +59,7 @@ struct Api {
 };
 
 // Opened on first use, once a process; thread-safe. Looks for version 13, then 12, by name, under $CUDA_PATH, in the
-// toolkit's usual place, and where pip's nvidia-cublas puts it ($HEADZIP_CUBLASLT names one file instead).
+// toolkit's usual folder, and where pip's nvidia-cublas puts it ($HEADZIP_CUBLASLT names one file instead).
 const Api& api();
 
 }  // namespace headzip::cublaslt

@@ -181,10 +181,10 @@ Napi::Value Cache::read(const Napi::CallbackInfo& info) {
   const Part p = read_part(info, *shared);
   auto out = Napi::Uint8Array::New(info.Env(), 2 * p.bytes + p.count * sizeof(int32_t));
   auto* k = reinterpret_cast<std::byte*>(out.Data());
-  auto* places = reinterpret_cast<int32_t*>(k + 2 * p.bytes);
+  auto* positions = reinterpret_cast<int32_t*>(k + 2 * p.bytes);
   const KvLayer& layer = *shared->cache->layers[p.layer];
   guarded(info.Env(), [&] { layer.read(p.head, p.from, p.count, k, k + p.bytes); });
-  for (int64_t i = 0; i < p.count; ++i) places[i] = static_cast<int32_t>(layer.place(p.head, p.from + i));
+  for (int64_t i = 0; i < p.count; ++i) positions[i] = static_cast<int32_t>(layer.position(p.head, p.from + i));
   return out;
 }
 
@@ -195,14 +195,14 @@ void Cache::write(const Napi::CallbackInfo& info) {
   const auto data = bytes(info[4], "data");
   if (data.size() != 2 * p.bytes + p.count * sizeof(int32_t)) refuse(info.Env(), "data must hold the keys, values and positions of its entries");
   const auto* k = reinterpret_cast<const std::byte*>(data.data());
-  const auto* places = reinterpret_cast<const int32_t*>(k + 2 * p.bytes);
+  const auto* positions = reinterpret_cast<const int32_t*>(k + 2 * p.bytes);
   KvLayer& layer = *shared->cache->layers[p.layer];
-  int64_t before = p.from > 0 ? layer.place(p.head, p.from - 1) : -1;
+  int64_t before = p.from > 0 ? layer.position(p.head, p.from - 1) : -1;
   for (int64_t i = 0; i < p.count; ++i) {
-    if (places[i] <= before || places[i] >= shared->cache->position) refuse(info.Env(), "positions must ascend and lie within the cache");
-    before = places[i];
+    if (positions[i] <= before || positions[i] >= shared->cache->position) refuse(info.Env(), "positions must ascend and lie within the cache");
+    before = positions[i];
   }
-  guarded(info.Env(), [&] { layer.write(p.head, p.from, p.count, k, k + p.bytes, places); });
+  guarded(info.Env(), [&] { layer.write(p.head, p.from, p.count, k, k + p.bytes, positions); });
 }
 
 void Cache::check_weights(const Napi::CallbackInfo& info) { check_unchanged(info.Env(), *readable(info.Env())->runtime); }

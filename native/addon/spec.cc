@@ -108,11 +108,11 @@ StoredType stored_type(const Napi::Value& value) {
 
 // What weights and scales have in common.
 template <typename Ref>
-void read_place(const Napi::Object& o, Ref& r) {
+void read_location(const Napi::Object& o, Ref& r) {
   r.name = text(field(o, "name"), "name");
   const int64_t file = integer(field(o, "file"), "file");
   const int64_t offset = integer(field(o, "offset"), "offset"), size = integer(field(o, "bytes"), "bytes");
-  if (file < 0 || offset < 0 || size < 0) refuse(o.Env(), "weight " + r.name + " has a negative place");
+  if (file < 0 || offset < 0 || size < 0) refuse(o.Env(), "weight " + r.name + " has a negative offset");
   r.file = static_cast<size_t>(file);
   r.offset = static_cast<uint64_t>(offset);
   r.bytes = static_cast<uint64_t>(size);
@@ -124,7 +124,7 @@ void read_place(const Napi::Object& o, Ref& r) {
 ScalesRef read_scales(const Napi::Value& value) {
   const Napi::Object o = object(value, "scales");
   ScalesRef s;
-  read_place(o, s);
+  read_location(o, s);
   s.block_rows = integer(field(o, "blockRows"), "blockRows");
   s.block_cols = integer(field(o, "blockCols"), "blockCols");
   s.row = integer(field(o, "row"), "row");
@@ -140,7 +140,7 @@ std::vector<WeightRef> read_weights(const Napi::Value& value) {
     const Napi::Object o = object(a.Get(i), "weights[i]");
     WeightRef r;
     r.role = text(field(o, "role"), "role");
-    read_place(o, r);
+    read_location(o, r);
     if (const Napi::Value scales = o.Get("scales"); !scales.IsUndefined()) r.scales = read_scales(scales);
     refs.push_back(std::move(r));
   }

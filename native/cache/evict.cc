@@ -9,7 +9,7 @@ namespace headzip {
 std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t entries, Extent e, std::span<const uint8_t> keep) {
   std::vector<int64_t> index;
   for (int64_t i = 0; i < entries; ++i) {
-    const int64_t at = layer.place(head, i) - e.sink;
+    const int64_t at = layer.position(head, i) - e.sink;
     const bool in_context = at >= 0 && at < e.context;
     if (!in_context || (!keep.empty() && keep[at] != 0)) index.push_back(i);
   }
@@ -19,8 +19,8 @@ std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t en
 std::vector<int64_t> streaming_entries(const KvLayer& layer, int64_t head, int64_t entries, Window window, int64_t next) {
   std::vector<int64_t> index;
   for (int64_t i = 0; i < entries; ++i) {
-    const int64_t place = layer.place(head, i);
-    if (place < window.sink || place >= next - window.recent) index.push_back(i);
+    const int64_t position = layer.position(head, i);
+    if (position < window.sink || position >= next - window.recent) index.push_back(i);
   }
   return index;
 }
@@ -31,10 +31,10 @@ std::vector<int64_t> all_entries(int64_t entries) {
   return index;
 }
 
-void forget_before(KvLayer& layer, int64_t head, int64_t place) {
+void forget_before(KvLayer& layer, int64_t head, int64_t position) {
   const int64_t length = layer.length(head);
   int64_t first = 0;
-  while (first < length && layer.place(head, first) < place) ++first;
+  while (first < length && layer.position(head, first) < position) ++first;
   if (first == 0) return;
   std::vector<int64_t> index;
   for (int64_t i = first; i < length; ++i) index.push_back(i);

@@ -18,8 +18,8 @@ std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t en
 // Those that a streaming head still sees from position `next` on.
 std::vector<int64_t> streaming_entries(const KvLayer& layer, int64_t head, int64_t entries, Window window, int64_t next);
 std::vector<int64_t> all_entries(int64_t entries);
-// Drops the entries of a head that stand before `place`.
-void forget_before(KvLayer& layer, int64_t head, int64_t place);
+// Drops the entries of a head that stand before `position`.
+void forget_before(KvLayer& layer, int64_t head, int64_t position);
 
 // The same budget in every head: marks the best `count` of a head's scores, ties in the order they lie in; with
 // `above`, only those above the count-th best (KVzip's published rule, which keeps none of many equal ones).

@@ -105,7 +105,7 @@ std::unique_ptr<KvCache> KvCache::select(Choose&& choose) const {
     std::vector<std::vector<int64_t>> index;
     for (int64_t h = 0; h < kv_heads; ++h) {
       // Before it was pruned a layer only ever lost its oldest entries, and a kept conversation took some of the prefill's.
-      if (since > 0 && (layers[l]->length(h) == 0 || layers[l]->place(h, 0) > 0))
+      if (since > 0 && (layers[l]->length(h) == 0 || layers[l]->position(h, 0) > 0))
         throw Error("sliding layers lost entries of the context to a kept conversation; prefill the context again");
       const int64_t entries = layers[l]->length(h) - since;
       index.push_back(evictable ? choose(row, *layers[l], h, entries) : all_entries(entries));

@@ -95,8 +95,8 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
       value_stride = kv.value_stride();
       SpanView view{kv.view(p.head), span.begin, end, first_position(span, end), span.in_score, span.scored && p.scores, nullptr, 0, 0};
       if (job.window > 0 && span.from_end) {
-        view.places = kv.places(p.head).data();
-        view.placed = static_cast<int64_t>(kv.places(p.head).size());
+        view.positions = kv.positions(p.head).data();
+        view.position_count = static_cast<int64_t>(kv.positions(p.head).size());
         view.shift = kv.shift(p.head);
       }
       const Window window = kv.window(p.head);

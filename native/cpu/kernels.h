@@ -33,10 +33,10 @@ struct SpanView {
   KvHead head;
   int64_t begin, end, position;  // keys [begin, end); key j stands at position + (j - begin)
   bool in_score, scored;
-  // Where entries stand that lost some before them (see KvLayer::place): entry j at places[j], past `placed` at
+  // Positions of entries that lost some before them (see KvLayer::position): positions[j], past `position_count`
   // j + shift. nullptr: without gaps, by `position`.
-  const int32_t* places;
-  int64_t placed, shift;
+  const int32_t* positions;
+  int64_t position_count, shift;
 };
 
 // A block of queries of one KV head: row r is query r / group, query head r % group of the group.

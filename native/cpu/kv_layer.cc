@@ -58,7 +58,7 @@ CpuKvLayer::Head CpuKvLayer::pick(int64_t head, std::span<const int64_t> index, 
   for (size_t i = 0; i < index.size(); ++i) copy_token(from, index[i], kept, static_cast<int64_t>(i));
   kept.length = static_cast<int64_t>(index.size());
   kept.shift = appended - kept.length;
-  for (const int64_t i : index) kept.places.push_back(static_cast<int32_t>(place(head, i)));
+  for (const int64_t i : index) kept.positions.push_back(static_cast<int32_t>(position(head, i)));
   return kept;
 }
 
@@ -105,13 +105,13 @@ void CpuKvLayer::read(int64_t head, int64_t from, int64_t count, std::byte* k, s
   }
 }
 
-void CpuKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* places) {
+void CpuKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* positions) {
   check_range(head, from, count);
   const auto* keys = reinterpret_cast<const float*>(k);
   const auto* values = reinterpret_cast<const float*>(v);
   for (int64_t i = 0; i < count; ++i) {
     put(head, from + i, keys + i * head_dim_, values + i * head_dim_);
-    heads_[head].places.at(from + i) = places[i];
+    heads_[head].positions.at(from + i) = positions[i];
   }
 }
 
@@ -119,29 +119,29 @@ void CpuKvLayer::resize(int64_t head, int64_t length, int64_t appended) {
   Head fresh;
   allocate(fresh, length);
   fresh.length = length;
-  fresh.places.resize(static_cast<size_t>(length));
+  fresh.positions.resize(static_cast<size_t>(length));
   fresh.shift = appended - length;
   fresh.window = heads_.at(head).window;
   heads_[head] = std::move(fresh);
 }
 
-int64_t CpuKvLayer::place(int64_t head, int64_t index) const {
+int64_t CpuKvLayer::position(int64_t head, int64_t index) const {
   const Head& h = heads_.at(head);
-  return static_cast<size_t>(index) < h.places.size() ? h.places[index] : index + h.shift;
+  return static_cast<size_t>(index) < h.positions.size() ? h.positions[index] : index + h.shift;
 }
 
-int64_t CpuKvLayer::before(int64_t head, int64_t place) const {
+int64_t CpuKvLayer::before(int64_t head, int64_t position) const {
   const Head& h = heads_[head];
-  const auto placed = static_cast<int64_t>(h.places.size());
-  const int64_t low = std::lower_bound(h.places.begin(), h.places.end(), place) - h.places.begin();
-  return low < placed ? low : std::clamp(place - h.shift, placed, h.length);
+  const auto listed = static_cast<int64_t>(h.positions.size());
+  const int64_t low = std::lower_bound(h.positions.begin(), h.positions.end(), position) - h.positions.begin();
+  return low < listed ? low : std::clamp(position - h.shift, listed, h.length);
 }
 
 void CpuKvLayer::truncate(int64_t head, int64_t length) {
   Head& h = heads_.at(head);
   if (length < 0 || length > h.length) throw Error("a cache can only be cut to a length that it has reached");
   h.length = length;
-  if (static_cast<size_t>(length) < h.places.size()) h.places.resize(length);
+  if (static_cast<size_t>(length) < h.positions.size()) h.positions.resize(length);
 }
 
 std::unique_ptr<KvLayer> CpuKvLayer::clone() const {
@@ -151,7 +151,7 @@ std::unique_ptr<KvLayer> CpuKvLayer::clone() const {
     copy->allocate(to, heads_[h].length);
     to.length = heads_[h].length;
     to.window = heads_[h].window;
-    to.places = heads_[h].places;
+    to.positions = heads_[h].positions;
     to.shift = heads_[h].shift;
     std::memcpy(to.k.data(), heads_[h].k.data(), up(to.length, kPanel) * head_dim_ * sizeof(float));
     std::memcpy(to.v.data(), heads_[h].v.data(), to.length * value_stride_ * sizeof(float));

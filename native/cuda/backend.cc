@@ -124,7 +124,7 @@ void CudaBackend::embed_on_device(const Weight& table, std::span<const int32_t> 
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
 }
 
-// A table that is used once a job does not earn a place on the GPU when weights are streamed.
+// A table that is used once a job is not worth memory on the GPU when weights are streamed.
 void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out) {
   // Quantised rows are widened here: the GPU knows plain numbers only.
   const bool wide = quantised(table.type);

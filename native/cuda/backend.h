@@ -33,7 +33,7 @@ class CudaBackend final : public Backend {
   void linear(Rows x, std::span<const LinearJob> jobs) override;
   void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
   void append(KvLayer& kv, Rows k, Rows v) override;
-  void place(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& rope, int64_t position) override;
+  void rope_append(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& rope, int64_t position) override;
   void attention(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) override;
   void gated(Activation activation, Rows x, const LinearJob& gate, const LinearJob& up) override;
   void gate_mul(Activation activation, Rows gate, Rows up) override;

@@ -57,7 +57,7 @@ DecodeSpan CudaBackend::decode_span(const ModelSpec& spec, const KeySpan& from, 
   if (from.from_end || alone) {
     std::vector<int32_t> lengths;
     for (int64_t h = 0; h < heads; ++h) lengths.push_back(static_cast<int32_t>(kv.length(h)));
-    // A block for every place there is; a tail has one a head as well.
+    // A block for every slot of the SMs; a tail has one a head as well.
     span.chunk = decode_chunk(lengths.data(), heads, processors_ * residents_for(spec.head_dim) - heads);
     span.pieces = decode_pieces(lengths.data(), heads, span.chunk);
   } else {
@@ -67,7 +67,7 @@ DecodeSpan CudaBackend::decode_span(const ModelSpec& spec, const KeySpan& from, 
   }
   if (from.from_end) {
     span.lengths = kv.device_lengths();
-    if (window > 0) span.places = kv.device_places();
+    if (window > 0) span.positions = kv.device_positions();
   }
   return span;
 }
@@ -142,14 +142,14 @@ void CudaBackend::gated(Activation activation, Rows x, const LinearJob& gate, co
   HEADZIP_CUDA(gemv(g, work_));
 }
 
-void CudaBackend::place(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& rope, int64_t position) {
+void CudaBackend::rope_append(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& rope, int64_t position) {
   auto& layer = static_cast<CudaKvLayer&>(kv);
-  if (k.rows > kMostGemvRows) return Backend::place(kv, q, heads, k, v, rope, position);
+  if (k.rows > kMostGemvRows) return Backend::rope_append(kv, q, heads, k, v, rope, position);
   const Timeline::Span timed(timeline_, "rope");
   layer.reserve(k.rows);
   const bool uniform = layer.uniform();
   const auto kv_heads = static_cast<int32_t>(layer.kv_heads());
-  HEADZIP_CUDA(cuda::place({q.data == nullptr ? nullptr : values(q), values(k), v.data == nullptr ? nullptr : values(v),
+  HEADZIP_CUDA(cuda::rope_append({q.data == nullptr ? nullptr : values(q), values(k), v.data == nullptr ? nullptr : values(v),
                             static_cast<int32_t>(k.rows), static_cast<int32_t>(heads), kv_heads, static_cast<int32_t>(k.width / kv_heads),
                             static_cast<int32_t>(rope->inv_freq.size()), static_cast<int32_t>(position), frequencies(rope), rope->scale,
                             rope->adjacent, layer.device_heads(), uniform ? nullptr : layer.device_lengths(),
@@ -182,7 +182,7 @@ bool CudaBackend::records() const {
   return !weights_.streamed() && !timeline_.on() && (asked == nullptr || std::string_view(asked) != "off");
 }
 
-// The first time a step runs as it is: what it needs is then in its place, and nothing is allocated or copied while the
+// The first time a step runs as it is: what it needs is then allocated, and nothing is allocated or copied while the
 // second one is recorded.
 void CudaBackend::repeat(std::unique_ptr<Recording>& recording, const std::function<void()>& step) {
   if (!records()) return step();

@@ -47,7 +47,7 @@ HeadKv CudaKvLayer::view(const Head& head) const {
 }
 
 void CudaKvLayer::changed() {
-  stale_ = places_stale_ = true;
+  stale_ = positions_stale_ = true;
   ++epoch_;
 }
 
@@ -91,33 +91,33 @@ const HeadWindow* CudaKvLayer::device_windows() const {
   return reinterpret_cast<const HeadWindow*>(table_.as<std::byte>() + windows_at());
 }
 
-const HeadPlaces* CudaKvLayer::device_places() const {
+const HeadPositions* CudaKvLayer::device_positions() const {
   if (!has_gaps()) return nullptr;
-  publish_places();
-  return places_.as<HeadPlaces>();
+  publish_positions();
+  return positions_.as<HeadPositions>();
 }
 
-void CudaKvLayer::publish_places() const {
-  if (!places_stale_) return;
-  size_t bytes = heads_.size() * sizeof(HeadPlaces);
-  for (const Head& head : heads_) bytes += head.places.size() * sizeof(int32_t);
-  if (places_.bytes() < bytes) {
+void CudaKvLayer::publish_positions() const {
+  if (!positions_stale_) return;
+  size_t bytes = heads_.size() * sizeof(HeadPositions);
+  for (const Head& head : heads_) bytes += head.positions.size() * sizeof(int32_t);
+  if (positions_.bytes() < bytes) {
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
-    places_ = DeviceMemory();
-    places_ = DeviceMemory(meter_, bytes, "the places of a layer's entries");
+    positions_ = DeviceMemory();
+    positions_ = DeviceMemory(meter_, bytes, "the positions of a layer's entries");
   }
   std::vector<std::byte> image(bytes);
-  size_t at = heads_.size() * sizeof(HeadPlaces);
+  size_t at = heads_.size() * sizeof(HeadPositions);
   for (size_t h = 0; h < heads_.size(); ++h) {
     const Head& head = heads_[h];
-    const HeadPlaces places{reinterpret_cast<const int32_t*>(places_.as<std::byte>() + at), static_cast<int32_t>(head.places.size()),
+    const HeadPositions positions{reinterpret_cast<const int32_t*>(positions_.as<std::byte>() + at), static_cast<int32_t>(head.positions.size()),
                             static_cast<int32_t>(head.shift)};
-    std::memcpy(image.data() + h * sizeof places, &places, sizeof places);
-    if (!head.places.empty()) std::memcpy(image.data() + at, head.places.data(), head.places.size() * sizeof(int32_t));
-    at += head.places.size() * sizeof(int32_t);
+    std::memcpy(image.data() + h * sizeof positions, &positions, sizeof positions);
+    if (!head.positions.empty()) std::memcpy(image.data() + at, head.positions.data(), head.positions.size() * sizeof(int32_t));
+    at += head.positions.size() * sizeof(int32_t);
   }
-  HEADZIP_CUDA(cudaMemcpyAsync(places_.as(), image.data(), bytes, cudaMemcpyHostToDevice, stream_));
-  places_stale_ = false;
+  HEADZIP_CUDA(cudaMemcpyAsync(positions_.as(), image.data(), bytes, cudaMemcpyHostToDevice, stream_));
+  positions_stale_ = false;
 }
 
 bool CudaKvLayer::streams() const {
@@ -126,7 +126,7 @@ bool CudaKvLayer::streams() const {
 
 bool CudaKvLayer::has_gaps() const {
   for (int64_t h = 0; h < kv_heads(); ++h)
-    if (const int64_t n = lengths_[h]; n > 0 && !heads_[h].places.empty() && place(h, n - 1) - place(h, 0) != n - 1) return true;
+    if (const int64_t n = lengths_[h]; n > 0 && !heads_[h].positions.empty() && position(h, n - 1) - position(h, 0) != n - 1) return true;
   return false;
 }
 
@@ -140,11 +140,11 @@ bool CudaKvLayer::has_room(int64_t tokens) const {
   return true;
 }
 
-int64_t CudaKvLayer::before(int64_t head, int64_t place) const {
+int64_t CudaKvLayer::before(int64_t head, int64_t position) const {
   const Head& h = heads_[head];
-  const auto placed = static_cast<int64_t>(h.places.size());
-  const int64_t low = std::lower_bound(h.places.begin(), h.places.end(), place) - h.places.begin();
-  return low < placed ? low : std::clamp(place - h.shift, placed, lengths_[head]);
+  const auto listed = static_cast<int64_t>(h.positions.size());
+  const int64_t low = std::lower_bound(h.positions.begin(), h.positions.end(), position) - h.positions.begin();
+  return low < listed ? low : std::clamp(position - h.shift, listed, lengths_[head]);
 }
 
 void CudaKvLayer::reserve(int64_t tokens) {
@@ -155,7 +155,7 @@ void CudaKvLayer::reserve(int64_t tokens) {
     Head wider = allocate(needed + std::max<int64_t>(needed / 4, lengths_[h] == 0 ? 0 : kLeastGrowth));
     const size_t bytes = static_cast<size_t>(lengths_[h] * head_dim_) * kElement;
     const HeadKv from = view(static_cast<int64_t>(h));
-    wider.places = heads_[h].places;
+    wider.positions = heads_[h].positions;
     wider.shift = heads_[h].shift;
     wider.window = heads_[h].window;
     std::swap(heads_[h], wider);
@@ -191,13 +191,13 @@ CudaKvLayer::Head CudaKvLayer::pick(int64_t head, std::span<const int64_t> index
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
   }
   kept.shift = appended - static_cast<int64_t>(entries.size());
-  for (const int64_t i : index) kept.places.push_back(static_cast<int32_t>(place(head, i)));
+  for (const int64_t i : index) kept.positions.push_back(static_cast<int32_t>(position(head, i)));
   return kept;
 }
 
-int64_t CudaKvLayer::place(int64_t head, int64_t index) const {
+int64_t CudaKvLayer::position(int64_t head, int64_t index) const {
   const Head& h = heads_.at(head);
-  return static_cast<size_t>(index) < h.places.size() ? h.places[index] : index + h.shift;
+  return static_cast<size_t>(index) < h.positions.size() ? h.positions[index] : index + h.shift;
 }
 
 void CudaKvLayer::retain(int64_t head, std::span<const int64_t> index) {
@@ -245,13 +245,13 @@ void CudaKvLayer::read(int64_t head, int64_t from, int64_t count, std::byte* k, 
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
 }
 
-void CudaKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* places) {
+void CudaKvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* positions) {
   check_range(head, from, count);
   const size_t bytes = static_cast<size_t>(count * head_dim_) * kElement;
   HEADZIP_CUDA(cudaMemcpyAsync(at(view(head).k, from), k, bytes, cudaMemcpyHostToDevice, stream_));
   HEADZIP_CUDA(cudaMemcpyAsync(at(view(head).v, from), v, bytes, cudaMemcpyHostToDevice, stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
-  std::copy_n(places, count, heads_[head].places.begin() + from);
+  std::copy_n(positions, count, heads_[head].positions.begin() + from);
   changed();
 }
 
@@ -259,7 +259,7 @@ void CudaKvLayer::resize(int64_t head, int64_t length, int64_t appended) {
   const Window window = heads_.at(head).window;
   heads_[head] = allocate(length);
   heads_[head].window = window;
-  heads_[head].places.resize(static_cast<size_t>(length));
+  heads_[head].positions.resize(static_cast<size_t>(length));
   heads_[head].shift = appended - length;
   lengths_[head] = length;
   changed();
@@ -269,7 +269,7 @@ void CudaKvLayer::truncate(int64_t head, int64_t length) {
   if (length < 0 || length > lengths_.at(head)) throw Error("a cache can only be cut to a length that it has reached");
   if (lengths_[head] == length) return;
   lengths_[head] = length;
-  if (static_cast<size_t>(length) < heads_[head].places.size()) heads_[head].places.resize(length);
+  if (static_cast<size_t>(length) < heads_[head].positions.size()) heads_[head].positions.resize(length);
   changed();
 }
 
@@ -277,7 +277,7 @@ std::unique_ptr<KvLayer> CudaKvLayer::clone() const {
   auto copy = std::make_unique<CudaKvLayer>(meter_, stream_, kv_heads(), head_dim_, 1, boxes_);
   for (int64_t h = 0; h < kv_heads(); ++h) {
     copy->heads_[h] = allocate(lengths_[h]);
-    copy->heads_[h].places = heads_[h].places;
+    copy->heads_[h].positions = heads_[h].positions;
     copy->heads_[h].shift = heads_[h].shift;
     copy->heads_[h].window = heads_[h].window;
     copy->lengths_[h] = lengths_[h];

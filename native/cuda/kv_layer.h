@@ -18,7 +18,7 @@ class CudaKvLayer final : public KvLayer {
               KeyBoxes boxes);
   int64_t heads() const override { return kv_heads(); }
   int64_t length(int64_t head) const override { return lengths_[head]; }
-  int64_t place(int64_t head, int64_t index) const override;
+  int64_t position(int64_t head, int64_t index) const override;
   Window window(int64_t head) const override { return heads_[head].window; }
   void set_window(int64_t head, Window window) override;
   void reserve(int64_t tokens) override;
@@ -28,7 +28,7 @@ class CudaKvLayer final : public KvLayer {
   std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index, int64_t appended) const override;
   void extend(const KvLayer& tail) override;
   void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const override;
-  void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* places) override;
+  void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* positions) override;
   void resize(int64_t head, int64_t length, int64_t appended) override;
   size_t allocated_bytes() const override;
   size_t used_bytes() const override;
@@ -41,7 +41,7 @@ class CudaKvLayer final : public KvLayer {
   const int32_t* device_lengths() const;
   const HeadMaps* device_maps() const;  // nullptr without boxes
   const HeadWindow* device_windows() const;  // nullptr: no head streams
-  const HeadPlaces* device_places() const;   // nullptr: the entries of every head stand one after another
+  const HeadPositions* device_positions() const;   // nullptr: the entries of every head stand one after another
   bool streams() const;
   bool has_gaps() const;
   bool uniform() const;  // all heads hold the same number of entries
@@ -55,8 +55,8 @@ class CudaKvLayer final : public KvLayer {
     DeviceMemory memory;  // keys, then values: (capacity, head_dim) each
     int64_t capacity = 0;
     HeadMaps maps{};
-    std::vector<int32_t> places;  // of the entries that have been through retain()
-    int64_t shift = 0;            // what the index of later ones lags behind their place
+    std::vector<int32_t> positions;  // of the entries that have been through retain()
+    int64_t shift = 0;            // what the index of later ones lags behind their position
     Window window;
   };
   Head allocate(int64_t capacity) const;
@@ -66,9 +66,9 @@ class CudaKvLayer final : public KvLayer {
   void check_range(int64_t head, int64_t from, int64_t count) const;
   // Copies what changed to the device. Lengths alone change with every token, and few readers want them.
   void publish(bool lengths) const;
-  void publish_places() const;
+  void publish_positions() const;
   void changed();
-  int64_t before(int64_t head, int64_t place) const;  // entries that stand before `place`
+  int64_t before(int64_t head, int64_t position) const;  // entries that stand before `position`
   size_t lengths_at() const { return heads_.size() * sizeof(HeadKv); }
   size_t windows_at() const { return lengths_at() + heads_.size() * sizeof(int32_t); }
   size_t maps_at() const { return (windows_at() + heads_.size() * sizeof(HeadWindow) + alignof(HeadMaps) - 1) / alignof(HeadMaps) * alignof(HeadMaps); }
@@ -80,8 +80,8 @@ class CudaKvLayer final : public KvLayer {
   std::vector<int64_t> lengths_;
   KeyBoxes boxes_;
   DeviceMemory table_;  // (kv_heads) each of HeadKv, int32 lengths, HeadWindow and, with boxes, HeadMaps
-  mutable DeviceMemory places_;  // (kv_heads) of HeadPlaces, then the places themselves; where they are asked for
-  mutable bool stale_ = true, lengths_stale_ = true, places_stale_ = true;
+  mutable DeviceMemory positions_;  // (kv_heads) of HeadPositions, then the positions themselves; where they are asked for
+  mutable bool stale_ = true, lengths_stale_ = true, positions_stale_ = true;
   uint64_t epoch_ = 0;
 };
 

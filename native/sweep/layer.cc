@@ -71,7 +71,7 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
     int64_t rows = 0;
     for (; i < pieces.size() && pieces[i].own == from.own && pieces[i].first == from.first + rows && pieces[i].position == from.position + rows; ++i)
       rows += pieces[i].rows;
-    backend_.place(*from.own, queries ? q.slice(from.first, rows) : Rows{}, spec.heads, k.slice(from.first, rows),
+    backend_.rope_append(*from.own, queries ? q.slice(from.first, rows) : Rows{}, spec.heads, k.slice(from.first, rows),
                    values ? v.slice(from.first, rows) : Rows{}, rope, from.position);
   }
   for (const Piece& p : pieces) {

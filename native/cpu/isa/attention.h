@@ -73,14 +73,14 @@ void pack_queries(const AttentionTask& t, float* out) {
 
 // First entry of a span that stands after `position`.
 HZ_INLINE int64_t entry_after(const SpanView& span, int64_t position) {
-  if (span.places == nullptr) return greater(span.begin, lesser(span.end, span.begin + position + 1 - span.position));
-  int64_t low = 0, high = span.placed;
+  if (span.positions == nullptr) return greater(span.begin, lesser(span.end, span.begin + position + 1 - span.position));
+  int64_t low = 0, high = span.position_count;
   while (low < high) {
     const int64_t middle = (low + high) / 2;
-    if (span.places[middle] <= position) low = middle + 1;
+    if (span.positions[middle] <= position) low = middle + 1;
     else high = middle;
   }
-  if (low == span.placed) low = greater(low, position + 1 - span.shift);
+  if (low == span.position_count) low = greater(low, position + 1 - span.shift);
   return greater(span.begin, lesser(span.end, low));
 }
 
