@@ -12,11 +12,11 @@ constexpr float kNone = -INFINITY;
 
 __device__ __forceinline__ uint32_t shared_address(const void* p) { return static_cast<uint32_t>(__cvta_generic_to_shared(p)); }
 
-// Rows of D bf16 in shared memory; 16-byte pieces are permuted within a row so that eight consecutive rows of one
-// column of pieces lie in different banks.
+// Rows of D bf16 in shared memory; 16-byte vectors are permuted within a row so that eight consecutive rows of one
+// column of vectors lie in different banks.
 template <int D>
-__device__ __forceinline__ int swizzled(int row, int piece) {
-  return (row * (D / 8) + (piece ^ (row & 7))) * 8;
+__device__ __forceinline__ int swizzled(int row, int vector) {
+  return (row * (D / 8) + (vector ^ (row & 7))) * 8;
 }
 
 // Copies 16 bytes, or writes zeros where `valid` is false.

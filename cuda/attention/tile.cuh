@@ -9,12 +9,12 @@ namespace headzip::cuda {
 // Copies `rows` rows of `head_dim` values into swizzled shared memory (kRows, D); what is missing becomes zero.
 template <int D, int kRows, int kThreads, typename RowAt>
 __device__ __forceinline__ void load_rows(bf16* shared, int rows, int head_dim, RowAt row_at) {
-  constexpr int kPieces = D / 8;
-  for (int i = threadIdx.x; i < kRows * kPieces; i += kThreads) {
-    const int row = i / kPieces, piece = i % kPieces;
-    const bool valid = row < rows && piece * 8 < head_dim;
-    const bf16* from = valid ? row_at(row) + piece * 8 : row_at(0);
-    copy_async(shared_address(shared + swizzled<D>(row, piece)), from, valid);
+  constexpr int kVectors = D / 8;
+  for (int i = threadIdx.x; i < kRows * kVectors; i += kThreads) {
+    const int row = i / kVectors, vector = i % kVectors;
+    const bool valid = row < rows && vector * 8 < head_dim;
+    const bf16* from = valid ? row_at(row) + vector * 8 : row_at(0);
+    copy_async(shared_address(shared + swizzled<D>(row, vector)), from, valid);
   }
 }
 

@@ -1,10 +1,10 @@
-// Attention of a few queries over long keys: every key and value is read once, by the block that owns its piece, for all
-// query heads of its group. A warp has a ring of its own, so that no warp waits for another until the piece is done.
+// Attention of a few queries over long keys: every key and value is read once, by the block that owns its split, for all
+// query heads of its group. A warp has a ring of its own, so that no warp waits for another until the split is done.
 #include <algorithm>
 
 #include "../attention/mma.cuh"
 #include "overlap.cuh"
-#include "pieces.cuh"
+#include "splits.cuh"
 
 namespace headzip::cuda {
 namespace {
@@ -19,19 +19,19 @@ struct Config {
   static_assert(kWarps * kDecodeRows * (kRow + 2) * 4 <= kBytes);
 };
 
-struct Piece {
-  int head, begin, length;  // head < 0: there is no such piece
+struct Split {
+  int head, begin, length;  // head < 0: there is no such split
 };
 
-__device__ __forceinline__ Piece piece_at(const DecodeSpan& span, int index, int kv_heads, int advance) {
+__device__ __forceinline__ Split split_at(const DecodeSpan& span, int index, int kv_heads, int advance) {
   if (span.lengths == nullptr) {
-    const int each = span.pieces / kv_heads;
+    const int each = span.splits / kv_heads;
     return {index / each, index % each * span.chunk, span.length + advance};
   }
   const int lane = threadIdx.x % 32;
   int before = 0;
   for (int base = 0; base < kv_heads; base += 32) {
-    const int length = base + lane < kv_heads ? span.lengths[base + lane] : 0, count = pieces_of(length, span.chunk);
+    const int length = base + lane < kv_heads ? span.lengths[base + lane] : 0, count = splits_of(length, span.chunk);
     int upto = count;
     for (int step = 1; step < 32; step *= 2) {
       const int other = __shfl_up_sync(~0u, upto, step);
@@ -47,7 +47,7 @@ __device__ __forceinline__ Piece piece_at(const DecodeSpan& span, int index, int
   return {-1, 0, 0};
 }
 
-// What the rows of a tile may see of a piece's keys.
+// What the rows of a tile may see of a split's keys.
 struct Sight {
   int first, end;    // where entry 0 stands by counting; entries from `end` on are not there
   int position[2];   // of the thread's two rows
@@ -66,7 +66,7 @@ struct Sight {
 };
 
 template <int D>
-__global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int most_pieces) {
+__global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
   using C = Config<D>;
   extern __shared__ __align__(128) unsigned char memory[];
   const DecodeJob& job = launch.job[blockIdx.x / tiles];
@@ -75,39 +75,39 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   int index = static_cast<int>(blockIdx.y);
   if (rows <= 0) return;
   const DecodeSpan* span = &job.span[0];
-  if (index >= span->pieces) {
-    index -= span->pieces;
-    if (job.spans < 2 || index >= job.span[1].pieces) return;
+  if (index >= span->splits) {
+    index -= span->splits;
+    if (job.spans < 2 || index >= job.span[1].splits) return;
     span = &job.span[1];
   }
   const int advance = launch.advance == nullptr ? 0 : *launch.advance;
-  const Piece piece = piece_at(*span, index, kv_heads, advance);
-  if (piece.head < 0 || piece.begin >= piece.length) return;  // room that the span has yet to grow into
+  const Split split = split_at(*span, index, kv_heads, advance);
+  if (split.head < 0 || split.begin >= split.length) return;  // room that the span has yet to grow into
 
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int position = job.position + advance, low = position + tile * kDecodeRows / group;
   const int high = position + (tile * kDecodeRows + rows - 1) / group;
   Sight sight{};
-  sight.first = span->lengths == nullptr ? span->position : span->position - (piece.length - 1);
+  sight.first = span->lengths == nullptr ? span->position : span->position - (split.length - 1);
   sight.window = launch.shape.window;
   sight.has_gaps = span->positions != nullptr && sight.window > 0;
-  if (sight.has_gaps) sight.gaps = span->positions[piece.head];
+  if (sight.has_gaps) sight.gaps = span->positions[split.head];
   if (span->windows != nullptr) {
-    const HeadWindow w = span->windows[piece.head];
+    const HeadWindow w = span->windows[split.head];
     sight.recent = w.recent;
     // Entries of a span that was never cut stand one after another from its first position on.
     sight.sinks = span->lengths == nullptr ? w.sink - span->position : w.entries;
   }
-  int begin = piece.begin;
-  int end = min(min(piece.begin + span->chunk, piece.length), high - sight.first + 1);
+  int begin = split.begin;
+  int end = min(min(split.begin + span->chunk, split.length), high - sight.first + 1);
   if (sight.window > 0 && !sight.has_gaps) begin = max(begin, low - sight.window + 1 - sight.first);
   sight.end = end;
 #pragma unroll
   for (int h = 0; h < 2; ++h) sight.position[h] = position + (tile * kDecodeRows + lane / 4 + 8 * h) / group;
 
   bf16* ring = reinterpret_cast<bf16*>(memory) + warp * C::kStages * C::kStage;  // (kStages) of keys, then values
-  const bf16* keys = span->heads[piece.head].k;
-  const bf16* values = span->heads[piece.head].v;
+  const bf16* keys = span->heads[split.head].k;
+  const bf16* values = span->heads[split.head].v;
   const auto first_of = [&](int t) { return begin + (t * C::kWarps + warp) * C::kKeys; };
   const auto fetch = [&](int t) {
     const int first = first_of(t);
@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   for (int h = 0; h < 2; ++h) {
     const int row = tile * kDecodeRows + lane / 4 + 8 * h;
     const bool there = lane / 4 + 8 * h < rows;
-    const bf16* from = job.q + (there ? row / group * launch.stride + static_cast<int64_t>(piece.head * group + row % group) * head_dim : 0);
+    const bf16* from = job.q + (there ? row / group * launch.stride + static_cast<int64_t>(split.head * group + row % group) * head_dim : 0);
 #pragma unroll
     for (int d = 0; d < D / 16; ++d)
 #pragma unroll
@@ -200,7 +200,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   }
   wait_copies<0>();
 
-  // The warps' sums become the piece's.
+  // The warps' sums become the split's.
   __syncthreads();
   float* sums = reinterpret_cast<float*>(memory);                                            // (kWarps, kDecodeRows, kRow)
   float2* tops = reinterpret_cast<float2*>(sums + C::kWarps * kDecodeRows * C::kRow);        // (kWarps, kDecodeRows)
@@ -214,8 +214,8 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
       *reinterpret_cast<float2*>(sums + row * C::kRow + n * 8 + lane % 4 * 2) = {o[n][2 * h], o[n][2 * h + 1]};
   }
   __syncthreads();
-  const Scratch scratch = scratch_of<D>(launch.scratch, static_cast<int64_t>(gridDim.x) * most_pieces);
-  const int64_t slot = static_cast<int64_t>(blockIdx.x) * most_pieces + blockIdx.y;
+  const Scratch scratch = scratch_of<D>(launch.scratch, static_cast<int64_t>(gridDim.x) * max_splits);
+  const int64_t slot = static_cast<int64_t>(blockIdx.x) * max_splits + blockIdx.y;
   for (int i = threadIdx.x; i < rows * (D / 4); i += C::kThreads) {
     const int row = i / (D / 4), column = i % (D / 4) * 4;
     float top = kNone, all = 0;
@@ -243,7 +243,7 @@ Extent extent_of(const DecodeLaunch& launch) {
     const DecodeJob& job = launch.job[j];
     e.queries = std::max(e.queries, job.queries);
     e.tiles = std::max(e.tiles, (job.queries * group + kDecodeRows - 1) / kDecodeRows);
-    e.pieces = std::max(e.pieces, job.span[0].pieces + (job.spans > 1 ? job.span[1].pieces : 0));
+    e.splits = std::max(e.splits, job.span[0].splits + (job.spans > 1 ? job.span[1].splits : 0));
   }
   return e;
 }
@@ -256,12 +256,12 @@ cudaError_t allow() {
 template <int D>
 cudaError_t run(const DecodeLaunch& launch, cudaStream_t stream) {
   const Extent e = extent_of(launch);
-  if (e.pieces == 0 || e.queries == 0) return cudaErrorInvalidValue;
+  if (e.splits == 0 || e.queries == 0) return cudaErrorInvalidValue;
   if (const cudaError_t set = allow<D>(); set != cudaSuccess) return set;
-  const cudaError_t status = launch_overlapped(attention_kernel<D>, dim3(launch.jobs * e.tiles, e.pieces), Config<D>::kThreads,
-                                               Config<D>::kBytes, stream, launch, e.tiles, e.pieces);
+  const cudaError_t status = launch_overlapped(attention_kernel<D>, dim3(launch.jobs * e.tiles, e.splits), Config<D>::kThreads,
+                                               Config<D>::kBytes, stream, launch, e.tiles, e.splits);
   if (status != cudaSuccess) return status;
-  return join_pieces(launch, e, stream);
+  return merge_splits(launch, e, stream);
 }
 
 template <int D>
@@ -278,10 +278,10 @@ int decode_residents(int head_dim) {
   return padded(head_dim) == 64 ? residents<64>() : padded(head_dim) == 128 ? residents<128>() : residents<256>();
 }
 
-int decode_pieces(const int32_t* lengths, int kv_heads, int chunk) {
-  int pieces = 0;
-  for (int h = 0; h < kv_heads; ++h) pieces += (lengths[h] + chunk - 1) / chunk;
-  return pieces;
+int decode_splits(const int32_t* lengths, int kv_heads, int chunk) {
+  int splits = 0;
+  for (int h = 0; h < kv_heads; ++h) splits += (lengths[h] + chunk - 1) / chunk;
+  return splits;
 }
 
 int decode_chunk(const int32_t* lengths, int kv_heads, int blocks) {
@@ -290,13 +290,13 @@ int decode_chunk(const int32_t* lengths, int kv_heads, int blocks) {
   for (int h = 0; h < kv_heads; ++h) keys += lengths[h];
   blocks = std::max(blocks, 2 * kv_heads);
   int chunk = static_cast<int>(std::max<int64_t>(1, (keys + static_cast<int64_t>(blocks) * kStep - 1) / (static_cast<int64_t>(blocks) * kStep))) * kStep;
-  while (decode_pieces(lengths, kv_heads, chunk) > blocks) chunk += kStep;
+  while (decode_splits(lengths, kv_heads, chunk) > blocks) chunk += kStep;
   return chunk;
 }
 
 size_t decode_scratch(const DecodeLaunch& launch) {
   const Extent e = extent_of(launch);
-  return static_cast<size_t>(launch.jobs) * e.tiles * e.pieces * kDecodeRows * (padded(launch.shape.head_dim) + 2) * sizeof(float);
+  return static_cast<size_t>(launch.jobs) * e.tiles * e.splits * kDecodeRows * (padded(launch.shape.head_dim) + 2) * sizeof(float);
 }
 
 cudaError_t decode_attention(const DecodeLaunch& launch, cudaStream_t stream) {

@@ -17,7 +17,7 @@ struct HeadPositions {
   int32_t count, shift;
 };
 
-// Keys of every KV head from entry 0 on, cut into pieces of `chunk` keys: one block each.
+// Keys of every KV head from entry 0 on, cut into splits of `chunk` keys: one block each.
 struct DecodeSpan {
   const HeadKv* heads;        // (kv_heads) on the device
   const int32_t* lengths;     // (kv_heads) on the device, where heads differ in length; nullptr: `length` for all
@@ -25,7 +25,7 @@ struct DecodeSpan {
   const HeadPositions* positions;  // (kv_heads) on the device; nullptr: positions are contiguous
   int32_t length;
   int32_t position;           // of the first key; with `lengths`: of the last
-  int32_t chunk, pieces;      // pieces of all heads; without `lengths` as many for each head, room to grow included
+  int32_t chunk, splits;      // splits of all heads; without `lengths` as many for each head, room to grow included
 };
 
 struct DecodeJob {
@@ -49,11 +49,11 @@ struct DecodeLaunch {
 
 // Blocks that one processor holds at the same time.
 int decode_residents(int head_dim);
-// Keys a piece so that heads of these lengths make at most `blocks` pieces, or a few more where heads are many.
+// Keys a split so that heads of these lengths make at most `blocks` splits, or a few more where heads are many.
 int decode_chunk(const int32_t* lengths, int kv_heads, int blocks);
-int decode_pieces(const int32_t* lengths, int kv_heads, int chunk);
+int decode_splits(const int32_t* lengths, int kv_heads, int chunk);
 size_t decode_scratch(const DecodeLaunch& launch);
-// out = softmax(q k^T) v. A piece at a time, then the pieces of a row in the order they lie in: the same bits every run.
+// out = softmax(q k^T) v. A split at a time, then the splits of a row in the order they lie in: the same bits every run.
 // head_dim up to 256, a multiple of 8.
 cudaError_t decode_attention(const DecodeLaunch& launch, cudaStream_t stream);
 

@@ -1,5 +1,5 @@
 // The product of few rows: a warp streams kOuts rows of the weight past all rows of x. Weights pass by the first cache, which
-// holds x for everybody. A lane adds up in the order of its pieces whatever kRows, kOuts and kAhead are, so that a row's
+// holds x for everybody. A lane adds up in the order of its vectors whatever kRows, kOuts and kAhead are, so that a row's
 // result does not depend on what it shares the launch with.
 #pragma once
 #include <cuda_bf16.h>
@@ -19,7 +19,7 @@ __device__ __forceinline__ uint4 load_once(const uint4* from) {
   return v;
 }
 
-// Eight products of a piece onto one sum; a bf16 is the upper half of a float.
+// Eight products of a vector onto one sum; a bf16 is the upper half of a float.
 __device__ __forceinline__ float dot8(float sum, const uint4& a, const uint4& b) {
   const uint32_t u[4] = {a.x, a.y, a.z, a.w}, v[4] = {b.x, b.y, b.z, b.w};
 #pragma unroll
@@ -71,22 +71,22 @@ __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_cons
   for (int r = 0; r < kRows; ++r) x[r] = reinterpret_cast<const uint4*>(g.x + static_cast<int64_t>(r < g.rows ? r : 0) * g.in);
 
   float sum[kOuts][kRows] = {};
-  const int pieces = g.in / 8;
+  const int vectors = g.in / 8;
   uint4 weight[kAhead][kOuts];
-  const auto fetch = [&](int first, auto whole) {  // whole: every lane has a piece of each
+  const auto fetch = [&](int first, auto whole) {  // whole: every lane has a vector of each
 #pragma unroll
     for (int a = 0; a < kAhead; ++a)
 #pragma unroll
       for (int o = 0; o < kOuts; ++o) {
         const int at = first + a * 32 + lane;
-        weight[a][o] = decltype(whole)::value || at < pieces ? load_once(w[o] + at) : uint4{0, 0, 0, 0};
+        weight[a][o] = decltype(whole)::value || at < vectors ? load_once(w[o] + at) : uint4{0, 0, 0, 0};
       }
   };
   const auto multiply = [&](int first, auto whole) {
 #pragma unroll
     for (int a = 0; a < kAhead; ++a) {
       const int at = first + a * 32 + lane;
-      if (!decltype(whole)::value && at >= pieces) continue;
+      if (!decltype(whole)::value && at >= vectors) continue;
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
         const uint4 mine = x[r][at];
@@ -101,11 +101,11 @@ __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_cons
   let_next_start();
   multiply(0, std::false_type{});
   int first = kBatch;
-  for (; first + kBatch <= pieces; first += kBatch) {
+  for (; first + kBatch <= vectors; first += kBatch) {
     fetch(first, std::true_type{});
     multiply(first, std::true_type{});
   }
-  if (first < pieces) {
+  if (first < vectors) {
     fetch(first, std::false_type{});
     multiply(first, std::false_type{});
   }

@@ -1,31 +1,31 @@
-// The pieces' sums become a query's output: the second half of a step's attention.
+// The splits' sums become a query's output: the second half of a step's attention.
 #include "../attention/mma.cuh"
 #include "overlap.cuh"
-#include "pieces.cuh"
+#include "splits.cuh"
 
 namespace headzip::cuda {
 namespace {
 
-struct HeadPieces {
+struct HeadSplits {
   int first, count;  // those that hold keys
 };
 
-__device__ __forceinline__ HeadPieces pieces_of(const DecodeSpan& span, int head, int kv_heads, int advance) {
-  if (span.lengths == nullptr) return {head * (span.pieces / kv_heads), pieces_of(span.length + advance, span.chunk)};
+__device__ __forceinline__ HeadSplits splits_of(const DecodeSpan& span, int head, int kv_heads, int advance) {
+  if (span.lengths == nullptr) return {head * (span.splits / kv_heads), splits_of(span.length + advance, span.chunk)};
   int before = 0;
-  for (int h = threadIdx.x % 32; h < head; h += 32) before += pieces_of(span.lengths[h], span.chunk);
+  for (int h = threadIdx.x % 32; h < head; h += 32) before += splits_of(span.lengths[h], span.chunk);
   for (int step = 16; step > 0; step /= 2) before += __shfl_xor_sync(~0u, before, step);
-  return {before, pieces_of(span.lengths[head], span.chunk)};
+  return {before, splits_of(span.lengths[head], span.chunk)};
 }
 
-// One block a (query, head): its pieces are shared out to teams of D / 4 threads, then the teams are joined.
+// One block a (query, head): its splits are shared out to teams of D / 4 threads, then the teams are joined.
 constexpr int kJoinThreads = 512;
 
 struct Running {
   float4 sum{0, 0, 0, 0};
   float top = kNone, total = 0;
   __device__ __forceinline__ void join(float4 x, float2 part) {
-    const bool seen = part.y > 0;  // a piece of which nothing is seen may hold anything
+    const bool seen = part.y > 0;  // a split of which nothing is seen may hold anything
     const float peak = fmaxf(top, seen ? part.x : kNone), shift = peak == kNone ? 0.0f : peak;
     const float keep = exp2_fast(top - shift), share = seen ? exp2_fast(part.x - shift) : 0.0f;
     if (!seen) x = {0, 0, 0, 0};
@@ -36,7 +36,7 @@ struct Running {
 };
 
 template <int D>
-__global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int most_pieces) {
+__global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
   constexpr int kTeam = D / 4, kTeams = kJoinThreads / kTeam, kAhead = 4;
   __shared__ float4 sums[kTeams][kTeam];
   __shared__ float2 tops[kTeams];
@@ -45,17 +45,17 @@ __global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constan
   if (query >= job.queries) return;
   const int group = launch.shape.heads / kv_heads, kv_head = head / group, row = query * group + head % group;
   const int advance = launch.advance == nullptr ? 0 : *launch.advance;
-  const HeadPieces near = pieces_of(job.span[0], kv_head, kv_heads, advance);
-  HeadPieces far{0, 0};
-  if (job.spans > 1) far = pieces_of(job.span[1], kv_head, kv_heads, advance);
+  const HeadSplits near = splits_of(job.span[0], kv_head, kv_heads, advance);
+  HeadSplits far{0, 0};
+  if (job.spans > 1) far = splits_of(job.span[1], kv_head, kv_heads, advance);
   wait_for_last();
   let_next_start();
   const int team = threadIdx.x / kTeam, at = threadIdx.x % kTeam, count = near.count + far.count;
   const int64_t block = static_cast<int64_t>(blockIdx.z) * tiles + row / kDecodeRows, blocks = static_cast<int64_t>(launch.jobs) * tiles;
-  const Scratch scratch = scratch_of<D>(launch.scratch, blocks * most_pieces);
+  const Scratch scratch = scratch_of<D>(launch.scratch, blocks * max_splits);
   const auto row_of = [&](int i) {
-    const int piece = i < near.count ? near.first + i : job.span[0].pieces + far.first + i - near.count;
-    return (block * most_pieces + piece) * kDecodeRows + row % kDecodeRows;
+    const int split = i < near.count ? near.first + i : job.span[0].splits + far.first + i - near.count;
+    return (block * max_splits + split) * kDecodeRows + row % kDecodeRows;
   };
 
   Running mine;
@@ -86,12 +86,12 @@ __global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constan
 
 template <int D>
 cudaError_t run(const DecodeLaunch& launch, const Extent& e, cudaStream_t stream) {
-  return launch_overlapped(join_kernel<D>, dim3(launch.shape.heads, e.queries, launch.jobs), kJoinThreads, 0, stream, launch, e.tiles, e.pieces);
+  return launch_overlapped(join_kernel<D>, dim3(launch.shape.heads, e.queries, launch.jobs), kJoinThreads, 0, stream, launch, e.tiles, e.splits);
 }
 
 }  // namespace
 
-cudaError_t join_pieces(const DecodeLaunch& launch, const Extent& extent, cudaStream_t stream) {
+cudaError_t merge_splits(const DecodeLaunch& launch, const Extent& extent, cudaStream_t stream) {
   switch (padded(launch.shape.head_dim)) {
     case 64: return run<64>(launch, extent, stream);
     case 128: return run<128>(launch, extent, stream);

@@ -110,8 +110,8 @@ class Attention {
       same &= std::memcmp(again.data(), first[j].data(), again.size() * sizeof(bf16)) == 0;
     }
     char text[200];
-    std::snprintf(text, sizeof text, "%d/%d x %d, %d queries, tail %d, %d jobs, %d + %d pieces: off %.1e, bf16 %.1e, values to %.2f%s", launch_.shape.heads,
-                  kv_heads_, c_.dim, c_.queries, c_.tail, c_.jobs, launch_.job[0].span[0].pieces, launch_.job[0].span[1].pieces, off, low, size,
+    std::snprintf(text, sizeof text, "%d/%d x %d, %d queries, tail %d, %d jobs, %d + %d splits: off %.1e, bf16 %.1e, values to %.2f%s", launch_.shape.heads,
+                  kv_heads_, c_.dim, c_.queries, c_.tail, c_.jobs, launch_.job[0].span[0].splits, launch_.job[0].span[1].splits, off, low, size,
                   same ? "" : ", ANOTHER RUN GAVE OTHER BITS");
     return judge(off <= 2 * low + 1e-5 && size > 1e-3 && same, c_.what, text);
   }
@@ -127,7 +127,7 @@ class Attention {
     const int chunk = decode_chunk(c_.context.data(), kv_heads_, c_.blocks), each = (tokens + ahead_ + c_.spare + 255) / 256;
     launch_.job[j] = {q_.back().get(), out_.back().get(), c_.queries, before_ + tokens - c_.queries, 2,
                       {{context_.table->get(), context_.device_lengths.get(), c_.streams ? window_table_->get() : nullptr,
-                        c_.gaps ? gap_table_->get() : nullptr, 0, before_ - 1, chunk, decode_pieces(c_.context.data(), kv_heads_, chunk)},
+                        c_.gaps ? gap_table_->get() : nullptr, 0, before_ - 1, chunk, decode_splits(c_.context.data(), kv_heads_, chunk)},
                        {tails_.back()->table->get(), nullptr, c_.streams ? window_table_->get() : nullptr, nullptr, tokens, before_, 256,
                         each * kv_heads_}}};
   }

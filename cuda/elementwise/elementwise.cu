@@ -15,11 +15,11 @@ __global__ void embed_kernel(const bf16* table, const int32_t* ids, int64_t rows
 // Eight values a thread; head_dim a multiple of 8.
 __global__ void append_kernel(const bf16* k, const bf16* v, int64_t rows, int64_t kv_heads, int64_t head_dim, const HeadKv* heads,
                               const int32_t* lengths, int64_t at) {
-  const int64_t pieces = head_dim / 8, total = rows * kv_heads * pieces;
+  const int64_t vectors = head_dim / 8, total = rows * kv_heads * vectors;
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < total; i += int64_t{gridDim.x} * kThreads) {
-    const int64_t piece = i % pieces, head = i / pieces % kv_heads, row = i / pieces / kv_heads;
+    const int64_t vector = i % vectors, head = i / vectors % kv_heads, row = i / vectors / kv_heads;
     const int64_t first = lengths == nullptr ? at : lengths[head];
-    const int64_t to = (first + row) * head_dim + piece * 8;
+    const int64_t to = (first + row) * head_dim + vector * 8;
     *reinterpret_cast<Eight*>(heads[head].k + to) = reinterpret_cast<const Eight*>(k)[i];
     if (v != nullptr) *reinterpret_cast<Eight*>(heads[head].v + to) = reinterpret_cast<const Eight*>(v)[i];
   }
@@ -85,9 +85,9 @@ __global__ void normal_kernel(bf16* out, int64_t count, float mean, float deviat
 }
 
 __global__ void gather_kernel(HeadKv from, const int32_t* index, int64_t count, int64_t head_dim, HeadKv to) {
-  const int64_t pieces = head_dim / 8;
-  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count * pieces; i += int64_t{gridDim.x} * kThreads) {
-    const int64_t source = index[i / pieces] * pieces + i % pieces;
+  const int64_t vectors = head_dim / 8;
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count * vectors; i += int64_t{gridDim.x} * kThreads) {
+    const int64_t source = index[i / vectors] * vectors + i % vectors;
     reinterpret_cast<Eight*>(to.k)[i] = reinterpret_cast<const Eight*>(from.k)[source];
     reinterpret_cast<Eight*>(to.v)[i] = reinterpret_cast<const Eight*>(from.v)[source];
   }

@@ -66,7 +66,7 @@ Window optional_window(const Napi::Value& value) {
   return value.IsNull() || value.IsUndefined() ? Window{} : read_window(value);
 }
 
-// (layer, head, first entry, entries) of a piece of a cache, checked.
+// (layer, head, first entry, entries) of a part of a cache, checked.
 struct Part {
   int64_t layer, head, from, count;
   size_t bytes;  // of its keys, and of its values

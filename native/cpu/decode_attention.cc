@@ -1,5 +1,5 @@
 // Attention of a single query, as decoding has it: heads are few and, after eviction, of very different lengths, so
-// the keys are cut into pieces of one size and the pieces' results are joined.
+// the keys are cut into splits of one size and the splits' results are joined.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -10,9 +10,9 @@ namespace headzip::cpu {
 
 namespace {
 
-constexpr int64_t kKeysPerPiece = 256;  // fewer are not worth a task
+constexpr int64_t kKeysPerSplit = 256;  // fewer are not worth a task
 
-struct KeyPiece {
+struct KeySplit {
   int64_t head, begin, end, position;  // position of the first key
 };
 
@@ -38,24 +38,24 @@ void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionJob& job
     return span.count < 0 ? length : std::min(length, span.begin + span.count);
   };
   for (int64_t head = 0; head < spec.kv_heads; ++head) keys += end_of(head) - span.begin;
-  // Two pieces a thread at least, whole blocks of keys each.
-  const int64_t size = std::max(kKeysPerPiece, keys / (2 * threads_) / kKeysPerPiece * kKeysPerPiece);
-  std::vector<KeyPiece> pieces;
+  // Two splits a thread at least, whole blocks of keys each.
+  const int64_t size = std::max(kKeysPerSplit, keys / (2 * threads_) / kKeysPerSplit * kKeysPerSplit);
+  std::vector<KeySplit> splits;
   for (int64_t head = 0; head < spec.kv_heads; ++head) {
     const int64_t end = end_of(head);
     const int64_t first = span.from_end ? span.position - (end - 1 - span.begin) : span.position;
     for (int64_t at = span.begin; at < end; at += size)
-      pieces.push_back({head, at, std::min(end, at + size), first + at - span.begin});
+      splits.push_back({head, at, std::min(end, at + size), first + at - span.begin});
   }
 
-  // (pieces, group, head_dim) outputs, (pieces, group) log-sum-exps, and each thread's own scratch
-  const auto count = static_cast<int64_t>(pieces.size());
+  // (splits, group, head_dim) outputs, (splits, group) log-sum-exps, and each thread's own scratch
+  const auto count = static_cast<int64_t>(splits.size());
   const int64_t each = (k_.attention_scratch(group, spec.head_dim, 0) + 4095) / 4096 * 1024;
   const int64_t results = (count * (width + group) + 1023) / 1024 * 1024;
   float* memory = scratch(attention_scratch_, results + each * threads_);
   float* lse = memory + count * width;
   const auto attend = [&](int64_t i, int thread) {
-    const KeyPiece& p = pieces[i];
+    const KeySplit& p = splits[i];
     const SpanView view{kv.view(p.head), p.begin, p.end, p.position, false, false, nullptr, 0, 0};
     const AttentionTask task{
         .q = floats(job.q) + p.head * width,
@@ -77,15 +77,15 @@ void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionJob& job
     };
     k_.attention(task, memory + results + thread * each);
   };
-  if (keys < 2 * kKeysPerPiece)  // done before another thread is there
+  if (keys < 2 * kKeysPerSplit)  // done before another thread is there
     for (int64_t i = 0; i < count; ++i) attend(i, 0);
   else
     parallel(count, attend);
 
   for (int64_t i = 0, next = 0; i < count; i = next) {
-    while (next < count && pieces[next].head == pieces[i].head) ++next;
+    while (next < count && splits[next].head == splits[i].head) ++next;
     for (int64_t g = 0; g < group; ++g) {
-      float* out = floats(job.out) + pieces[i].head * width + g * spec.head_dim;
+      float* out = floats(job.out) + splits[i].head * width + g * spec.head_dim;
       float top = lse[i * group + g], total = 0;
       for (int64_t p = i; p < next; ++p) top = std::max(top, lse[p * group + g]);
       for (int64_t p = i; p < next; ++p) total += std::exp2(lse[p * group + g] - top);

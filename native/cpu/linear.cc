@@ -16,7 +16,7 @@ constexpr int64_t kPanelsPerTask = 8;  // 128 columns x 512 deep: a packed block
 constexpr int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to; }
 
 // A task: some panels of one job's weight against some strips of x.
-struct Piece {
+struct Task {
   const LinearJob* job;
   int64_t panel, panels, row, rows;
 };
@@ -41,12 +41,12 @@ void CpuBackend::linear(Rows x, std::span<const LinearJob> jobs) {
 
 void CpuBackend::few_rows_linear(Rows x, std::span<const LinearJob> jobs) {
   constexpr int64_t kRowsPerTask = 64;
-  std::vector<Piece> pieces;
+  std::vector<Task> tasks;
   for (const LinearJob& job : jobs)
     for (int64_t r = 0; r < job.weight->rows; r += kRowsPerTask)
-      pieces.push_back({&job, r, std::min(kRowsPerTask, job.weight->rows - r), 0, 0});
-  parallel(static_cast<int64_t>(pieces.size()), [&](int64_t i, int) {
-    const Piece& p = pieces[i];
+      tasks.push_back({&job, r, std::min(kRowsPerTask, job.weight->rows - r), 0, 0});
+  parallel(static_cast<int64_t>(tasks.size()), [&](int64_t i, int) {
+    const Task& p = tasks[i];
     const Weight& w = *p.job->weight;
     const int64_t row_bytes = bytes_of(w.type, w.cols);
     k_.few_rows(stored(w.type), w.data + p.panel * row_bytes, scales_at(w, p.panel, 0), w.cols, p.panels, floats(x), x.width,
@@ -71,17 +71,17 @@ void CpuBackend::packed_linear(Rows x, std::span<const LinearJob> jobs) {
   const int64_t each = std::clamp<int64_t>(panels / (4 * threads_) / 4 * 4, 4, kPanelsPerTask), tasks = up(panels, each);
   const int64_t needed = up(2 * threads_, tasks), wanted = std::min(up(8 * threads_, tasks), x.rows / kRowsPerPart);
   const int64_t parts = std::clamp<int64_t>(std::max(needed, wanted), 1, strips);
-  std::vector<Piece> pieces;
+  std::vector<Task> tasks;
   for (const LinearJob& job : jobs)
     for (int64_t p = 0, all = up(job.weight->rows, kPanel); p < all; p += each)
       for (int64_t part = 0; part < parts; ++part) {
         const int64_t row = strips * part / parts * strip, end = std::min(x.rows, strips * (part + 1) / parts * strip);
-        pieces.push_back({&job, p, std::min(each, all - p), row, end - row});
+        tasks.push_back({&job, p, std::min(each, all - p), row, end - row});
       }
 
   float* panel_scratch = scratch(packed_panels_, threads_ * each * kPanel * kDepthBlock);
-  parallel(static_cast<int64_t>(pieces.size()), [&](int64_t i, int thread) {
-    const Piece& p = pieces[i];
+  parallel(static_cast<int64_t>(tasks.size()), [&](int64_t i, int thread) {
+    const Task& p = tasks[i];
     const Weight& w = *p.job->weight;
     float* b = panel_scratch + thread * each * kPanel * kDepthBlock;
     const int64_t column = p.panel * kPanel, columns = std::min(p.panels * kPanel, w.rows - column);

@@ -109,7 +109,7 @@ class CudaBackend final : public Backend {
   static constexpr size_t kFewIds = 64;
   PinnedMemory few_ids_{kFewIds * sizeof(int32_t)};  // token ids that the GPU reads where they are
   Event ids_read_;
-  DeviceMemory scratch_;                 // sums of pieces of keys
+  DeviceMemory scratch_;                 // sums of splits of keys
   StepGraph* recorder_ = nullptr;        // of the step that is being recorded
   const int32_t* advance_ = nullptr;     // its count of steps
   mutable int64_t resident_dim_ = 0;

@@ -15,7 +15,7 @@ namespace {
 // them again from the second cache costs.
 constexpr int64_t kMostDecodeRows = 512;
 constexpr int64_t kPartRows = 32;  // of a launch's job: longer ones are cut, so that their sums stay small
-constexpr int64_t kTailChunk = 256;  // keys of a piece of a span that grows: the same however long it is
+constexpr int64_t kTailChunk = 256;  // keys of a split of a span that grows: the same however long it is
 
 bool is_whole(const KeySpan& span) { return span.begin == 0 && span.count < 0; }
 
@@ -59,11 +59,11 @@ DecodeSpan CudaBackend::decode_span(const ModelSpec& spec, const KeySpan& from, 
     for (int64_t h = 0; h < heads; ++h) lengths.push_back(static_cast<int32_t>(kv.length(h)));
     // A block for every slot of the SMs; a tail has one a head as well.
     span.chunk = decode_chunk(lengths.data(), heads, processors_ * residents_for(spec.head_dim) - heads);
-    span.pieces = decode_pieces(lengths.data(), heads, span.chunk);
+    span.splits = decode_splits(lengths.data(), heads, span.chunk);
   } else {
     int64_t room = kv.capacity(0);
     for (int64_t h = 1; h < heads; ++h) room = std::min(room, kv.capacity(h));
-    span.pieces = static_cast<int32_t>((room + kTailChunk - 1) / kTailChunk) * heads;
+    span.splits = static_cast<int32_t>((room + kTailChunk - 1) / kTailChunk) * heads;
   }
   if (from.from_end) {
     span.lengths = kv.device_lengths();

@@ -27,31 +27,31 @@ Tail Decoder::tail(int64_t capacity) const {
   return tail;
 }
 
-// Piece i holds rows of tails[i].
-void Decoder::pass(Rows x, std::vector<Piece>& pieces, std::span<Tail* const> tails, Job& state) {
+// groups[i] holds rows of tails[i].
+void Decoder::pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const> tails, Job& state) {
   for (size_t l = 0; l < cache_.layers.size(); ++l) {
     state.check();
     backend_.enter_layer(model_, static_cast<int64_t>(l));
-    for (size_t i = 0; i < pieces.size(); ++i) {
-      Piece& p = pieces[i];
+    for (size_t i = 0; i < groups.size(); ++i) {
+      RowGroup& p = groups[i];
       p.own = tails[i]->layers[l].get();
       p.position = cache_.position + tails[i]->tokens;
       p.spans.clear();
       p.spans.push_back({cache_.layers[l].get(), 0, -1, cache_.position - 1, true});
       p.spans.push_back({p.own, 0, -1, cache_.position});
     }
-    runner_.run(static_cast<int64_t>(l), x, pieces, Need::kHidden);
+    runner_.run(static_cast<int64_t>(l), x, groups, Need::kHidden);
   }
 }
 
 void Decoder::advance(Rows x, std::span<Tail* const> tails, bool head, Job& state) {
   const auto step = [&] {
-    pieces_.resize(tails.size());
+    row_groups_.resize(tails.size());
     for (size_t i = 0; i < tails.size(); ++i) {
-      pieces_[i].first = static_cast<int64_t>(i);
-      pieces_[i].rows = 1;
+      row_groups_[i].first = static_cast<int64_t>(i);
+      row_groups_[i].rows = 1;
     }
-    pass(x, pieces_, tails, state);
+    pass(x, row_groups_, tails, state);
     if (head) runner_.head(x);
   };
   state.check();

@@ -39,7 +39,7 @@ class Decoder {
   StepResult step(std::span<Tail* const> tails, std::span<const int32_t> ids, Want want, Job& state);
 
  private:
-  void pass(Rows x, std::vector<Piece>& pieces, std::span<Tail* const> tails, Job& state);
+  void pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const> tails, Job& state);
   std::vector<float> rows_logits(Rows x) { return runner_.logits(x); }
   // pass() and the head behind it, one row a tail; played back while nothing but the tails' lengths changes.
   void advance(Rows x, std::span<Tail* const> tails, bool head, Job& state);
@@ -51,7 +51,7 @@ class Decoder {
   int64_t tile_;
   LayerRunner runner_;
   OwnedRows x_;                // (tile, hidden)
-  std::vector<Piece> pieces_;  // of the pass at hand
+  std::vector<RowGroup> row_groups_;  // of the pass at hand
   std::unique_ptr<Recording> recording_;
   std::vector<Tail*> recorded_;  // the tails that it is of
   bool recorded_head_ = false;
@@ -67,8 +67,8 @@ void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job
     const auto rows = static_cast<int64_t>(part.size());
     const Rows x = x_.slice(0, rows);
     backend_.embed(model_.embed, part, model_.spec.embed_scale, x);
-    pieces_.assign(1, Piece{0, rows, 0, nullptr, {}, nullptr, 0});
-    pass(x, pieces_, tails, state);
+    row_groups_.assign(1, RowGroup{0, rows, 0, nullptr, {}, nullptr, 0});
+    pass(x, row_groups_, tails, state);
     tail.tokens += rows;
     for (int64_t row = std::max<int64_t>(0, static_cast<int64_t>(first) - static_cast<int64_t>(at)); row < rows; row += kLogitRows) {
       const int64_t count = std::min(kLogitRows, rows - row);

@@ -31,7 +31,7 @@ LayerRunner::LayerRunner(Backend& backend, const Model& model, std::vector<RopeR
   gathered_ = backend.rows(rows, 2 * model.spec.hidden);
 }
 
-void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need, ProjectionSums* sums) {
+void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, Need need, ProjectionSums* sums) {
   model_.check_read();  // what came before may have read zeros
   const ModelSpec& spec = model_.spec;
   const LayerWeights& w = model_.layers[layer];
@@ -41,7 +41,7 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   const Rows v = v_.slice(0, x.rows), out = attended_.slice(0, x.rows);
 
   norm(x, w.attn_norm, h);
-  const bool weighted = std::any_of(pieces.begin(), pieces.end(), [](const Piece& p) { return p.weights.values != nullptr; });
+  const bool weighted = std::any_of(groups.begin(), groups.end(), [](const RowGroup& p) { return p.weights.values != nullptr; });
   if (weighted) {
     if (!row_norms_.memory) row_norms_ = backend_.scores(1, normed_.rows);
     backend_.row_norms(h, row_norms_);
@@ -66,15 +66,15 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const Piece> pieces, Need
   const LayerSpec& kind = spec.layer[layer];
   const RopeRef& rope = ropes_[kind.rope];
   std::vector<AttentionJob> jobs;
-  for (size_t i = 0; i < pieces.size();) {  // pieces that go on where the one before ends are rotated and appended as one
-    const Piece& from = pieces[i];
+  for (size_t i = 0; i < groups.size();) {  // groups that go on where the one before ends are rotated and appended as one
+    const RowGroup& from = groups[i];
     int64_t rows = 0;
-    for (; i < pieces.size() && pieces[i].own == from.own && pieces[i].first == from.first + rows && pieces[i].position == from.position + rows; ++i)
-      rows += pieces[i].rows;
+    for (; i < groups.size() && groups[i].own == from.own && groups[i].first == from.first + rows && groups[i].position == from.position + rows; ++i)
+      rows += groups[i].rows;
     backend_.rope_append(*from.own, queries ? q.slice(from.first, rows) : Rows{}, spec.heads, k.slice(from.first, rows),
                    values ? v.slice(from.first, rows) : Rows{}, rope, from.position);
   }
-  for (const Piece& p : pieces) {
+  for (const RowGroup& p : groups) {
     if (!queries) break;
     jobs.push_back({q.slice(p.first, p.rows), p.position, p.spans,
                     need == Need::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores, p.score_stride,

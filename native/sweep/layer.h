@@ -8,7 +8,7 @@
 namespace headzip {
 
 // Consecutive rows of a tile that share positions and keys: a stretch of the context, or of one repeat input.
-struct Piece {
+struct RowGroup {
   int64_t first = 0, rows = 0;  // within the tile
   int64_t position = 0;         // of the first row
   KvLayer* own = nullptr;       // their keys and values are appended here
@@ -36,7 +36,7 @@ class LayerRunner {
   // Work buffers for tiles of up to `rows` rows. `ropes` stand in for the model's own.
   LayerRunner(Backend& backend, const Model& model, std::vector<RopeRef> ropes, int64_t rows);
   // x (rows, hidden) becomes the layer's output with Need::kHidden. `sums`, where queries are needed, grow by these rows'.
-  void run(int64_t layer, Rows x, std::span<const Piece> pieces, Need need, ProjectionSums* sums = nullptr);
+  void run(int64_t layer, Rows x, std::span<const RowGroup> groups, Need need, ProjectionSums* sums = nullptr);
   // Norms of what entries [begin, begin + count) of `kv` add to the stream, for ScoreWeights. Throws as settle() does.
   void value_norms(int64_t layer, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out);
   // Waits for the layer's work; throws Error when a value in it was not finite.

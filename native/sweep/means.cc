@@ -60,8 +60,8 @@ MeansResult run_means(Backend& backend, const Model& model, const MeansJob& job,
     for (int64_t h = 0; h < spec.kv_heads; ++h) kv->truncate(h, 0);
     for (int64_t row = 0; row < rows; row += tile) {
       const int64_t count = std::min(tile, rows - row);
-      const Piece piece{0, count, row, kv.get(), {{kv.get(), 0, -1, 0}}, nullptr, 0};
-      runner.run(layer, x.slice(row, count), {&piece, 1}, need(layer), scored ? &sums : nullptr);
+      const RowGroup group{0, count, row, kv.get(), {{kv.get(), 0, -1, 0}}, nullptr, 0};
+      runner.run(layer, x.slice(row, count), {&group, 1}, need(layer), scored ? &sums : nullptr);
       backend.pace();
       state.advance(layer_work(spec, layer, rows, need(layer)) * static_cast<double>(count) / static_cast<double>(rows));
     }

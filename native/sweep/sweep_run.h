@@ -33,11 +33,11 @@ class SweepRun {
   void plan();
   void context_layer(int64_t layer, KvLayer& kv);
   void repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores);
-  Piece repeat_piece(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const;
+  RowGroup repeat_rows(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const;
   void weigh(int64_t layer, const KvLayer& kv);
   void evict(int64_t layer, KvLayer& kv, std::span<const float> scores, KvCache& cache) const;
   int64_t context_tile_end(int64_t row, bool last) const;  // of the tile that starts at `row` of the context
-  std::vector<Piece> context_pieces(int64_t row, int64_t end, KvLayer& kv) const;
+  std::vector<RowGroup> context_groups(int64_t row, int64_t end, KvLayer& kv) const;
   double tile_work(int64_t layer, int64_t rows, double keys, Need need) const;
   double weigh_work(int64_t entries) const {
     return static_cast<double>(entries) * static_cast<double>(spec_.heads * spec_.head_dim * spec_.hidden);

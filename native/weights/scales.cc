@@ -18,10 +18,10 @@ bool within(int64_t value, int64_t least, int64_t most) { return value >= least 
 
 // A scale that is no number makes its weights none, which would show layers later and nowhere near its name.
 void check_values(const ScalesRef& s, const MappedFile& file, int64_t count) {
-  constexpr int64_t kPiece = 1024;
-  float values[kPiece];
-  for (int64_t at = 0; at < count; at += kPiece) {
-    const int64_t part = std::min(kPiece, count - at);
+  constexpr int64_t kPart = 1024;
+  float values[kPart];
+  for (int64_t at = 0; at < count; at += kPart) {
+    const int64_t part = std::min(kPart, count - at);
     cpu::kernels().widen(cpu::stored(s.type), file.data() + s.offset + bytes_of(s.type, at), cpu::Scales{}, part, values);
     for (int64_t i = 0; i < part; ++i)
       if (!(values[i] >= 0) || !std::isfinite(values[i]))

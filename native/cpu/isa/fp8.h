@@ -19,7 +19,7 @@ HZ_INLINE vf widen_e4m3(vi bytes) {
 
 HZ_INLINE float widen_one_e4m3(uint8_t byte) { return at(widen_e4m3(vi{} + static_cast<int8_t>(byte)), 0); }
 
-// Calls part(first, count, scale) for the pieces of `count` elements of a row that share a scale; the first of them is
+// Calls part(first, count, scale) for the runs of `count` elements of a row that share a scale; the first of them is
 // `from` columns after the element that `s` is seen from, and `row` rows below it.
 template <typename Part>
 HZ_INLINE void by_scale(const Scales& s, int64_t row, int64_t from, int64_t count, Part&& part) {

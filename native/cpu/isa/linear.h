@@ -16,23 +16,23 @@ void pack_rows(const float* x, int64_t stride, int64_t rows, int64_t depth, floa
   }
 }
 
-// A panel is a strip of 16 rows of the weight, widened a piece at a time.
+// A panel is a strip of 16 rows of the weight, widened a part at a time.
 template <Stored S>
 void pack_panels_as(const char* w, int64_t row_bytes, int64_t rows, int64_t depth, float* out) {
-  constexpr int64_t kPiece = 64;
-  float wide[kPanel][kPiece] = {};  // rows that a last panel lacks stay zero
+  constexpr int64_t kPart = 64;
+  float wide[kPanel][kPart] = {};  // rows that a last panel lacks stay zero
   for (int64_t r = 0; r < rows; r += kPanel, out += depth * kPanel) {
     const int64_t width = rows - r < kPanel ? rows - r : kPanel;
     if (width < kPanel) memset(wide, 0, sizeof wide);
-    for (int64_t p = 0; p < depth; p += kPiece) {
-      const int64_t piece = depth - p < kPiece ? depth - p : kPiece;
+    for (int64_t p = 0; p < depth; p += kPart) {
+      const int64_t part = depth - p < kPart ? depth - p : kPart;
       for (int64_t j = 0; j < width; ++j) {
         const char* from = w + (r + j) * row_bytes + p * stored_bytes(S);
         int64_t i = 0;
-        for (; i + W <= piece; i += W) store(wide[j] + i, load_as<S>(from + i * stored_bytes(S)));
-        for (; i < piece; ++i) wide[j][i] = widen_one(S, from + i * stored_bytes(S));
+        for (; i + W <= part; i += W) store(wide[j] + i, load_as<S>(from + i * stored_bytes(S)));
+        for (; i < part; ++i) wide[j][i] = widen_one(S, from + i * stored_bytes(S));
       }
-      pack_strip(kPanel, piece, out + p * kPanel, [&](int64_t j) { return wide[j]; });
+      pack_strip(kPanel, part, out + p * kPanel, [&](int64_t j) { return wide[j]; });
     }
   }
 }

@@ -1,0 +1,33 @@
+// Splits of keys, which the attention of a step is cut into, and where their sums are left for the kernel that joins them.
+#pragma once
+#include <algorithm>
+
+#include "decode.h"
+
+namespace headzip::cuda {
+
+// How far a launch reaches in each direction, over all of its jobs.
+struct Extent {
+  int tiles = 0, queries = 0, splits = 0;
+};
+// Joins what attention left in launch.scratch to the jobs' outputs.
+cudaError_t merge_splits(const DecodeLaunch& launch, const Extent& extent, cudaStream_t stream);
+
+namespace {
+
+inline int padded(int head_dim) { return head_dim <= 64 ? 64 : head_dim <= 128 ? 128 : 256; }
+
+__device__ __forceinline__ int splits_of(int length, int chunk) { return (length + chunk - 1) / chunk; }
+
+// Sums of one split: (splits of a launch) x (kDecodeRows, D) in fp32, then as many (kDecodeRows) of maximum and total.
+struct Scratch {
+  float* sums;
+  float2* tops;
+};
+template <int D>
+__host__ __device__ Scratch scratch_of(float* memory, int64_t splits) {
+  return {memory, reinterpret_cast<float2*>(memory + splits * kDecodeRows * D)};
+}
+
+}  // namespace
+}  // namespace headzip::cuda
