@@ -42,9 +42,9 @@ struct AttentionJob {
   const bf16* q;  // (queries, q_stride), heads of head_dim side by side
   bf16* out;      // like q with out_stride
   float* scores;  // (kv_heads, score_stride) or nullptr
-  // (heads, queries) or nullptr: logarithm to base 2 of each query's softmax sum over the keys that are in the score. The
+  // (heads, queries) or nullptr: base-2 log-sum-exp of each query's logits over the keys that are in the score. The
   // Hopper forward kernel leaves it, the score kernel then needs one pass instead of two.
-  float* sums;
+  float* lse;
   int64_t q_stride, out_stride, score_stride;
   int32_t queries, position, segments;
   Segment segment[kMostSegments];

@@ -80,7 +80,7 @@ __device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* ti
     for (int box = 0; box < D / kBoxColumns; ++box)
       load_box(q + box * S::kRows * 128, &job.q_map, box * kBoxColumns, item.row, item.head, q_full);
     Tiles walk(job, item.head / (shape.heads / shape.kv_heads), job.position + item.first, job.position + item.end - 1, shape.window,
-               job.sums == nullptr ? Tiles::Which::kAll : Tiles::Which::kScoreFirst);
+               job.lse == nullptr ? Tiles::Which::kAll : Tiles::Which::kScoreFirst);
     const HeadMaps* known = nullptr;
     do {
       const int stage = count % kStages, parity = (count / kStages & 1) ^ 1;
@@ -187,13 +187,13 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     for (int i = 0; i < kKeys / 4; ++i) p[i] = pack(s[2 * i], s[2 * i + 1]);
   };
 
-  const auto leave_sums = [&](const Item& item, const float (&peak)[2], const float (&total)[2]) {
+  const auto store_lse = [&](const Item& item, const float (&peak)[2], const float (&total)[2]) {
     const AttentionJob& job = jobs[item.job];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const float sum = row_sum(total[r]);
       const int query = item.row + consumer * 64 + warp * 16 + lane / 4 + 8 * r;
-      if (lane % 4 == 0 && query < job.queries) job.sums[item.head * job.queries + query] = peak[r] * scale + log2f(sum);
+      if (lane % 4 == 0 && query < job.queries) job.lse[item.head * job.queries + query] = peak[r] * scale + log2f(sum);
     }
   };
 
@@ -217,7 +217,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     hide_unseen<kKeys>(s, tile, position, row, shape.window);
     softmax<kKeys>(s, peak, total, factor, scale);
     pack_p();
-    if (tile.flags & KeyTile::kSums) leave_sums(item, peak, total);
+    if (tile.flags & KeyTile::kLse) store_lse(item, peak, total);
     while (!(tile.flags & KeyTile::kLast)) {
       ++count;
       named_barrier_sync(mine);
@@ -236,7 +236,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
 #pragma unroll
       for (int i = 0; i < D / 2; ++i) o[i] *= factor[i / 2 % 2];
       pack_p();
-      if (tile.flags & KeyTile::kSums) leave_sums(item, peak, total);
+      if (tile.flags & KeyTile::kLse) store_lse(item, peak, total);
     }
     if (threadIdx.x % 128 == 0) barrier_arrive(shared_address(&signals.q_empty));
     issue_pv(count);

@@ -13,7 +13,7 @@ __device__ __forceinline__ int item_of_round(int round, int cluster, int cluster
 struct KeyTile {
   enum : uint32_t {
     kLast = 1,  // the item's last tile (of its pass)
-    kSums = 2,  // with it, all keys that are in the score have been met
+    kLse = 2,  // with it, all keys that are in the score have been met
     kHide = 4,  // some query of the block must not see all of it: the other members say what
   };
   int first;  // key entry of the tile's first row
@@ -37,11 +37,11 @@ class KeyTiles {
   __device__ const HeadMaps* maps() const { return job_.segment[max(index_, 0)].maps + kv_head_; }
   // With nothing to see at all, one tile with no visible key stands in.
   __device__ KeyTile tile() const {
-    if (done()) return {0, 0, 0, KeyTile::kLast | (which_ == Which::kScoreFirst ? KeyTile::kSums : 0u)};
+    if (done()) return {0, 0, 0, KeyTile::kLast | (which_ == Which::kScoreFirst ? KeyTile::kLse : 0u)};
     KeyTiles next = *this;
     next.next();
-    const bool sums = score_ && (next.done() || !next.score_);
-    return {at_, segment_.end, segment_.begin - segment_.position + 1, (next.done() ? KeyTile::kLast : 0u) | (sums ? KeyTile::kSums : 0u)};
+    const bool lse = score_ && (next.done() || !next.score_);
+    return {at_, segment_.end, segment_.begin - segment_.position + 1, (next.done() ? KeyTile::kLast : 0u) | (lse ? KeyTile::kLse : 0u)};
   }
   __device__ void next() {
     at_ -= kKeys;

@@ -1,5 +1,5 @@
 // Warp-level building blocks that run on compute capability 8.0 and up: 16-byte asynchronous copies into swizzled
-// shared memory, ldmatrix, and m16n8k16 products of bf16 with fp32 sums.
+// shared memory, ldmatrix, and m16n8k16 products of bf16 with fp32 accumulation.
 #pragma once
 #include <cuda_bf16.h>
 

@@ -1,4 +1,4 @@
-// Hopper's warpgroup products (sm_90a): m64nNk16 of bf16 with fp32 sums, A from shared memory or registers, B from
+// Hopper's warpgroup products (sm_90a): m64nNk16 of bf16 with fp32 accumulation, A from shared memory or registers, B from
 // shared memory. A warpgroup is four warps; thread t holds rows 16 * warp + lane / 4 and that + 8, and of register i the
 // column i / 4 * 8 + lane % 4 * 2 + i % 2 of row half i / 2 % 2.
 // Operand layouts as checked by cuda/dev: tiles of 64 columns, rows of 128 bytes, 128-byte swizzle, as TMA writes them.

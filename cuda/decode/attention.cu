@@ -15,7 +15,7 @@ struct Config {
   static constexpr int kStages = D == 64 ? 4 : 3;  // 96 KiB at most: more than 99 is not to be had on some chips
   static constexpr int kHalf = kKeys * D, kStage = 2 * kHalf;
   static constexpr int kBytes = kWarps * kStages * kStage * 2;
-  static constexpr int kRow = D + 8;  // of sums in shared memory, so that rows lie in different banks
+  static constexpr int kRow = D + 8;  // of partial outputs in shared memory, so that rows lie in different banks
   static_assert(kWarps * kDecodeRows * (kRow + 2) * 4 <= kBytes);
 };
 
@@ -200,10 +200,10 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   }
   wait_copies<0>();
 
-  // The warps' sums become the split's.
+  // The warps' partial outputs become the split's.
   __syncthreads();
-  float* sums = reinterpret_cast<float*>(memory);                                            // (kWarps, kDecodeRows, kRow)
-  float2* tops = reinterpret_cast<float2*>(sums + C::kWarps * kDecodeRows * C::kRow);        // (kWarps, kDecodeRows)
+  float* partial_out = reinterpret_cast<float*>(memory);                                            // (kWarps, kDecodeRows, kRow)
+  float2* tops = reinterpret_cast<float2*>(partial_out + C::kWarps * kDecodeRows * C::kRow);        // (kWarps, kDecodeRows)
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int row = warp * kDecodeRows + lane / 4 + 8 * h;
@@ -211,7 +211,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
     if (lane % 4 == 0) tops[row] = {peak[h] == kNone ? kNone : peak[h] * scale, sum};
 #pragma unroll
     for (int n = 0; n < D / 8; ++n)
-      *reinterpret_cast<float2*>(sums + row * C::kRow + n * 8 + lane % 4 * 2) = {o[n][2 * h], o[n][2 * h + 1]};
+      *reinterpret_cast<float2*>(partial_out + row * C::kRow + n * 8 + lane % 4 * 2) = {o[n][2 * h], o[n][2 * h + 1]};
   }
   __syncthreads();
   const Scratch scratch = scratch_of<D>(launch.scratch, static_cast<int64_t>(gridDim.x) * max_splits);
@@ -227,11 +227,11 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
     for (int w = 0; w < C::kWarps; ++w) {
       const float2 part = tops[w * kDecodeRows + row];
       const float share = exp2_fast(part.x - shift);
-      const float4 x = *reinterpret_cast<const float4*>(sums + (w * kDecodeRows + row) * C::kRow + column);
+      const float4 x = *reinterpret_cast<const float4*>(partial_out + (w * kDecodeRows + row) * C::kRow + column);
       sum = {sum.x + share * x.x, sum.y + share * x.y, sum.z + share * x.z, sum.w + share * x.w};
       all += share * part.y;
     }
-    *reinterpret_cast<float4*>(scratch.sums + (slot * kDecodeRows + row) * D + column) = sum;
+    *reinterpret_cast<float4*>(scratch.partial_out + (slot * kDecodeRows + row) * D + column) = sum;
     if (column == 0) scratch.tops[slot * kDecodeRows + row] = {top, all};
   }
 }

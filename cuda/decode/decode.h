@@ -57,7 +57,7 @@ size_t decode_scratch(const DecodeLaunch& launch);
 // head_dim up to 256, a multiple of 8.
 cudaError_t decode_attention(const DecodeLaunch& launch, cudaStream_t stream);
 
-// y (rows, out) (+)= x (rows, in) w^T (out, in) (+ bias), sums in fp32, for up to kMostGemvRows rows; `in` a multiple of 8.
+// y (rows, out) (+)= x (rows, in) w^T (out, in) (+ bias), fp32 accumulation, for up to kMostGemvRows rows; `in` a multiple of 8.
 constexpr int kMostGemvRows = 8, kMostGemvJobs = 3;
 struct GemvJob {
   const bf16* w;     // (out, in)

@@ -1,4 +1,4 @@
-// The splits' sums become a query's output: the second half of a step's attention.
+// The splits' partial outputs become a query's: the second half of a step's attention.
 #include "../attention/mma.cuh"
 #include "overlap.cuh"
 #include "splits.cuh"
@@ -38,7 +38,7 @@ struct Running {
 template <int D>
 __global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
   constexpr int kTeam = D / 4, kTeams = kJoinThreads / kTeam, kAhead = 4;
-  __shared__ float4 sums[kTeams][kTeam];
+  __shared__ float4 partial_out[kTeams][kTeam];
   __shared__ float2 tops[kTeams];
   const DecodeJob& job = launch.job[blockIdx.z];
   const int query = static_cast<int>(blockIdx.y), head = static_cast<int>(blockIdx.x), kv_heads = launch.shape.kv_heads;
@@ -67,18 +67,18 @@ __global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constan
       const bool there = i + a * kTeams < count;
       const int64_t from = row_of(there ? i + a * kTeams : i);
       part[a] = scratch.tops[from];
-      x[a] = *reinterpret_cast<const float4*>(scratch.sums + from * D + at * 4);
+      x[a] = *reinterpret_cast<const float4*>(scratch.partial_out + from * D + at * 4);
       if (!there) part[a].y = 0;
     }
 #pragma unroll
     for (int a = 0; a < kAhead; ++a) mine.join(x[a], part[a]);
   }
-  sums[team][at] = mine.sum;
+  partial_out[team][at] = mine.sum;
   if (at == 0) tops[team] = {mine.top, mine.total};
   __syncthreads();
   if (team != 0 || at * 4 >= launch.shape.head_dim) return;
   Running all;
-  for (int t = 0; t < kTeams; ++t) all.join(sums[t][at], tops[t]);
+  for (int t = 0; t < kTeams; ++t) all.join(partial_out[t][at], tops[t]);
   const float inverse = all.total > 0 ? 1.0f / all.total : 0.0f;
   const uint2 packed = {pack(all.sum.x * inverse, all.sum.y * inverse), pack(all.sum.z * inverse, all.sum.w * inverse)};
   *reinterpret_cast<uint2*>(job.out + query * launch.stride + static_cast<int64_t>(head) * launch.shape.head_dim + at * 4) = packed;

@@ -1,4 +1,4 @@
-// Splits of keys, which the attention of a step is cut into, and where their sums are left for the kernel that joins them.
+// Splits of keys, which the attention of a step is cut into, and where their unnormalised outputs are left for the kernel that merges them.
 #pragma once
 #include <algorithm>
 
@@ -19,9 +19,9 @@ inline int padded(int head_dim) { return head_dim <= 64 ? 64 : head_dim <= 128 ?
 
 __device__ __forceinline__ int splits_of(int length, int chunk) { return (length + chunk - 1) / chunk; }
 
-// Sums of one split: (splits of a launch) x (kDecodeRows, D) in fp32, then as many (kDecodeRows) of maximum and total.
+// Unnormalised outputs of one split: (splits of a launch) x (kDecodeRows, D) in fp32, then as many (kDecodeRows) of maximum and total.
 struct Scratch {
-  float* sums;
+  float* partial_out;
   float2* tops;
 };
 template <int D>

@@ -45,7 +45,7 @@ int judge(const char* quantity, Path path, const Case& c, const Difference& got,
   return right ? 0 : 1;
 }
 
-int check(const Case& c, Path path, bool sums) {
+int check(const Case& c, Path path, bool lse) {
   const AttentionShape shape{c.heads, c.kv_heads, c.head_dim, 1 / std::sqrt(static_cast<float>(c.head_dim)),
                              1 / std::sqrt(static_cast<float>(c.head_dim)), c.window, c.softcap};
   const int cluster = cluster_of(path), own_length = c.repeat ? c.queries : 1;
@@ -61,7 +61,7 @@ int check(const Case& c, Path path, bool sums) {
   // A second job of another length beside it, so that a launch holds more than one.
   Work work(shape, c.queries, c.repeat ? c.context : c.context - c.queries, ranges, 3);
   Work other(shape, std::max(1, c.queries / 2), c.repeat ? c.context : c.context - c.queries, ranges, 4);
-  const Launch launch(path, shape, {&work, &other}, sums);
+  const Launch launch(path, shape, {&work, &other}, lse);
   launch.attention();
   MUST(cudaDeviceSynchronize());
   int wrong = 0;
@@ -107,9 +107,9 @@ int check_kernels(bool small) {
   for (const Case& c : cases) {
     if (small && (c.queries * c.context > 80000 || c.queries < 60)) continue;
     for (const Path path : {Path::kPortable, Path::kHopper, Path::kHopperPairs})
-      for (const bool sums : {false, true})
-        if (runs(path, c.head_dim) && (path == Path::kPortable ? !sums : c.softcap == 0 && (c.repeat || !sums)))
-          wrong += check(c, path, sums);
+      for (const bool lse : {false, true})
+        if (runs(path, c.head_dim) && (path == Path::kPortable ? !lse : c.softcap == 0 && (c.repeat || !lse)))
+          wrong += check(c, path, lse);
   }
   return wrong;
 }

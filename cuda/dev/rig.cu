@@ -181,8 +181,8 @@ Work::Work(const AttentionShape& shape, int queries, int position, const std::ve
     scores = std::make_unique<Array<float>>(static_cast<size_t>(shape.kv_heads) * scored_keys);
     MUST(cudaMemset(scores->get(), 0, scores->count() * sizeof(float)));
     job.scores = scores->get();
-    sums = std::make_unique<Array<float>>(static_cast<size_t>(shape.heads) * queries);
-    poison(sums->get(), sums->count() * sizeof(float));
+    lse = std::make_unique<Array<float>>(static_cast<size_t>(shape.heads) * queries);
+    poison(lse->get(), lse->count() * sizeof(float));
   }
   job.q = q->get();
   job.out = out->get();
@@ -203,11 +203,11 @@ const char* name(Path path) {
 int cluster_of(Path path) { return path == Path::kPortable ? 0 : path == Path::kHopper ? 1 : 2; }
 bool runs(Path path, int head_dim) { return path == Path::kPortable || hopper_attention_tiles(head_dim).rows > 0; }
 
-Launch::Launch(Path path, const AttentionShape& shape, const std::vector<Work*>& works, bool sums) : path_(path), shape_(shape) {
+Launch::Launch(Path path, const AttentionShape& shape, const std::vector<Work*>& works, bool lse) : path_(path), shape_(shape) {
   std::vector<AttentionJob> jobs;
   for (const Work* work : works) {
     jobs.push_back(work->job);
-    if (sums && path != Path::kPortable && work->sums) jobs.back().sums = work->sums->get();
+    if (lse && path != Path::kPortable && work->lse) jobs.back().lse = work->lse->get();
   }
   const int group = shape.heads / shape.kv_heads, dim = shape.head_dim;
   const bool portable = path == Path::kPortable;

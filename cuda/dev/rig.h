@@ -92,7 +92,7 @@ struct Work {
   Work(const AttentionShape& shape, int queries, int position, const std::vector<Range>& ranges, unsigned seed);
   AttentionJob job{};
   std::unique_ptr<Array<bf16>> q, out;
-  std::unique_ptr<Array<float>> scores, sums;
+  std::unique_ptr<Array<float>> scores, lse;
   int scored_keys = 0;
 };
 
@@ -103,8 +103,8 @@ bool runs(Path path, int head_dim);
 
 // The real kernels over all works in one launch.
 struct Launch {
-  // With `sums` attention() leaves score() what its first pass would find (on Hopper).
-  Launch(Path path, const AttentionShape& shape, const std::vector<Work*>& works, bool sums = false);
+  // With `lse` attention() leaves score() what its first pass would find (on Hopper).
+  Launch(Path path, const AttentionShape& shape, const std::vector<Work*>& works, bool lse = false);
   void attention() const;
   void score() const;
 
@@ -116,7 +116,7 @@ struct Launch {
   int processors_ = 0;
 };
 
-// out (queries, heads * head_dim) of one job in fp32 sums; `low` rounds logits, weights and output to bf16 on the way.
+// out (queries, heads * head_dim) of one job in fp32; `low` rounds logits, weights and output to bf16 on the way.
 std::vector<float> naive_attention(const AttentionShape& shape, const Work& work, bool low);
 // (kv_heads, scored keys)
 std::vector<float> naive_scores(const AttentionShape& shape, const Work& work, bool low);

@@ -1,4 +1,4 @@
-// y (rows, out) (+)= x (rows, in) w^T (out, in) (+ bias), row-major, sums in fp32, through cuBLASLt.
+// y (rows, out) (+)= x (rows, in) w^T (out, in) (+ bias), row-major, fp32 accumulation, through cuBLASLt.
 #pragma once
 #include <map>
 #include <string>

@@ -1,5 +1,5 @@
 // The reconstruction score on Hopper (sm_90a): the two passes of score.cu with warpgroup products. A producer warpgroup
-// feeds tiles of K, first those of [sink | chunk | self], unless the forward pass left their sums, then the chunk's; two consumer warpgroups own 64 query rows
+// feeds tiles of K, first those of [sink | chunk | self], unless the forward pass left their log-sum-exp, then the chunk's; two consumer warpgroups own 64 query rows
 // of one head each and take turns on the tensor cores by themselves.
 #include "../attention/hopper.cuh"
 #include "../launch.h"
@@ -49,7 +49,7 @@ __device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* ti
       load_box(q + box * kRows * 128, &job.q_map, box * kBoxColumns, item.row, item.head, q_full);
     const int first = job.position + item.row, last = job.position + min(item.row + kRows, job.queries) - 1;
     for (const auto which : {Tiles::Which::kInScore, Tiles::Which::kScored}) {
-      if (which == Tiles::Which::kInScore && job.sums != nullptr) continue;  // the forward pass left them
+      if (which == Tiles::Which::kInScore && job.lse != nullptr) continue;  // the forward pass left them
       Tiles walk(job, item.head / (shape.heads / shape.kv_heads), first, last, shape.window, which);
       const HeadMaps* known = nullptr;
       do {
@@ -149,7 +149,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     float* scores = job.scores + item.head / (shape.heads / shape.kv_heads) * job.score_stride - begin;
     float peak[2] = {kNone, kNone}, total[2] = {0, 0}, lse[2];
     barrier_wait(shared_address(&signals.q_full), round & 1);
-    if (job.sums == nullptr) {
+    if (job.lse == nullptr) {
       do {
         logits(position);
         add_to_softmax(s, peak, total, scale);
@@ -160,7 +160,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
       const int query = item.row + consumer * 64 + row + 8 * r;
       const float sum = row_sum(total[r]);
       if (query >= job.queries) lse[r] = INFINITY;
-      else lse[r] = job.sums == nullptr ? peak[r] * scale + log2f(sum) : job.sums[item.head * job.queries + query];
+      else lse[r] = job.lse == nullptr ? peak[r] * scale + log2f(sum) : job.lse[item.head * job.queries + query];
       if (query < job.queries && !isfinite(lse[r])) spoil(scores + begin);
     }
     do {

@@ -58,18 +58,18 @@ void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::Atte
     rows += job.q.rows;
   }
   const bool fast = runs_hopper(spec.head_dim) && most >= kFewestHopperRows;
-  // Where both ask the same of the keys in the score, the forward pass leaves the score its sums.
-  const bool sums = fast && seen.window == 0 && shape.scale == shape.score_scale;
-  if (const size_t bytes = sums ? static_cast<size_t>(spec.heads * rows) * sizeof(float) : 0; sums_.bytes() < bytes) {
+  // Where both ask the same of the keys in the score, the forward pass leaves the score its log-sum-exp.
+  const bool leaves_lse = fast && seen.window == 0 && shape.scale == shape.score_scale;
+  if (const size_t bytes = leaves_lse ? static_cast<size_t>(spec.heads * rows) * sizeof(float) : 0; lse_.bytes() < bytes) {
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
-    sums_ = DeviceMemory();
-    sums_ = DeviceMemory(meter_, bytes, "sums of attention");
+    lse_ = DeviceMemory();
+    lse_ = DeviceMemory(meter_, bytes, "log-sum-exps of attention");
   }
   std::vector<AttentionJob> scored, forward;
-  float* next = sums_.as<float>();
+  float* next = lse_.as<float>();
   for (const headzip::AttentionJob& job : jobs) {
     AttentionJob described = describe(spec, job);
-    if (sums && job.scores != nullptr && job.out.data != nullptr) described.sums = std::exchange(next, next + spec.heads * job.q.rows);
+    if (leaves_lse && job.scores != nullptr && job.out.data != nullptr) described.lse = std::exchange(next, next + spec.heads * job.q.rows);
     if (job.scores != nullptr) scored.push_back(described);
     if (job.out.data == nullptr) continue;
     forward.push_back(described);

@@ -20,7 +20,7 @@ int64_t keys_seen(const AttentionJob& job, int64_t row, int64_t rows) {
 // Whether what `b` holds follows on `a`, and nothing needs them apart.
 bool follows(const AttentionJob& job, const Segment& a, const Segment& b) {
   return a.heads == b.heads && a.ends == nullptr && b.ends == nullptr && a.end == b.begin &&
-         a.position + (a.end - a.begin) == b.position && (job.sums == nullptr || a.in_score == b.in_score);
+         a.position + (a.end - a.begin) == b.position && (job.lse == nullptr || a.in_score == b.in_score);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace headzip::cuda {
 
 // Segments that go on where the one before ends are one to the forward pass, which does not tell scored keys apart (but
-// meets those in the score first, when it is to leave their sums).
+// meets those in the score first, when it is to leave their log-sum-exp).
 void join_segments(AttentionJob& job);
 
 // Tiles of `rows` query rows of every job, the costliest first, so that the chip empties evenly. The portable kernels count

@@ -98,7 +98,7 @@ class CudaBackend final : public Backend {
   };
   std::vector<RotaryTable> rotary_tables_;        // frequencies of the ropes at hand
   DeviceMemory plan_;               // jobs and tiles of an attention launch
-  DeviceMemory sums_;               // AttentionJob::sums of a launch
+  DeviceMemory lse_;               // AttentionJob::lse of a launch
   PinnedMemory flag_{sizeof(int32_t)};  // set by whatever met a value that is not finite
   static constexpr int kAhead = 2;  // tiles that may be under way
   Event paces_[kAhead];
@@ -109,7 +109,7 @@ class CudaBackend final : public Backend {
   static constexpr size_t kFewIds = 64;
   PinnedMemory few_ids_{kFewIds * sizeof(int32_t)};  // token ids that the GPU reads where they are
   Event ids_read_;
-  DeviceMemory scratch_;                 // sums of splits of keys
+  DeviceMemory scratch_;                 // partial outputs of splits of keys
   StepGraph* recorder_ = nullptr;        // of the step that is being recorded
   const int32_t* advance_ = nullptr;     // its count of steps
   mutable int64_t resident_dim_ = 0;

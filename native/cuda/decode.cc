@@ -14,7 +14,7 @@ namespace {
 // Up to so many (query, head of group) rows a KV head, a question's for one, all processors at the keys gain more than reading
 // them again from the second cache costs.
 constexpr int64_t kMostDecodeRows = 512;
-constexpr int64_t kPartRows = 32;  // of a launch's job: longer ones are cut, so that their sums stay small
+constexpr int64_t kPartRows = 32;  // of a launch's job: longer ones are cut, so that their partial outputs stay small
 constexpr int64_t kTailChunk = 256;  // keys of a split of a span that grows: the same however long it is
 
 bool is_whole(const KeySpan& span) { return span.begin == 0 && span.count < 0; }
@@ -114,7 +114,7 @@ float* CudaBackend::scratch(size_t bytes) {
     if (advance_ != nullptr) throw Error("a recorded step asked for more memory than the step before it");
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
     scratch_ = DeviceMemory();
-    scratch_ = DeviceMemory(meter_, bytes, "sums of attention");
+    scratch_ = DeviceMemory(meter_, bytes, "partial outputs of attention");
   }
   return scratch_.as<float>();
 }

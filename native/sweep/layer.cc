@@ -31,7 +31,7 @@ LayerRunner::LayerRunner(Backend& backend, const Model& model, std::vector<RopeR
   gathered_ = backend.rows(rows, 2 * model.spec.hidden);
 }
 
-void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, Need need, ProjectionSums* sums) {
+void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, Need need, ProjectionMeans* means) {
   model_.check_read();  // what came before may have read zeros
   const ModelSpec& spec = model_.spec;
   const LayerWeights& w = model_.layers[layer];
@@ -57,9 +57,9 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, N
   // Softmax would swallow a logit that is no number; values show up in the layer's output.
   if (!backend_.finite(k) || (queries && !backend_.finite(q))) not_finite(layer);
 
-  if (sums != nullptr) {
-    add_columns(q, sums->queries);
-    add_columns(k, sums->keys);
+  if (means != nullptr) {
+    add_columns(q, means->queries);
+    add_columns(k, means->keys);
   }
   if (need == Need::kMeans) return;
 

@@ -23,11 +23,11 @@ enum class Need {
   kKeys,    // keys only: nothing after this layer reads these rows
   kValues,  // keys and values only
   kScores,  // keys and scores
-  kMeans,   // what ProjectionSums take, and nothing else: no key is kept
+  kMeans,   // what ProjectionMeans take, and nothing else: no key is kept
 };
 
-// Sums over rows of queries and keys as the heads' norms leave them, before RoPE.
-struct ProjectionSums {
+// Running sums, to be divided into means, over rows of queries and keys as the heads' norms leave them, before RoPE.
+struct ProjectionMeans {
   std::vector<double> queries, keys;  // (heads, head_dim), (kv_heads, head_dim)
 };
 
@@ -35,8 +35,8 @@ class LayerRunner {
  public:
   // Work buffers for tiles of up to `rows` rows. `ropes` stand in for the model's own.
   LayerRunner(Backend& backend, const Model& model, std::vector<RopeRef> ropes, int64_t rows);
-  // x (rows, hidden) becomes the layer's output with Need::kHidden. `sums`, where queries are needed, grow by these rows'.
-  void run(int64_t layer, Rows x, std::span<const RowGroup> groups, Need need, ProjectionSums* sums = nullptr);
+  // x (rows, hidden) becomes the layer's output with Need::kHidden. `means`, where queries are needed, grow by these rows'.
+  void run(int64_t layer, Rows x, std::span<const RowGroup> groups, Need need, ProjectionMeans* means = nullptr);
   // Norms of what entries [begin, begin + count) of `kv` add to the stream, for ScoreWeights. Throws as settle() does.
   void value_norms(int64_t layer, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out);
   // Waits for the layer's work; throws Error when a value in it was not finite.

@@ -55,20 +55,20 @@ MeansResult run_means(Backend& backend, const Model& model, const MeansJob& job,
   MeansResult result;
   for (int64_t layer = 0; layer <= last; ++layer) {
     const bool scored = spec.layer[layer].scored;
-    ProjectionSums sums;
+    ProjectionMeans means;
     backend.enter_layer(model, layer);
     for (int64_t h = 0; h < spec.kv_heads; ++h) kv->truncate(h, 0);
     for (int64_t row = 0; row < rows; row += tile) {
       const int64_t count = std::min(tile, rows - row);
       const RowGroup group{0, count, row, kv.get(), {{kv.get(), 0, -1, 0}}, nullptr, 0};
-      runner.run(layer, x.slice(row, count), {&group, 1}, need(layer), scored ? &sums : nullptr);
+      runner.run(layer, x.slice(row, count), {&group, 1}, need(layer), scored ? &means : nullptr);
       backend.pace();
       state.advance(layer_work(spec, layer, rows, need(layer)) * static_cast<double>(count) / static_cast<double>(rows));
     }
     runner.settle(layer);
     if (!scored) continue;
-    append_means(sums.queries, rows, result.queries);
-    append_means(sums.keys, rows, result.keys);
+    append_means(means.queries, rows, result.queries);
+    append_means(means.keys, rows, result.keys);
   }
   result.peak_bytes = backend.peak_bytes();
   return result;
