@@ -44,7 +44,7 @@ void Decoder::pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const>
   }
 }
 
-void Decoder::advance(Rows x, std::span<Tail* const> tails, bool head, Job& state) {
+void Decoder::advance(Rows x, std::span<Tail* const> tails, bool lm_head, Job& state) {
   const auto step = [&] {
     row_groups_.resize(tails.size());
     for (size_t i = 0; i < tails.size(); ++i) {
@@ -52,14 +52,14 @@ void Decoder::advance(Rows x, std::span<Tail* const> tails, bool head, Job& stat
       row_groups_[i].rows = 1;
     }
     pass(x, row_groups_, tails, state);
-    if (head) runner_.head(x);
+    if (lm_head) runner_.lm_head(x);
   };
   state.check();
   // Routing to experts goes by way of the host, and many tails come and go too often for a recording to pay.
   if (model_.spec.mixture.experts > 0 || tails.size() > kMostRecordedTails) return step();
-  if (head != recorded_head_ || !std::equal(tails.begin(), tails.end(), recorded_.begin(), recorded_.end())) recording_.reset();
+  if (lm_head != recorded_lm_head_ || !std::equal(tails.begin(), tails.end(), recorded_.begin(), recorded_.end())) recording_.reset();
   recorded_.assign(tails.begin(), tails.end());
-  recorded_head_ = head;
+  recorded_lm_head_ = lm_head;
   backend_.repeat(recording_, step);
 }
 

@@ -41,8 +41,8 @@ class Decoder {
  private:
   void pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const> tails, Job& state);
   std::vector<float> rows_logits(Rows x) { return runner_.logits(x); }
-  // pass() and the head behind it, one row a tail; played back while nothing but the tails' lengths changes.
-  void advance(Rows x, std::span<Tail* const> tails, bool head, Job& state);
+  // pass() and the LM head behind it, one row a tail; played back while nothing but the tails' lengths changes.
+  void advance(Rows x, std::span<Tail* const> tails, bool lm_head, Job& state);
   void settle();
 
   Backend& backend_;
@@ -54,7 +54,7 @@ class Decoder {
   std::vector<RowGroup> row_groups_;  // of the pass at hand
   std::unique_ptr<Recording> recording_;
   std::vector<Tail*> recorded_;  // the tails that it is of
-  bool recorded_head_ = false;
+  bool recorded_lm_head_ = false;
 };
 
 constexpr int64_t kLogitRows = 16;

@@ -179,7 +179,7 @@ void LayerRunner::mixture(int64_t layer, Rows h, Rows out) {
   backend_.scatter_add(answer, every.rows, every.weights, out);
 }
 
-void LayerRunner::head(Rows rows) {
+void LayerRunner::lm_head(Rows rows) {
   const Rows h = normed_.slice(0, rows.rows);
   norm(rows, model_.final_norm, h);
   if (logits_.rows < rows.rows) logits_ = backend_.stream(rows.rows, model_.spec.vocab);
@@ -189,7 +189,7 @@ void LayerRunner::head(Rows rows) {
 }
 
 std::vector<float> LayerRunner::logits(Rows rows) {
-  head(rows);
+  lm_head(rows);
   return logits(rows.rows);
 }
 

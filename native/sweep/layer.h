@@ -42,11 +42,11 @@ class LayerRunner {
   // Waits for the layer's work; throws Error when a value in it was not finite.
   void settle(int64_t layer);
   // Logits of a few rows after the last layer: (rows, vocab) in the backend's memory, without the model's cap.
-  void head(Rows rows);
+  void lm_head(Rows rows);
   Rows logit_rows(int64_t count) const { return logits_.slice(0, count); }
-  // Those that head() left, on the host: (rows, vocab). Throws NotFinite where one is no finite number.
+  // Those that lm_head() left, on the host: (rows, vocab). Throws NotFinite where one is no finite number.
   std::vector<float> logits(int64_t rows);
-  std::vector<float> logits(Rows rows);  // head(), then these
+  std::vector<float> logits(Rows rows);  // lm_head(), then these
 
  private:
   void feed_forward(int64_t layer, Rows x);
