@@ -21,9 +21,9 @@ struct HopperTiles {
 };
 HopperTiles hopper_attention_tiles(int head_dim);  // rows == 0: no kernel for this head_dim
 cudaError_t hopper_attention(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
-                             int processors, cudaStream_t stream);
+                             int sm_count, cudaStream_t stream);
 HopperTiles hopper_score_tiles(int head_dim);
-cudaError_t hopper_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int processors,
+cudaError_t hopper_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
                          cudaStream_t stream);
 
 // cudaErrorNoKernelImageForDevice where this build has no code for the GPU.

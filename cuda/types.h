@@ -10,7 +10,7 @@ namespace headzip::cuda {
 
 using bf16 = __nv_bfloat16;
 
-// A CUtensorMap: how the copy engine walks one array. Opaque here, so that this header needs no driver API.
+// A CUtensorMap: how TMA walks one array. Opaque here, so that this header needs no driver API.
 struct alignas(128) TensorMap {
   uint64_t words[16];
 };

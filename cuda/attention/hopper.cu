@@ -1,4 +1,4 @@
-// Forward attention on Hopper (sm_90a). One producer warpgroup feeds tiles of K and V through the copy engine; two
+// Forward attention on Hopper (sm_90a). One producer warpgroup feeds tiles of K and V through TMA; two
 // consumer warpgroups own 64 query rows of one head each. In a consumer the softmax of tile j runs while
 // O += P(j-1) V(j-1) drains; between consumers named barriers make one compute its softmax while the other has the tensor
 // cores. The grid is persistent: while consumers finish an item the producer fetches the next one. In a cluster of two,
@@ -296,12 +296,12 @@ __global__ void __launch_bounds__(Shape<D>::kThreads, 1)
 }
 
 template <int D, int kCluster>
-cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int processors, cudaStream_t stream) {
+cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count, cudaStream_t stream) {
   using S = Shape<D>;
   const auto kernel = hopper_attention_kernel<D, kCluster>;
   const cudaError_t set = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, S::kBytes);
   if (set != cudaSuccess) return set;
-  const int items = tile_count * shape.heads, clusters = items < processors / kCluster ? items : processors / kCluster;
+  const int items = tile_count * shape.heads, clusters = items < sm_count / kCluster ? items : sm_count / kCluster;
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeClusterDimension;
   attribute.val.clusterDim = {kCluster, 1, 1};
@@ -317,10 +317,10 @@ cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, 
 }
 
 template <int D>
-cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster, int processors,
+cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster, int sm_count,
                    cudaStream_t stream) {
-  if (cluster == 1) return launch<D, 1>(jobs, tiles, tile_count, shape, processors, stream);
-  if (cluster == 2) return launch<D, 2>(jobs, tiles, tile_count, shape, processors, stream);
+  if (cluster == 1) return launch<D, 1>(jobs, tiles, tile_count, shape, sm_count, stream);
+  if (cluster == 2) return launch<D, 2>(jobs, tiles, tile_count, shape, sm_count, stream);
   return cudaErrorInvalidValue;
 }
 
@@ -336,13 +336,13 @@ HopperTiles hopper_attention_tiles(int head_dim) {
 }
 
 cudaError_t hopper_attention(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
-                             int processors, cudaStream_t stream) {
+                             int sm_count, cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
   if (shape.softcap != 0) return cudaErrorInvalidValue;
   switch (shape.head_dim) {
-    case 64: return launch<64>(jobs, tiles, tile_count, shape, cluster, processors, stream);
-    case 128: return launch<128>(jobs, tiles, tile_count, shape, cluster, processors, stream);
-    case 256: return launch<256>(jobs, tiles, tile_count, shape, cluster, processors, stream);
+    case 64: return launch<64>(jobs, tiles, tile_count, shape, cluster, sm_count, stream);
+    case 128: return launch<128>(jobs, tiles, tile_count, shape, cluster, sm_count, stream);
+    case 256: return launch<256>(jobs, tiles, tile_count, shape, cluster, sm_count, stream);
     default: return cudaErrorInvalidValue;
   }
 }

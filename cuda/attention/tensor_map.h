@@ -1,4 +1,4 @@
-// Tensor maps for the copy engine, made on the host. The driver's encoder is found at run time: nothing to link.
+// Tensor maps for TMA, made on the host. The driver's encoder is found at run time: nothing to link.
 #pragma once
 #include "../types.h"
 

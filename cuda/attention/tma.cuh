@@ -1,4 +1,4 @@
-// Hopper's copy engine and barriers: boxes of a tensor map land in shared memory and count bytes on an mbarrier; in a
+// TMA and barriers of Hopper: boxes of a tensor map land in shared memory and count bytes on an mbarrier; in a
 // cluster one copy can land in every block of it.
 #pragma once
 #include "../types.h"
@@ -8,7 +8,7 @@ namespace headzip::cuda {
 __device__ __forceinline__ void barrier_init(uint32_t barrier, int arrivals) {
   asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals));
 }
-// Makes initialised barriers visible to the copy engine and, after a cluster barrier, to the other blocks.
+// Makes initialised barriers visible to TMA and, after a cluster barrier, to the other blocks.
 __device__ __forceinline__ void barrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 // Arrives, and announces bytes that copies will bring.
 __device__ __forceinline__ void barrier_expect(uint32_t barrier, int bytes) {
@@ -44,7 +44,7 @@ __device__ __forceinline__ void cluster_sync() {
   asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
 
-// Maps live in device memory that ordinary copies fill: what the copy engine holds of an older one must go.
+// Maps live in device memory that ordinary copies fill: what TMA holds of an older one must go.
 __device__ __forceinline__ void acquire_map(const TensorMap* map) {
   asm volatile("fence.proxy.tensormap::generic.acquire.gpu [%0], 128;" ::"l"(map) : "memory");
 }

@@ -265,7 +265,7 @@ cudaError_t run(const DecodeLaunch& launch, cudaStream_t stream) {
 }
 
 template <int D>
-int residents() {
+int blocks_per_sm() {
   int blocks = 0;
   if (allow<D>() != cudaSuccess) return 1;
   if (cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, attention_kernel<D>, Config<D>::kThreads, Config<D>::kBytes) != cudaSuccess) return 1;
@@ -274,8 +274,8 @@ int residents() {
 
 }  // namespace
 
-int decode_residents(int head_dim) {
-  return padded(head_dim) == 64 ? residents<64>() : padded(head_dim) == 128 ? residents<128>() : residents<256>();
+int decode_blocks_per_sm(int head_dim) {
+  return padded(head_dim) == 64 ? blocks_per_sm<64>() : padded(head_dim) == 128 ? blocks_per_sm<128>() : blocks_per_sm<256>();
 }
 
 int decode_splits(const int32_t* lengths, int kv_heads, int chunk) {

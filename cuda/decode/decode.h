@@ -47,8 +47,8 @@ struct DecodeLaunch {
   DecodeJob job[kMostDecodeJobs];
 };
 
-// Blocks that one processor holds at the same time.
-int decode_residents(int head_dim);
+// Blocks of decode_attention() that an SM holds at the same time.
+int decode_blocks_per_sm(int head_dim);
 // Keys a split so that heads of these lengths make at most `blocks` splits, or a few more where heads are many.
 int decode_chunk(const int32_t* lengths, int kv_heads, int blocks);
 int decode_splits(const int32_t* lengths, int kv_heads, int chunk);

@@ -1,4 +1,4 @@
-// The product of few rows: a warp streams kOuts rows of the weight past all rows of x. Weights pass by the first cache, which
+// The product of few rows: a warp streams kOuts rows of the weight past all rows of x. Weights bypass the L1 cache, which
 // holds x for everybody. A lane adds up in the order of its vectors whatever kRows, kOuts and kAhead are, so that a row's
 // result does not depend on what it shares the launch with.
 #pragma once

@@ -43,9 +43,9 @@ void measure_attention(const char* what, int group, int kv_heads, int dim, const
   const int width = group * kv_heads * dim, position = 200000;
   const Array<bf16> q(width), out(width);
   fill_normal(q.get(), q.count(), 3);
-  int processors = 0;
-  MUST(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0));
-  const int residents = decode_residents(dim), chunk = decode_chunk(lengths.data(), kv_heads, processors * residents - kv_heads);
+  int sm_count = 0;
+  MUST(cudaDeviceGetAttribute(&sm_count, cudaDevAttrMultiProcessorCount, 0));
+  const int blocks_per_sm = decode_blocks_per_sm(dim), chunk = decode_chunk(lengths.data(), kv_heads, sm_count * blocks_per_sm - kv_heads);
   DecodeLaunch launch{{group * kv_heads, kv_heads, dim, 1 / std::sqrt(static_cast<float>(dim)), 1, 0, 0}, width, nullptr, nullptr, 1, {}};
   launch.job[0] = {q.get(), out.get(), 1, position, 2,
                    {{nullptr, device_lengths.get(), nullptr, nullptr, 0, position - 101, chunk, decode_splits(lengths.data(), kv_heads, chunk)},
@@ -59,8 +59,8 @@ void measure_attention(const char* what, int group, int kv_heads, int dim, const
     }
   }) / layers;
   const double bytes = 2.0 * each + 404.0 * kv_heads * dim;
-  std::printf("decode     attention %-22s %2d/%d x %3d, %7d keys, %d blocks a processor, splits of %d: %.1f us %.2f TB/s, %.0f%% of the copy rate\n", what,
-              group * kv_heads, kv_heads, dim, static_cast<int>(keys), residents, chunk, ms * 1e3, bytes / ms / 1e9, bytes / ms / copy * 100);
+  std::printf("decode     attention %-22s %2d/%d x %3d, %7d keys, %d blocks an SM, splits of %d: %.1f us %.2f TB/s, %.0f%% of the copy rate\n", what,
+              group * kv_heads, kv_heads, dim, static_cast<int>(keys), blocks_per_sm, chunk, ms * 1e3, bytes / ms / 1e9, bytes / ms / copy * 100);
   std::fflush(stdout);
 }
 

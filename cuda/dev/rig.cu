@@ -216,19 +216,19 @@ Launch::Launch(Path path, const AttentionShape& shape, const std::vector<Work*>&
                                                   : tiles_of(works, hopper_attention_tiles(dim).rows * cluster_of(path), 1));
   score_tiles_ = std::make_unique<Array<Tile>>(portable ? tiles_of(works, portable_attention_rows(dim), group)
                                                         : tiles_of(works, hopper_score_tiles(dim).rows, 1));
-  MUST(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, 0));
+  MUST(cudaDeviceGetAttribute(&sm_count_, cudaDevAttrMultiProcessorCount, 0));
 }
 
 void Launch::attention() const {
   const auto count = static_cast<int>(tiles_->count());
   if (path_ == Path::kPortable) MUST(portable_attention(jobs_->get(), tiles_->get(), count, shape_, nullptr));
-  else MUST(hopper_attention(jobs_->get(), tiles_->get(), count, shape_, cluster_of(path_), processors_, nullptr));
+  else MUST(hopper_attention(jobs_->get(), tiles_->get(), count, shape_, cluster_of(path_), sm_count_, nullptr));
 }
 
 void Launch::score() const {
   const auto count = static_cast<int>(score_tiles_->count());
   if (path_ == Path::kPortable) MUST(reconstruction_score(jobs_->get(), score_tiles_->get(), count, shape_, nullptr));
-  else MUST(hopper_score(jobs_->get(), score_tiles_->get(), count, shape_, processors_, nullptr));
+  else MUST(hopper_score(jobs_->get(), score_tiles_->get(), count, shape_, sm_count_, nullptr));
 }
 
 std::vector<float> naive_attention(const AttentionShape& shape, const Work& work, bool low) {

@@ -113,7 +113,7 @@ struct Launch {
   AttentionShape shape_;
   std::unique_ptr<Array<AttentionJob>> jobs_;
   std::unique_ptr<Array<Tile>> tiles_, score_tiles_;
-  int processors_ = 0;
+  int sm_count_ = 0;
 };
 
 // out (queries, heads * head_dim) of one job in fp32; `low` rounds logits, weights and output to bf16 on the way.

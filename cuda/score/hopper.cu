@@ -198,11 +198,11 @@ __global__ void __launch_bounds__(kThreads, 1) hopper_score_kernel(const Attenti
 }
 
 template <int D>
-cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int processors, cudaStream_t stream) {
+cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count, cudaStream_t stream) {
   const cudaError_t set = cudaFuncSetAttribute(hopper_score_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape<D>::kBytes);
   if (set != cudaSuccess) return set;
   const int items = tile_count * shape.heads;
-  hopper_score_kernel<D><<<items < processors ? items : processors, kThreads, Shape<D>::kBytes, stream>>>(jobs, tiles, tile_count, shape);
+  hopper_score_kernel<D><<<items < sm_count ? items : sm_count, kThreads, Shape<D>::kBytes, stream>>>(jobs, tiles, tile_count, shape);
   return cudaGetLastError();
 }
 
@@ -213,14 +213,14 @@ HopperTiles hopper_score_tiles(int head_dim) {
   return {kRows, kKeys};
 }
 
-cudaError_t hopper_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int processors,
+cudaError_t hopper_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
                          cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
   if (shape.softcap != 0) return cudaErrorInvalidValue;
   switch (shape.head_dim) {
-    case 64: return launch<64>(jobs, tiles, tile_count, shape, processors, stream);
-    case 128: return launch<128>(jobs, tiles, tile_count, shape, processors, stream);
-    case 256: return launch<256>(jobs, tiles, tile_count, shape, processors, stream);
+    case 64: return launch<64>(jobs, tiles, tile_count, shape, sm_count, stream);
+    case 128: return launch<128>(jobs, tiles, tile_count, shape, sm_count, stream);
+    case 256: return launch<256>(jobs, tiles, tile_count, shape, sm_count, stream);
     default: return cudaErrorInvalidValue;
   }
 }

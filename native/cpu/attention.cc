@@ -10,7 +10,7 @@ namespace headzip::cpu {
 namespace {
 
 // Query rows of a tile, multiples of every strip height. The more there are, the less often keys and values come from
-// memory; with scores a tile sets logits aside, which take the second cache.
+// memory; with scores a tile sets logits aside, which take the L2 cache.
 constexpr int64_t kRowsPerTask = 384, kScoredRowsPerTask = 192, kFewestRows = 24;
 constexpr int64_t kScratchBytes = int64_t{4} << 20;  // a tile's logits of the scored span shrink its rows past this
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kFewRows = 6;        // up to here a weight is read once, row by row, instead of being packed
 constexpr int64_t kRowsPerPart = 384;  // from here on packing a panel is a small part of multiplying it
-constexpr int64_t kPanelsPerTask = 8;  // 128 columns x 512 deep: a packed block of 256 KiB stays in the second cache
+constexpr int64_t kPanelsPerTask = 8;  // 128 columns x 512 deep: a packed block of 256 KiB stays in the L2 cache
 
 constexpr int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to; }
 

@@ -93,12 +93,12 @@ void CudaBackend::launch_hopper(const AttentionShape& shape, const AttentionShap
   if (!tiles.empty()) {
     const Timeline::Span span(timeline_, "attention");
     HEADZIP_CUDA(hopper_attention(planned<AttentionJob>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), ordered, cluster,
-                                  processors_, stream_));
+                                  sm_count_, stream_));
   }
   if (score_tiles.empty()) return;
   const Timeline::Span span(timeline_, "score");
   HEADZIP_CUDA(hopper_score(planned<AttentionJob>(scored_at), planned<Tile>(score_tiles_at), static_cast<int>(score_tiles.size()), shape,
-                            processors_, stream_));
+                            sm_count_, stream_));
 }
 
 void CudaBackend::launch_portable(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionJob>& scored,

@@ -43,7 +43,7 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
   HEADZIP_CUDA(cudaGetDevice(&device));
   HEADZIP_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
   HEADZIP_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
-  HEADZIP_CUDA(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device));
+  HEADZIP_CUDA(cudaDeviceGetAttribute(&sm_count_, cudaDevAttrMultiProcessorCount, device));
   hopper_ = major == 9 && minor == 0 && !asked_for("portable");
   cluster_ = asked_for("single") ? 1 : asked_for("pairs") ? 2 : 0;
   *flag_.as<int32_t>() = 0;

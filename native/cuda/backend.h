@@ -66,7 +66,7 @@ class CudaBackend final : public Backend {
   bool decodes(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) const;
   DecodeSpan decode_span(const ModelSpec& spec, const KeySpan& span, bool alone, int64_t window) const;
   void launch_decode(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs);
-  int residents_for(int64_t head_dim) const;
+  int blocks_per_sm(int64_t head_dim) const;
   float* scratch(size_t bytes);
   bool few(Rows x) const;
   GemvJob few_rows_job(const LinearJob& job);
@@ -89,7 +89,7 @@ class CudaBackend final : public Backend {
   DeviceMemory workspace_;
   std::unique_ptr<Gemm> gemm_;
   int cluster_ = 0;  // blocks that share tiles of keys in the Hopper kernel: 1 or 2, or 0: as the job asks
-  int processors_ = 0;
+  int sm_count_ = 0;
   bool hopper_ = false;
   struct RotaryTable {
     RopeRef rope;
@@ -112,8 +112,8 @@ class CudaBackend final : public Backend {
   DeviceMemory scratch_;                 // partial outputs of splits of keys
   StepGraph* recorder_ = nullptr;        // of the step that is being recorded
   const int32_t* advance_ = nullptr;     // its count of steps
-  mutable int64_t resident_dim_ = 0;
-  mutable int residents_ = 1;            // blocks of decode_attention() that a processor holds, for heads of that width
+  mutable int64_t blocks_per_sm_dim_ = 0;
+  mutable int blocks_per_sm_ = 1;            // blocks of decode_attention() that an SM holds, for heads of that width
 };
 
 inline bf16* values(Rows x) { return reinterpret_cast<bf16*>(x.data); }

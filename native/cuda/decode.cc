@@ -11,8 +11,8 @@ namespace headzip::cuda {
 
 namespace {
 
-// Up to so many (query, head of group) rows a KV head, a question's for one, all processors at the keys gain more than reading
-// them again from the second cache costs.
+// Up to so many (query, head of group) rows a KV head, a question's for one, all SMs at the keys gain more than reading
+// them again from the L2 cache costs.
 constexpr int64_t kMostDecodeRows = 512;
 constexpr int64_t kPartRows = 32;  // of a launch's job: longer ones are cut, so that their partial outputs stay small
 constexpr int64_t kTailChunk = 256;  // keys of a split of a span that grows: the same however long it is
@@ -58,7 +58,7 @@ DecodeSpan CudaBackend::decode_span(const ModelSpec& spec, const KeySpan& from, 
     std::vector<int32_t> lengths;
     for (int64_t h = 0; h < heads; ++h) lengths.push_back(static_cast<int32_t>(kv.length(h)));
     // A block for every slot of the SMs; a tail has one a head as well.
-    span.chunk = decode_chunk(lengths.data(), heads, processors_ * residents_for(spec.head_dim) - heads);
+    span.chunk = decode_chunk(lengths.data(), heads, sm_count_ * blocks_per_sm(spec.head_dim) - heads);
     span.splits = decode_splits(lengths.data(), heads, span.chunk);
   } else {
     int64_t room = kv.capacity(0);
@@ -72,10 +72,10 @@ DecodeSpan CudaBackend::decode_span(const ModelSpec& spec, const KeySpan& from, 
   return span;
 }
 
-int CudaBackend::residents_for(int64_t head_dim) const {
-  if (resident_dim_ != head_dim) residents_ = decode_residents(static_cast<int>(head_dim));
-  resident_dim_ = head_dim;
-  return residents_;
+int CudaBackend::blocks_per_sm(int64_t head_dim) const {
+  if (blocks_per_sm_dim_ != head_dim) blocks_per_sm_ = decode_blocks_per_sm(static_cast<int>(head_dim));
+  blocks_per_sm_dim_ = head_dim;
+  return blocks_per_sm_;
 }
 
 void CudaBackend::launch_decode(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) {

@@ -114,7 +114,7 @@ void mask(const AttentionTask& t, const SpanView& span, int64_t first, int64_t r
   }
 }
 
-// Strip by strip, so that a strip's logits are still in the first cache when they are turned into powers and multiplied.
+// Strip by strip, so that a strip's logits are still in the L1 cache when they are turned into powers and multiplied.
 void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span, int64_t base, int64_t low, int64_t high,
                   int64_t saved_at, Ahead ahead) {
   const float* keys = span.head.k + base * t.head_dim;
