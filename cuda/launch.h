@@ -7,23 +7,23 @@ namespace headzip::cuda {
 // Rows of (query, head of group) pairs that one tile of the portable kernels holds.
 int portable_attention_rows(int head_dim);
 // head_dim up to 256, a multiple of 8.
-cudaError_t portable_attention(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+cudaError_t portable_attention(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
                                cudaStream_t stream);
-// Raises job.scores (never negative, zero at first) to the maximum over the job's queries; tiles as above.
-cudaError_t reconstruction_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+// Raises params.scores (never negative, zero at first) to the maximum over the queries; tiles as above.
+cudaError_t reconstruction_score(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
                                  cudaStream_t stream);
 
-// The same on compute capability 9.0, head_dim 64, 128 or 256, no softcap; jobs and segments carry their tensor maps.
+// The same on compute capability 9.0, head_dim 64, 128 or 256, no softcap; params and segments carry their tensor maps.
 // A tile is `rows` query rows of one head for every block of a cluster (1 or 2 blocks): tiles[i].row counts queries in
 // steps of rows * cluster. Sort tiles by falling cost.
 struct HopperTiles {
   int rows, keys;  // boxes of the tensor maps: (rows, 64) for q, (keys, 64) for k[0], (keys / 2, 64) for k[1]
 };
 HopperTiles hopper_attention_tiles(int head_dim);  // rows == 0: no kernel for this head_dim
-cudaError_t hopper_attention(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
+cudaError_t hopper_attention(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
                              int sm_count, cudaStream_t stream);
 HopperTiles hopper_score_tiles(int head_dim);
-cudaError_t hopper_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
+cudaError_t hopper_score(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
                          cudaStream_t stream);
 
 // cudaErrorNoKernelImageForDevice where this build has no code for the GPU.

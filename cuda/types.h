@@ -38,7 +38,7 @@ struct Segment {
 };
 constexpr int kMostSegments = 8;
 
-struct AttentionJob {
+struct AttentionParams {
   const bf16* q;  // (queries, q_stride), heads of head_dim side by side
   bf16* out;      // like q with out_stride
   float* scores;  // (kv_heads, score_stride) or nullptr
@@ -61,9 +61,9 @@ struct AttentionShape {
   int32_t by_kv_head = 0;
 };
 
-// `jobs` and `tiles` are device arrays; tiles[i] = {job, first row of the tile}, rows being (query, head of group) pairs.
+// `batch` and `tiles` are device arrays; tiles[i] = {index into the batch, first row of the tile}, rows being (query, head of group) pairs.
 struct Tile {
-  int32_t job, row;
+  int32_t index, row;
 };
 
 }  // namespace headzip::cuda

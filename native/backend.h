@@ -97,7 +97,7 @@ struct ScoreWeights {
   const float* rows = nullptr;    // (queries): norm of the row that attention was given
 };
 
-struct AttentionJob {
+struct AttentionParams {
   Rows q;                // (queries, heads * head_dim), rotated
   int64_t position = 0;  // of the first query; the next one stands one further
   std::span<const KeySpan> spans;
@@ -108,7 +108,7 @@ struct AttentionJob {
   ScoreWeights weights{};
 };
 
-struct LinearJob {
+struct LinearParams {
   const Weight* weight;
   const Weight* bias = nullptr;  // may point to an empty weight
   Rows out;
@@ -116,7 +116,7 @@ struct LinearJob {
 };
 
 // What a norm does besides: out = x / sqrt(mean(x^2) + eps) * (offset + weight), or out += that.
-struct NormJob {
+struct NormParams {
   float eps, offset = 0;
   bool add = false;
 };
@@ -167,8 +167,8 @@ class Backend {
   // out = table[ids] * scale. Throws Error for an id that the table has no row for, on every device and whoever chose it.
   void embed(const Weight& table, std::span<const int32_t> ids, float scale, Rows out);
   // `out` may be x. With `add` x holds nothing of use afterwards.
-  virtual void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) = 0;
-  virtual void linear(Rows x, std::span<const LinearJob> jobs) = 0;
+  virtual void rms_norm(Rows x, const Weight& weight, const NormParams& params, Rows out) = 0;
+  virtual void linear(Rows x, std::span<const LinearParams> batch) = 0;
   // Rotates the heads of x in place (first half of what is rotated against its second) for positions position, …
   virtual void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) = 0;
   // Appends (tokens, kv_heads * head_dim) keys and values to every head. v.data == nullptr: keys only.
@@ -179,7 +179,7 @@ class Backend {
     append(kv, k, v);
     if (q.data != nullptr) rope(q, heads, frequencies, position);
   }
-  virtual void attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) = 0;
+  virtual void attention(const ModelSpec& spec, std::span<const AttentionParams> batch) = 0;
   // Whether scores can be weighted. A backend that cannot is asked for neither of the two below.
   virtual bool weighs_scores() const { return false; }
   // Norms of what entries [begin, begin + count) add to the stream through each query head's columns of `o`, to
@@ -192,8 +192,8 @@ class Backend {
   // gate = activation(gate) * up
   virtual void gate_mul(Activation activation, Rows gate, Rows up) = 0;
   // The products of gate and up, then gate_mul() of what they gave. Nobody reads up's rows afterwards.
-  virtual void gated(Activation activation, Rows x, const LinearJob& gate, const LinearJob& up) {
-    const LinearJob both[] = {gate, up};
+  virtual void gated(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) {
+    const LinearParams both[] = {gate, up};
     linear(x, both);
     gate_mul(activation, gate.out, up.out);
   }

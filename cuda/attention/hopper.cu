@@ -42,12 +42,12 @@ struct Signals {
 };
 
 struct Item {
-  int job, head, row;  // the block's first query row
+  int params, head, row;  // the block's first query row
   int first, end;      // query rows [first, end) that share the tiles of keys
 };
 
 template <int D, int kCluster>
-__device__ __forceinline__ bool item_at(int round, const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, Item& item) {
+__device__ __forceinline__ bool item_at(int round, const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, Item& item) {
   int at = item_of_round(round, blockIdx.x / kCluster, gridDim.x / kCluster);
   if (at >= tile_count * shape.heads) return false;
   int first_head = 0, width = shape.heads;
@@ -58,29 +58,29 @@ __device__ __forceinline__ bool item_at(int round, const AttentionJob* jobs, con
   }
   const Tile tile = tiles[at / width];
   const int rank = kCluster == 1 ? 0 : cluster_rank();
-  item = {tile.job, first_head + at % width, tile.row + rank * Shape<D>::kRows, tile.row, min(tile.row + kCluster * Shape<D>::kRows, jobs[tile.job].queries)};
+  item = {tile.index, first_head + at % width, tile.row + rank * Shape<D>::kRows, tile.row, min(tile.row + kCluster * Shape<D>::kRows, batch[tile.index].queries)};
   return true;
 }
 
 template <int D, int kCluster>
-__device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+__device__ __forceinline__ void produce(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
                                         Signals& signals, uint32_t q, uint32_t k, uint32_t v) {
   using S = Shape<D>;
   using Tiles = KeyTiles<S::kKeys>;
   const int rank = kCluster == 1 ? 0 : cluster_rank();
   int count = 0;
   Item item;
-  for (int round = 0; item_at<D, kCluster>(round, jobs, tiles, tile_count, shape, item); ++round) {
-    const AttentionJob& job = jobs[item.job];
+  for (int round = 0; item_at<D, kCluster>(round, batch, tiles, tile_count, shape, item); ++round) {
+    const AttentionParams& params = batch[item.params];
     const uint32_t q_full = shared_address(&signals.q_full);
-    acquire_map(&job.q_map);
+    acquire_map(&params.q_map);
     barrier_wait(shared_address(&signals.q_empty), (round & 1) ^ 1);
     barrier_expect(q_full, S::kQueryBytes);
 #pragma unroll
     for (int box = 0; box < D / kBoxColumns; ++box)
-      load_box(q + box * S::kRows * 128, &job.q_map, box * kBoxColumns, item.row, item.head, q_full);
-    Tiles walk(job, item.head / (shape.heads / shape.kv_heads), job.position + item.first, job.position + item.end - 1, shape.window,
-               job.lse == nullptr ? Tiles::Which::kAll : Tiles::Which::kScoreFirst);
+      load_box(q + box * S::kRows * 128, &params.q_map, box * kBoxColumns, item.row, item.head, q_full);
+    Tiles walk(params, item.head / (shape.heads / shape.kv_heads), params.position + item.first, params.position + item.end - 1, shape.window,
+               params.lse == nullptr ? Tiles::Which::kAll : Tiles::Which::kScoreFirst);
     const HeadMaps* known = nullptr;
     do {
       const int stage = count % kStages, parity = (count / kStages & 1) ^ 1;
@@ -93,7 +93,7 @@ __device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* ti
       const uint32_t k_full = shared_address(&signals.k_full[stage]), v_full = shared_address(&signals.v_full[stage]);
       barrier_wait(shared_address(&signals.k_empty[stage]), parity);
       KeyTile tile = walk.tile();
-      if (must_hide<S::kKeys, S::kRows>(tile, job.position + item.row, shape.window)) tile.flags |= KeyTile::kHide;
+      if (must_hide<S::kKeys, S::kRows>(tile, params.position + item.row, shape.window)) tile.flags |= KeyTile::kHide;
       leave(signals.note[stage], tile);
       barrier_expect(k_full, S::kKeyBytes);
       load_keys<D, S::kKeys, kCluster>(k + stage * S::kKeyBytes, &maps->k[kCluster - 1], walk.first(), rank, k_full);
@@ -154,7 +154,7 @@ __device__ __forceinline__ void softmax(float (&s)[kKeys / 2], float (&peak)[2],
 }
 
 template <int D, int kCluster>
-__device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+__device__ __forceinline__ void consume(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
                                         Signals& signals, uint32_t q, uint32_t k, uint32_t v) {
   using S = Shape<D>;
   constexpr int kKeys = S::kKeys;
@@ -188,19 +188,19 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
   };
 
   const auto store_lse = [&](const Item& item, const float (&peak)[2], const float (&total)[2]) {
-    const AttentionJob& job = jobs[item.job];
+    const AttentionParams& params = batch[item.params];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const float sum = row_sum(total[r]);
       const int query = item.row + consumer * 64 + warp * 16 + lane / 4 + 8 * r;
-      if (lane % 4 == 0 && query < job.queries) job.lse[item.head * job.queries + query] = peak[r] * scale + log2f(sum);
+      if (lane % 4 == 0 && query < params.queries) params.lse[item.head * params.queries + query] = peak[r] * scale + log2f(sum);
     }
   };
 
   if (consumer == S::kConsumers - 1) named_barrier_arrive(1);  // consumer 0 goes first
   Item item;
-  for (int round = 0; item_at<D, kCluster>(round, jobs, tiles, tile_count, shape, item); ++round) {
-    const int position = jobs[item.job].position + item.row + consumer * 64;  // of the warpgroup's first row
+  for (int round = 0; item_at<D, kCluster>(round, batch, tiles, tile_count, shape, item); ++round) {
+    const int position = batch[item.params].position + item.row + consumer * 64;  // of the warpgroup's first row
     const int row = warp * 16 + lane / 4;
     float peak[2] = {kNone, kNone}, total[2] = {0, 0}, factor[2];
 #pragma unroll
@@ -245,13 +245,13 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
     release_values<kCluster>(signals.v_empty[count % kStages]);
     ++count;
 
-    const AttentionJob& job = jobs[item.job];
+    const AttentionParams& params = batch[item.params];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const float sum = row_sum(total[r]), inverse = sum > 0 ? 1.0f / sum : 0.0f;
       const int query = item.row + consumer * 64 + row + 8 * r;
-      if (query >= job.queries) continue;
-      bf16* out = job.out + query * job.out_stride + item.head * D + lane % 4 * 2;
+      if (query >= params.queries) continue;
+      bf16* out = params.out + query * params.out_stride + item.head * D + lane % 4 * 2;
 #pragma unroll
       for (int i = 0; i < D / 8; ++i)
         *reinterpret_cast<uint32_t*>(out + i * 8) = pack(o[4 * i + 2 * r] * inverse, o[4 * i + 2 * r + 1] * inverse);
@@ -262,7 +262,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
 
 template <int D, int kCluster>
 __global__ void __launch_bounds__(Shape<D>::kThreads, 1)
-    hopper_attention_kernel(const AttentionJob* jobs, const Tile* tiles, int tile_count, AttentionShape shape) {
+    hopper_attention_kernel(const AttentionParams* batch, const Tile* tiles, int tile_count, AttentionShape shape) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   using S = Shape<D>;
   extern __shared__ unsigned char memory[];
@@ -285,18 +285,18 @@ __global__ void __launch_bounds__(Shape<D>::kThreads, 1)
   else cluster_sync();
   if (threadIdx.x < 128) {
     give_registers<S::kProducerRegisters>();
-    if (threadIdx.x == 0) produce<D, kCluster>(jobs, tiles, tile_count, shape, signals, q, k, v);
+    if (threadIdx.x == 0) produce<D, kCluster>(batch, tiles, tile_count, shape, signals, q, k, v);
     __syncwarp();
   } else {
     take_registers<S::kConsumerRegisters>();
-    consume<D, kCluster>(jobs, tiles, tile_count, shape, signals, q, k, v);
+    consume<D, kCluster>(batch, tiles, tile_count, shape, signals, q, k, v);
   }
   if constexpr (kCluster > 1) cluster_sync();  // nobody leaves while another block may still send here
 #endif
 }
 
 template <int D, int kCluster>
-cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count, cudaStream_t stream) {
+cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count, cudaStream_t stream) {
   using S = Shape<D>;
   const auto kernel = hopper_attention_kernel<D, kCluster>;
   const cudaError_t set = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, S::kBytes);
@@ -312,15 +312,15 @@ cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, 
   config.stream = stream;
   config.attrs = &attribute;
   config.numAttrs = kCluster > 1 ? 1 : 0;
-  const cudaError_t launched = cudaLaunchKernelEx(&config, kernel, jobs, tiles, tile_count, shape);
+  const cudaError_t launched = cudaLaunchKernelEx(&config, kernel, batch, tiles, tile_count, shape);
   return launched != cudaSuccess ? launched : cudaGetLastError();
 }
 
 template <int D>
-cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster, int sm_count,
+cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster, int sm_count,
                    cudaStream_t stream) {
-  if (cluster == 1) return launch<D, 1>(jobs, tiles, tile_count, shape, sm_count, stream);
-  if (cluster == 2) return launch<D, 2>(jobs, tiles, tile_count, shape, sm_count, stream);
+  if (cluster == 1) return launch<D, 1>(batch, tiles, tile_count, shape, sm_count, stream);
+  if (cluster == 2) return launch<D, 2>(batch, tiles, tile_count, shape, sm_count, stream);
   return cudaErrorInvalidValue;
 }
 
@@ -335,14 +335,14 @@ HopperTiles hopper_attention_tiles(int head_dim) {
   }
 }
 
-cudaError_t hopper_attention(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
+cudaError_t hopper_attention(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
                              int sm_count, cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
   if (shape.softcap != 0) return cudaErrorInvalidValue;
   switch (shape.head_dim) {
-    case 64: return launch<64>(jobs, tiles, tile_count, shape, cluster, sm_count, stream);
-    case 128: return launch<128>(jobs, tiles, tile_count, shape, cluster, sm_count, stream);
-    case 256: return launch<256>(jobs, tiles, tile_count, shape, cluster, sm_count, stream);
+    case 64: return launch<64>(batch, tiles, tile_count, shape, cluster, sm_count, stream);
+    case 128: return launch<128>(batch, tiles, tile_count, shape, cluster, sm_count, stream);
+    case 256: return launch<256>(batch, tiles, tile_count, shape, cluster, sm_count, stream);
     default: return cudaErrorInvalidValue;
   }
 }

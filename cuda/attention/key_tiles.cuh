@@ -22,19 +22,19 @@ struct KeyTile {
   uint32_t flags;
 };
 
-// Tiles of kKeys keys over a job's segments, from the newest to the oldest: tiles that need masks come first. kScoreFirst
+// Tiles of kKeys keys over the segments, from the newest to the oldest: tiles that need masks come first. kScoreFirst
 // meets the segments that are in the score before the others.
 template <int kKeys>
 class KeyTiles {
  public:
   enum class Which { kAll, kScoreFirst, kInScore, kScored };
   // Positions of the first and last query that share the tiles.
-  __device__ KeyTiles(const AttentionJob& job, int kv_head, int first_position, int last_position, int window, Which which)
-      : job_(job), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window), which_(which),
-        index_(job.segments), score_(which == Which::kScoreFirst) { enter(); }
+  __device__ KeyTiles(const AttentionParams& params, int kv_head, int first_position, int last_position, int window, Which which)
+      : params_(params), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window), which_(which),
+        index_(params.segments), score_(which == Which::kScoreFirst) { enter(); }
   __device__ bool done() const { return index_ < 0; }
   __device__ int first() const { return at_; }
-  __device__ const HeadMaps* maps() const { return job_.segment[max(index_, 0)].maps + kv_head_; }
+  __device__ const HeadMaps* maps() const { return params_.segment[max(index_, 0)].maps + kv_head_; }
   // With nothing to see at all, one tile with no visible key stands in.
   __device__ KeyTile tile() const {
     if (done()) return {0, 0, 0, KeyTile::kLast | (which_ == Which::kScoreFirst ? KeyTile::kLse : 0u)};
@@ -54,10 +54,10 @@ class KeyTiles {
       if (--index_ < 0) {
         if (!score_) return;
         score_ = false;  // now the others
-        index_ = job_.segments;
+        index_ = params_.segments;
         continue;
       }
-      const Segment& s = job_.segment[index_];
+      const Segment& s = params_.segment[index_];
       if (which_ == Which::kScoreFirst && score_ != (s.in_score != 0)) continue;
       if (which_ == Which::kInScore && !s.in_score) continue;
       if (which_ == Which::kScored && !s.scored) continue;
@@ -70,7 +70,7 @@ class KeyTiles {
     }
   }
 
-  const AttentionJob& job_;
+  const AttentionParams& params_;
   int kv_head_, first_position_, last_position_, window_;
   Which which_;
   int index_, at_ = 0, from_ = 0;

@@ -13,7 +13,7 @@ struct Config {
 };
 
 template <int D>
-__global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const AttentionJob* jobs, const Tile* tiles,
+__global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const AttentionParams* batch, const Tile* tiles,
                                                                        AttentionShape shape) {
   using C = Config<D>;
   extern __shared__ __align__(128) unsigned char memory[];
@@ -22,17 +22,17 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
   bf16* values = keys + C::kStages * C::kKeys * D;      // (kStages, kKeys, D)
 
   const Tile tile = tiles[blockIdx.x];
-  const AttentionJob& job = jobs[tile.job];
+  const AttentionParams& params = batch[tile.index];
   const int kv_head = blockIdx.y, group = shape.heads / shape.kv_heads, head_dim = shape.head_dim;
-  const int rows = min(C::kRows, job.queries * group - tile.row);
+  const int rows = min(C::kRows, params.queries * group - tile.row);
   const auto query_row = [&](int r) {
-    return (tile.row + r) / group * job.q_stride + static_cast<int64_t>(kv_head * group + (tile.row + r) % group) * head_dim;
+    return (tile.row + r) / group * params.q_stride + static_cast<int64_t>(kv_head * group + (tile.row + r) % group) * head_dim;
   };
-  const int first_position = job.position + tile.row / group, last_position = job.position + (tile.row + rows - 1) / group;
+  const int first_position = params.position + tile.row / group, last_position = params.position + (tile.row + rows - 1) / group;
   using Walk = KeyWalk<C::kKeys>;
 
-  load_rows<D, C::kRows, C::kThreads>(q, rows, head_dim, [&](int r) { return job.q + query_row(r); });
-  Walk ahead(job, kv_head, first_position, last_position, shape.window, Walk::Which::kAll);
+  load_rows<D, C::kRows, C::kThreads>(q, rows, head_dim, [&](int r) { return params.q + query_row(r); });
+  Walk ahead(params, kv_head, first_position, last_position, shape.window, Walk::Which::kAll);
   const auto fetch = [&](int stage) {
     if (!ahead.done()) {
       const HeadSegment& s = ahead.segment();
@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
   const float scale = shape.scale * kLog2e;
   float o[D / 8][4] = {}, peak[2] = {kNone, kNone}, total[2] = {0, 0};
   int stage = 0;
-  for (Walk walk(job, kv_head, first_position, last_position, shape.window, Walk::Which::kAll); !walk.done(); walk.next()) {
+  for (Walk walk(params, kv_head, first_position, last_position, shape.window, Walk::Which::kAll); !walk.done(); walk.next()) {
     if (C::kStages == 2) {
       fetch(stage ^ 1);
       wait_copies<1>();
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
     float s[C::kKeys / 8][4];
     logits<D, C::kKeys>(s, q, keys + stage * C::kKeys * D);
     if (shape.softcap > 0) cap<C::kKeys>(s, shape.scale, shape.softcap);
-    mask<C::kKeys>(s, walk.segment(), walk.first(), row, group, job.position, shape.window);
+    mask<C::kKeys>(s, walk.segment(), walk.first(), row, group, params.position, shape.window);
 
     float factor[2];
 #pragma unroll
@@ -108,7 +108,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
     const float sum = row_sum(total[h]);
     if (r >= rows) continue;
     const float inverse = 1.0f / sum;
-    bf16* out = job.out + (tile.row + r) / group * job.out_stride +
+    bf16* out = params.out + (tile.row + r) / group * params.out_stride +
                 static_cast<int64_t>(kv_head * group + (tile.row + r) % group) * head_dim;
 #pragma unroll
     for (int n = 0; n < D / 8; ++n) {
@@ -120,10 +120,10 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
 }
 
 template <int D>
-cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, cudaStream_t stream) {
+cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, cudaStream_t stream) {
   const cudaError_t set = cudaFuncSetAttribute(attention_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Config<D>::kBytes);
   if (set != cudaSuccess) return set;
-  attention_kernel<D><<<dim3(tile_count, shape.kv_heads), Config<D>::kThreads, Config<D>::kBytes, stream>>>(jobs, tiles, shape);
+  attention_kernel<D><<<dim3(tile_count, shape.kv_heads), Config<D>::kThreads, Config<D>::kBytes, stream>>>(batch, tiles, shape);
   return cudaGetLastError();
 }
 
@@ -131,13 +131,13 @@ cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, 
 
 int portable_attention_rows(int head_dim) { return head_dim <= 128 ? 128 : 64; }
 
-cudaError_t portable_attention(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+cudaError_t portable_attention(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
                                cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
   if (shape.head_dim % 8 != 0 || shape.head_dim > 256) return cudaErrorInvalidValue;
-  if (shape.head_dim <= 64) return launch<64>(jobs, tiles, tile_count, shape, stream);
-  if (shape.head_dim <= 128) return launch<128>(jobs, tiles, tile_count, shape, stream);
-  return launch<256>(jobs, tiles, tile_count, shape, stream);
+  if (shape.head_dim <= 64) return launch<64>(batch, tiles, tile_count, shape, stream);
+  if (shape.head_dim <= 128) return launch<128>(batch, tiles, tile_count, shape, stream);
+  return launch<256>(batch, tiles, tile_count, shape, stream);
 }
 
 }  // namespace headzip::cuda

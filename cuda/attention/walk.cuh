@@ -1,4 +1,4 @@
-// Which keys a tile of queries meets, block by block: the segments of its job, cut where causality ends them.
+// Which keys a tile of queries meets, block by block: its segments, cut where causality ends them.
 #pragma once
 #include "../types.h"
 
@@ -27,11 +27,11 @@ class KeyWalk {
  public:
   enum class Which { kAll, kInScore, kScored };
   // Positions of the first and last query of the tile; a window hides what lies further back than that from each.
-  __device__ KeyWalk(const AttentionJob& job, int kv_head, int first_position, int last_position, int window, Which which)
-      : job_(job), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window), which_(which) {
+  __device__ KeyWalk(const AttentionParams& params, int kv_head, int first_position, int last_position, int window, Which which)
+      : params_(params), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window), which_(which) {
     enter();
   }
-  __device__ bool done() const { return index_ >= job_.segments; }
+  __device__ bool done() const { return index_ >= params_.segments; }
   __device__ const HeadSegment& segment() const { return segment_; }
   __device__ int first() const { return at_; }
   __device__ void next() {
@@ -43,8 +43,8 @@ class KeyWalk {
 
  private:
   __device__ void enter() {
-    for (; index_ < job_.segments; ++index_) {
-      const Segment& s = job_.segment[index_];
+    for (; index_ < params_.segments; ++index_) {
+      const Segment& s = params_.segment[index_];
       if (which_ == Which::kInScore && !s.in_score) continue;
       if (which_ == Which::kScored && !s.scored) continue;
       segment_ = head_segment(s, kv_head_, last_position_);
@@ -54,7 +54,7 @@ class KeyWalk {
     }
   }
 
-  const AttentionJob& job_;
+  const AttentionParams& params_;
   int kv_head_, first_position_, last_position_, window_, index_ = 0, at_ = 0;
   Which which_;
   HeadSegment segment_{};

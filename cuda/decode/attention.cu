@@ -69,23 +69,23 @@ template <int D>
 __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
   using C = Config<D>;
   extern __shared__ __align__(128) unsigned char memory[];
-  const DecodeJob& job = launch.job[blockIdx.x / tiles];
+  const DecodeParams& params = launch.params[blockIdx.x / tiles];
   const int tile = static_cast<int>(blockIdx.x) % tiles, kv_heads = launch.shape.kv_heads, head_dim = launch.shape.head_dim;
-  const int group = launch.shape.heads / kv_heads, rows = min(kDecodeRows, job.queries * group - tile * kDecodeRows);
+  const int group = launch.shape.heads / kv_heads, rows = min(kDecodeRows, params.queries * group - tile * kDecodeRows);
   int index = static_cast<int>(blockIdx.y);
   if (rows <= 0) return;
-  const DecodeSpan* span = &job.span[0];
+  const DecodeSpan* span = &params.span[0];
   if (index >= span->splits) {
     index -= span->splits;
-    if (job.spans < 2 || index >= job.span[1].splits) return;
-    span = &job.span[1];
+    if (params.spans < 2 || index >= params.span[1].splits) return;
+    span = &params.span[1];
   }
   const int advance = launch.advance == nullptr ? 0 : *launch.advance;
   const Split split = split_at(*span, index, kv_heads, advance);
   if (split.head < 0 || split.begin >= split.length) return;  // room that the span has yet to grow into
 
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int position = job.position + advance, low = position + tile * kDecodeRows / group;
+  const int position = params.position + advance, low = position + tile * kDecodeRows / group;
   const int high = position + (tile * kDecodeRows + rows - 1) / group;
   Sight sight{};
   sight.first = span->lengths == nullptr ? span->position : span->position - (split.length - 1);
@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   for (int h = 0; h < 2; ++h) {
     const int row = tile * kDecodeRows + lane / 4 + 8 * h;
     const bool there = lane / 4 + 8 * h < rows;
-    const bf16* from = job.q + (there ? row / group * launch.stride + static_cast<int64_t>(split.head * group + row % group) * head_dim : 0);
+    const bf16* from = params.q + (there ? row / group * launch.stride + static_cast<int64_t>(split.head * group + row % group) * head_dim : 0);
 #pragma unroll
     for (int d = 0; d < D / 16; ++d)
 #pragma unroll
@@ -239,11 +239,11 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
 Extent extent_of(const DecodeLaunch& launch) {
   Extent e;
   const int group = launch.shape.heads / launch.shape.kv_heads;
-  for (int j = 0; j < launch.jobs; ++j) {
-    const DecodeJob& job = launch.job[j];
-    e.queries = std::max(e.queries, job.queries);
-    e.tiles = std::max(e.tiles, (job.queries * group + kDecodeRows - 1) / kDecodeRows);
-    e.splits = std::max(e.splits, job.span[0].splits + (job.spans > 1 ? job.span[1].splits : 0));
+  for (int j = 0; j < launch.batch; ++j) {
+    const DecodeParams& params = launch.params[j];
+    e.queries = std::max(e.queries, params.queries);
+    e.tiles = std::max(e.tiles, (params.queries * group + kDecodeRows - 1) / kDecodeRows);
+    e.splits = std::max(e.splits, params.span[0].splits + (params.spans > 1 ? params.span[1].splits : 0));
   }
   return e;
 }
@@ -258,7 +258,7 @@ cudaError_t run(const DecodeLaunch& launch, cudaStream_t stream) {
   const Extent e = extent_of(launch);
   if (e.splits == 0 || e.queries == 0) return cudaErrorInvalidValue;
   if (const cudaError_t set = allow<D>(); set != cudaSuccess) return set;
-  const cudaError_t status = launch_overlapped(attention_kernel<D>, dim3(launch.jobs * e.tiles, e.splits), Config<D>::kThreads,
+  const cudaError_t status = launch_overlapped(attention_kernel<D>, dim3(launch.batch * e.tiles, e.splits), Config<D>::kThreads,
                                                Config<D>::kBytes, stream, launch, e.tiles, e.splits);
   if (status != cudaSuccess) return status;
   return merge_splits(launch, e, stream);
@@ -296,12 +296,12 @@ int decode_chunk(const int32_t* lengths, int kv_heads, int blocks) {
 
 size_t decode_scratch(const DecodeLaunch& launch) {
   const Extent e = extent_of(launch);
-  return static_cast<size_t>(launch.jobs) * e.tiles * e.splits * kDecodeRows * (padded(launch.shape.head_dim) + 2) * sizeof(float);
+  return static_cast<size_t>(launch.batch) * e.tiles * e.splits * kDecodeRows * (padded(launch.shape.head_dim) + 2) * sizeof(float);
 }
 
 cudaError_t decode_attention(const DecodeLaunch& launch, cudaStream_t stream) {
   const int head_dim = launch.shape.head_dim;
-  if (head_dim % 8 != 0 || head_dim > 256 || launch.jobs < 1 || launch.jobs > kMostDecodeJobs) return cudaErrorInvalidValue;
+  if (head_dim % 8 != 0 || head_dim > 256 || launch.batch < 1 || launch.batch > kMaxDecodeBatch) return cudaErrorInvalidValue;
   if (head_dim <= 64) return run<64>(launch, stream);
   if (head_dim <= 128) return run<128>(launch, stream);
   return run<256>(launch, stream);

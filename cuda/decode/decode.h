@@ -28,14 +28,14 @@ struct DecodeSpan {
   int32_t chunk, splits;      // splits of all heads; without `lengths` as many for each head, room to grow included
 };
 
-struct DecodeJob {
+struct DecodeParams {
   const bf16* q;  // (queries, q_stride), heads of head_dim side by side, rotated
   bf16* out;      // like q
   int32_t queries, position, spans;
   DecodeSpan span[2];
 };
 
-constexpr int kMostDecodeJobs = 8;
+constexpr int kMaxDecodeBatch = 8;
 constexpr int kDecodeRows = 16;  // (query, head of group) pairs of a tile
 
 struct DecodeLaunch {
@@ -43,8 +43,8 @@ struct DecodeLaunch {
   int64_t stride;          // from one query to the next, in q and out
   float* scratch;          // decode_scratch() bytes, 16-byte aligned
   const int32_t* advance;  // steps since `position` and `length` (of spans without lengths) were true; nullptr: none
-  int32_t jobs;
-  DecodeJob job[kMostDecodeJobs];
+  int32_t batch;
+  DecodeParams params[kMaxDecodeBatch];
 };
 
 // Blocks of decode_attention() that an SM holds at the same time.
@@ -58,8 +58,8 @@ size_t decode_scratch(const DecodeLaunch& launch);
 cudaError_t decode_attention(const DecodeLaunch& launch, cudaStream_t stream);
 
 // y (rows, out) (+)= x (rows, in) w^T (out, in) (+ bias), fp32 accumulation, for up to kMostGemvRows rows; `in` a multiple of 8.
-constexpr int kMostGemvRows = 8, kMostGemvJobs = 3;
-struct GemvJob {
+constexpr int kMostGemvRows = 8, kMaxGemvOutputs = 3;
+struct GemvOutput {
   const bf16* w;     // (out, in)
   const bf16* bias;  // (out) or nullptr
   Values y;
@@ -69,9 +69,9 @@ struct GemvJob {
 enum class Gate { kNone, kSilu, kGeluTanh };
 struct Gemv {
   const bf16* x;
-  int32_t rows, in, jobs;
-  GemvJob job[kMostGemvJobs];
-  Gate gate;  // other than kNone: two jobs of one size, and job[0].y = gate(first product) * second product, in bf16
+  int32_t rows, in, outputs;
+  GemvOutput output[kMaxGemvOutputs];
+  Gate gate;  // other than kNone: two outputs of one size, and output[0].y = gate(first product) * second product, in bf16
 };
 cudaError_t gemv(const Gemv& gemv, cudaStream_t stream);
 

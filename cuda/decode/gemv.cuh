@@ -35,19 +35,19 @@ __device__ __forceinline__ float gated(Gate gate, float x) {
   return 0.5f * x * (1 + tanhf(0.797884560802865f * (x + 0.044715f * x * x * x)));
 }
 
-__device__ __forceinline__ void keep(const GemvJob& job, int64_t at, float value) {
-  if (job.y.wide) {
-    float* y = static_cast<float*>(job.y.data) + at;
-    if (job.add) value += *y;
+__device__ __forceinline__ void keep(const GemvOutput& output, int64_t at, float value) {
+  if (output.y.wide) {
+    float* y = static_cast<float*>(output.y.data) + at;
+    if (output.add) value += *y;
     *y = value;
   } else {
-    bf16* y = static_cast<bf16*>(job.y.data) + at;
-    if (job.add) value += __bfloat162float(*y);
+    bf16* y = static_cast<bf16*>(output.y.data) + at;
+    if (output.add) value += __bfloat162float(*y);
     *y = __float2bfloat16_rn(value);
   }
 }
 
-// kPaired: the two rows are one each of two jobs, a gate and what it multiplies.
+// kPaired: the two rows are one each of two outputs, a gate and what it multiplies.
 template <int kRows, int kOuts, int kAhead, bool kPaired>
 __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_constant__ Gemv g) {
   static_assert(!kPaired || kOuts == 2);
@@ -56,14 +56,14 @@ __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_cons
   int64_t out = (blockIdx.x * int64_t{kGemvWarps} + threadIdx.x / 32) * kStep;
   int j = 0;
   if (!kPaired)
-    for (; j + 1 < g.jobs && out >= (g.job[j].out + kStep - 1) / kStep * kStep; ++j) out -= (g.job[j].out + kStep - 1) / kStep * kStep;
-  const GemvJob& job = g.job[j];
-  if (out >= job.out) return;  // and waits for nothing: it touches nothing
+    for (; j + 1 < g.outputs && out >= (g.output[j].out + kStep - 1) / kStep * kStep; ++j) out -= (g.output[j].out + kStep - 1) / kStep * kStep;
+  const GemvOutput& output = g.output[j];
+  if (out >= output.out) return;  // and waits for nothing: it touches nothing
 
   const uint4* w[kOuts];
 #pragma unroll
   for (int o = 0; o < kOuts; ++o) {
-    const bf16* from = kPaired ? g.job[o].w + out * g.in : job.w + (out + o < job.out ? out + o : out) * g.in;
+    const bf16* from = kPaired ? g.output[o].w + out * g.in : output.w + (out + o < output.out ? out + o : out) * g.in;
     w[o] = reinterpret_cast<const uint4*>(from);
   }
   const uint4* x[kRows];
@@ -122,15 +122,15 @@ __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_cons
     if (r >= g.rows) break;
     if constexpr (kPaired) {
       if (lane != r) continue;
-      const float a = sum[0][r] + (g.job[0].bias == nullptr ? 0.0f : __bfloat162float(g.job[0].bias[out]));
-      const float b = sum[kOuts - 1][r] + (g.job[1].bias == nullptr ? 0.0f : __bfloat162float(g.job[1].bias[out]));
-      keep(job, r * job.out + out, gated(g.gate, a) * b);
+      const float a = sum[0][r] + (g.output[0].bias == nullptr ? 0.0f : __bfloat162float(g.output[0].bias[out]));
+      const float b = sum[kOuts - 1][r] + (g.output[1].bias == nullptr ? 0.0f : __bfloat162float(g.output[1].bias[out]));
+      keep(output, r * output.out + out, gated(g.gate, a) * b);
     } else {
 #pragma unroll
       for (int o = 0; o < kOuts; ++o) {
-        if (lane != r * kOuts + o || out + o >= job.out) continue;
-        const float bias = job.bias == nullptr ? 0.0f : __bfloat162float(job.bias[out + o]);
-        keep(job, r * job.out + out + o, sum[o][r] + bias);
+        if (lane != r * kOuts + o || out + o >= output.out) continue;
+        const float bias = output.bias == nullptr ? 0.0f : __bfloat162float(output.bias[out + o]);
+        keep(output, r * output.out + out + o, sum[o][r] + bias);
       }
     }
   }
@@ -140,7 +140,7 @@ template <int kRows, int kOuts, int kAhead, bool kPaired>
 cudaError_t launch_gemv(const Gemv& g, cudaStream_t stream) {
   constexpr int kStep = kPaired ? 1 : kOuts;
   int64_t warps = 0;
-  for (int j = 0; j < (kPaired ? 1 : g.jobs); ++j) warps += (g.job[j].out + kStep - 1) / kStep;
+  for (int j = 0; j < (kPaired ? 1 : g.outputs); ++j) warps += (g.output[j].out + kStep - 1) / kStep;
   const auto blocks = static_cast<unsigned>((warps + kGemvWarps - 1) / kGemvWarps);
   return launch_overlapped(gemv_kernel<kRows, kOuts, kAhead, kPaired>, blocks, kGemvWarps * 32, 0, stream, g);
 }

@@ -40,21 +40,21 @@ __global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constan
   constexpr int kTeam = D / 4, kTeams = kJoinThreads / kTeam, kAhead = 4;
   __shared__ float4 partial_out[kTeams][kTeam];
   __shared__ float2 tops[kTeams];
-  const DecodeJob& job = launch.job[blockIdx.z];
+  const DecodeParams& params = launch.params[blockIdx.z];
   const int query = static_cast<int>(blockIdx.y), head = static_cast<int>(blockIdx.x), kv_heads = launch.shape.kv_heads;
-  if (query >= job.queries) return;
+  if (query >= params.queries) return;
   const int group = launch.shape.heads / kv_heads, kv_head = head / group, row = query * group + head % group;
   const int advance = launch.advance == nullptr ? 0 : *launch.advance;
-  const HeadSplits near = splits_of(job.span[0], kv_head, kv_heads, advance);
+  const HeadSplits near = splits_of(params.span[0], kv_head, kv_heads, advance);
   HeadSplits far{0, 0};
-  if (job.spans > 1) far = splits_of(job.span[1], kv_head, kv_heads, advance);
+  if (params.spans > 1) far = splits_of(params.span[1], kv_head, kv_heads, advance);
   wait_for_last();
   let_next_start();
   const int team = threadIdx.x / kTeam, at = threadIdx.x % kTeam, count = near.count + far.count;
-  const int64_t block = static_cast<int64_t>(blockIdx.z) * tiles + row / kDecodeRows, blocks = static_cast<int64_t>(launch.jobs) * tiles;
+  const int64_t block = static_cast<int64_t>(blockIdx.z) * tiles + row / kDecodeRows, blocks = static_cast<int64_t>(launch.batch) * tiles;
   const Scratch scratch = scratch_of<D>(launch.scratch, blocks * max_splits);
   const auto row_of = [&](int i) {
-    const int split = i < near.count ? near.first + i : job.span[0].splits + far.first + i - near.count;
+    const int split = i < near.count ? near.first + i : params.span[0].splits + far.first + i - near.count;
     return (block * max_splits + split) * kDecodeRows + row % kDecodeRows;
   };
 
@@ -81,12 +81,12 @@ __global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constan
   for (int t = 0; t < kTeams; ++t) all.join(partial_out[t][at], tops[t]);
   const float inverse = all.total > 0 ? 1.0f / all.total : 0.0f;
   const uint2 packed = {pack(all.sum.x * inverse, all.sum.y * inverse), pack(all.sum.z * inverse, all.sum.w * inverse)};
-  *reinterpret_cast<uint2*>(job.out + query * launch.stride + static_cast<int64_t>(head) * launch.shape.head_dim + at * 4) = packed;
+  *reinterpret_cast<uint2*>(params.out + query * launch.stride + static_cast<int64_t>(head) * launch.shape.head_dim + at * 4) = packed;
 }
 
 template <int D>
 cudaError_t run(const DecodeLaunch& launch, const Extent& e, cudaStream_t stream) {
-  return launch_overlapped(join_kernel<D>, dim3(launch.shape.heads, e.queries, launch.jobs), kJoinThreads, 0, stream, launch, e.tiles, e.splits);
+  return launch_overlapped(join_kernel<D>, dim3(launch.shape.heads, e.queries, launch.batch), kJoinThreads, 0, stream, launch, e.tiles, e.splits);
 }
 
 }  // namespace

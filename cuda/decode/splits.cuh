@@ -6,11 +6,11 @@
 
 namespace headzip::cuda {
 
-// How far a launch reaches in each direction, over all of its jobs.
+// How far a launch reaches in each direction, over its whole batch.
 struct Extent {
   int tiles = 0, queries = 0, splits = 0;
 };
-// Joins what attention left in launch.scratch to the jobs' outputs.
+// Joins what attention left in launch.scratch to the outputs.
 cudaError_t merge_splits(const DecodeLaunch& launch, const Extent& extent, cudaStream_t stream);
 
 namespace {

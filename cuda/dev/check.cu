@@ -58,7 +58,7 @@ int check(const Case& c, Path path, bool lse) {
   } else {
     ranges = {{&context, 0, c.context, 0, false, false}};
   }
-  // A second job of another length beside it, so that a launch holds more than one.
+  // A second problem of another length beside it, so that the batch holds more than one.
   Work work(shape, c.queries, c.repeat ? c.context : c.context - c.queries, ranges, 3);
   Work other(shape, std::max(1, c.queries / 2), c.repeat ? c.context : c.context - c.queries, ranges, 4);
   const Launch launch(path, shape, {&work, &other}, lse);

@@ -56,7 +56,7 @@ struct Case {
   int window = 0;
   float softcap = 0;
   bool streams = false, gaps = false;  // every other head has a window; heads lost every other entry
-  int blocks = 264, jobs = 1;
+  int blocks = 264, batch = 1;
 };
 
 class Attention {
@@ -68,7 +68,7 @@ class Attention {
     launch_.shape = {kv_heads_ * c.group, kv_heads_, c.dim, 1 / std::sqrt(static_cast<float>(c.dim)), 1, c.window, c.softcap};
     launch_.stride = launch_.shape.heads * c.dim;
     launch_.advance = c.advance < 0 ? nullptr : counter_.get();
-    launch_.jobs = c.jobs;
+    launch_.batch = c.batch;
     for (int h = 0; h < kv_heads_; ++h) {
       // Heads 1, 5, … have a small sink, heads 3, 7, … one that reaches into the tail.
       const int sink = h % 4 == 1 ? 5 : before_ + 3;
@@ -81,7 +81,7 @@ class Attention {
     }
     window_table_ = std::make_unique<Array<HeadWindow>>(windows_);
     gap_table_ = std::make_unique<Array<HeadPositions>>(gaps_);
-    for (int j = 0; j < c.jobs; ++j) add_job(j);
+    for (int j = 0; j < c.batch; ++j) add_params(j);
     scratch_ = std::make_unique<Array<float>>(decode_scratch(launch_) / sizeof(float));
     poison(scratch_->get(), scratch_->count() * sizeof(float));
     launch_.scratch = scratch_->get();
@@ -92,7 +92,7 @@ class Attention {
     MUST(cudaDeviceSynchronize());
     double off = 0, low = 0, size = 0;
     std::vector<std::vector<bf16>> first;
-    for (int j = 0; j < c_.jobs; ++j) {
+    for (int j = 0; j < c_.batch; ++j) {
       first.push_back(out_[j].host());
       const std::vector<float> reference = naive(j, false), coarse = naive(j, true);
       for (size_t i = 0; i < reference.size(); ++i) {
@@ -105,19 +105,19 @@ class Attention {
     MUST(decode_attention(launch_, nullptr));
     MUST(cudaDeviceSynchronize());
     bool same = true;
-    for (int j = 0; j < c_.jobs; ++j) {
+    for (int j = 0; j < c_.batch; ++j) {
       const auto again = out_[j].host();
       same &= std::memcmp(again.data(), first[j].data(), again.size() * sizeof(bf16)) == 0;
     }
     char text[200];
-    std::snprintf(text, sizeof text, "%d/%d x %d, %d queries, tail %d, %d jobs, %d + %d splits: off %.1e, bf16 %.1e, values to %.2f%s", launch_.shape.heads,
-                  kv_heads_, c_.dim, c_.queries, c_.tail, c_.jobs, launch_.job[0].span[0].splits, launch_.job[0].span[1].splits, off, low, size,
+    std::snprintf(text, sizeof text, "%d/%d x %d, %d queries, tail %d, batch of %d, %d + %d splits: off %.1e, bf16 %.1e, values to %.2f%s", launch_.shape.heads,
+                  kv_heads_, c_.dim, c_.queries, c_.tail, c_.batch, launch_.params[0].span[0].splits, launch_.params[0].span[1].splits, off, low, size,
                   same ? "" : ", ANOTHER RUN GAVE OTHER BITS");
     return judge(off <= 2 * low + 1e-5 && size > 1e-3 && same, c_.what, text);
   }
 
  private:
-  void add_job(int j) {
+  void add_params(int j) {
     const int tokens = c_.tail + j, width = static_cast<int>(launch_.stride);
     tails_.push_back(std::make_unique<HeadsKv>(std::vector<int32_t>(kv_heads_, tokens + ahead_), c_.dim, c_.spare, 100 + 50 * j));
     host_q_.push_back(normal(static_cast<size_t>(c_.queries) * width, 77 + j));
@@ -125,7 +125,7 @@ class Attention {
     out_.emplace_back(static_cast<size_t>(c_.queries) * width);
     poison(out_.back().get(), out_.back().count() * sizeof(bf16));
     const int chunk = decode_chunk(c_.context.data(), kv_heads_, c_.blocks), each = (tokens + ahead_ + c_.spare + 255) / 256;
-    launch_.job[j] = {q_.back().get(), out_.back().get(), c_.queries, before_ + tokens - c_.queries, 2,
+    launch_.params[j] = {q_.back().get(), out_.back().get(), c_.queries, before_ + tokens - c_.queries, 2,
                       {{context_.table->get(), context_.device_lengths.get(), c_.streams ? window_table_->get() : nullptr,
                         c_.gaps ? gap_table_->get() : nullptr, 0, before_ - 1, chunk, decode_splits(c_.context.data(), kv_heads_, chunk)},
                        {tails_.back()->table->get(), nullptr, c_.streams ? window_table_->get() : nullptr, nullptr, tokens, before_, 256,
@@ -137,7 +137,7 @@ class Attention {
     const float scale = launch_.shape.scale;
     for (int query = 0; query < c_.queries; ++query)
       for (int head = 0; head < launch_.shape.heads; ++head) {
-        const int h = head / c_.group, at = launch_.job[j].position + ahead_ + query;
+        const int h = head / c_.group, at = launch_.params[j].position + ahead_ + query;
         const bf16* q = host_q_[j].data() + query * launch_.stride + head * c_.dim;
         std::vector<float> logit;
         std::vector<const bf16*> value;
@@ -194,15 +194,15 @@ struct ProductCase {
 };
 
 int check(const ProductCase& c) {
-  const size_t jobs = c.outs.size();
+  const size_t batch = c.outs.size();
   const auto host_x = normal(static_cast<size_t>(c.rows) * c.in, 5);
   const Array<bf16> x(host_x);
   std::vector<std::vector<bf16>> host_w, host_bias;
   std::vector<std::vector<float>> before;
   std::vector<Array<bf16>> w, bias, narrow;
   std::vector<Array<float>> floats;
-  Gemv g{x.get(), c.rows, c.in, static_cast<int32_t>(jobs), {}, c.gate};
-  for (size_t j = 0; j < jobs; ++j) {
+  Gemv g{x.get(), c.rows, c.in, static_cast<int32_t>(batch), {}, c.gate};
+  for (size_t j = 0; j < batch; ++j) {
     const auto out = static_cast<size_t>(c.outs[j]);
     host_w.push_back(normal(out * c.in, 10 + j));
     host_bias.push_back(normal(out, 20 + j));
@@ -214,7 +214,7 @@ int check(const ProductCase& c) {
     narrow.emplace_back(y);
     floats.emplace_back(before.back());
     void* to = c.wide ? static_cast<void*>(floats.back().get()) : narrow.back().get();
-    g.job[j] = {w.back().get(), c.biased ? bias.back().get() : nullptr, {to, c.wide}, c.outs[j], c.add};
+    g.params[j] = {w.back().get(), c.biased ? bias.back().get() : nullptr, {to, c.wide}, c.outs[j], c.add};
   }
   MUST(gemv(g, nullptr));
   MUST(cudaDeviceSynchronize());
@@ -224,7 +224,7 @@ int check(const ProductCase& c) {
     for (int i = 0; i < c.in; ++i) sum += static_cast<double>(wide(host_x[static_cast<size_t>(row) * c.in + i])) * wide(host_w[j][static_cast<size_t>(out) * c.in + i]);
     return sum;
   };
-  for (size_t j = 0; j < (c.gate == Gate::kNone ? jobs : 1); ++j) {
+  for (size_t j = 0; j < (c.gate == Gate::kNone ? batch : 1); ++j) {
     const auto got_wide = floats[j].host();
     const auto got_narrow = narrow[j].host();
     for (int row = 0; row < c.rows; ++row)
@@ -240,7 +240,7 @@ int check(const ProductCase& c) {
       }
   }
   char text[160];
-  std::snprintf(text, sizeof text, "%d rows, %d -> %d (%d products)%s%s%s: off %.1e of values to %.1f", c.rows, c.in, c.outs[0], static_cast<int>(jobs),
+  std::snprintf(text, sizeof text, "%d rows, %d -> %d (%d products)%s%s%s: off %.1e of values to %.1f", c.rows, c.in, c.outs[0], static_cast<int>(batch),
                 c.gate == Gate::kNone ? "" : ", gated", c.add ? ", added" : "", c.wide ? ", fp32" : "", off, size);
   return judge(off <= (c.wide ? 2e-5 : 4.1e-3) && size > 1e-3, "product of few rows", text);
 }

@@ -47,14 +47,14 @@ void measure_attention(const char* what, int group, int kv_heads, int dim, const
   MUST(cudaDeviceGetAttribute(&sm_count, cudaDevAttrMultiProcessorCount, 0));
   const int blocks_per_sm = decode_blocks_per_sm(dim), chunk = decode_chunk(lengths.data(), kv_heads, sm_count * blocks_per_sm - kv_heads);
   DecodeLaunch launch{{group * kv_heads, kv_heads, dim, 1 / std::sqrt(static_cast<float>(dim)), 1, 0, 0}, width, nullptr, nullptr, 1, {}};
-  launch.job[0] = {q.get(), out.get(), 1, position, 2,
+  launch.params[0] = {q.get(), out.get(), 1, position, 2,
                    {{nullptr, device_lengths.get(), nullptr, nullptr, 0, position - 101, chunk, decode_splits(lengths.data(), kv_heads, chunk)},
                     {tail_table.get(), nullptr, nullptr, nullptr, 101, position - 100, 256, kv_heads}}};
   const Array<float> scratch(decode_scratch(launch) / sizeof(float));
   launch.scratch = scratch.get();
   const double ms = milliseconds(9, [&] {
     for (const auto& table : tables) {
-      launch.job[0].span[0].heads = table->get();
+      launch.params[0].span[0].heads = table->get();
       MUST(decode_attention(launch, nullptr));
     }
   }) / layers;
@@ -82,17 +82,17 @@ void measure_products(int in, int out, double copy) {
   Gemm gemm(workspace.get(), workspace.count());
   fill_normal(w.get(), w.count(), 1);
   fill_normal(x.get(), x.count(), 2);
-  const auto job = [&](int rows, int i) {
+  const auto params = [&](int rows, int i) {
     Gemv g{x.get(), rows, in, 1, {}, Gate::kNone};
-    g.job[0] = {w.get() + i * each, nullptr, {y.get(), true}, out, false};
+    g.params[0] = {w.get() + i * each, nullptr, {y.get(), true}, out, false};
     return g;
   };
-  for (const int rows : {1, 2, 4, 8}) measure_product("few rows", rows, in, out, copies, copy, [&](int i) { MUST(gemv(job(rows, i), nullptr)); });
+  for (const int rows : {1, 2, 4, 8}) measure_product("few rows", rows, in, out, copies, copy, [&](int i) { MUST(gemv(params(rows, i), nullptr)); });
   // Other ways to cut it, to choose from.
-  measure_product("1 out, 2 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 1, 2, false>(job(1, i), nullptr))); });
-  measure_product("1 out, 8 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 1, 8, false>(job(1, i), nullptr))); });
-  measure_product("2 outs, 4 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 2, 4, false>(job(1, i), nullptr))); });
-  measure_product("4 outs, 2 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 4, 2, false>(job(1, i), nullptr))); });
+  measure_product("1 out, 2 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 1, 2, false>(params(1, i), nullptr))); });
+  measure_product("1 out, 8 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 1, 8, false>(params(1, i), nullptr))); });
+  measure_product("2 outs, 4 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 2, 4, false>(params(1, i), nullptr))); });
+  measure_product("4 outs, 2 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 4, 2, false>(params(1, i), nullptr))); });
   for (const int rows : {1, 8})
     measure_product("cuBLASLt", rows, in, out, copies, copy, [&](int i) { gemm.run({x.get(), w.get() + i * each, nullptr, {y.get(), true}, rows, out, in}, nullptr); });
   std::fflush(stdout);
@@ -105,7 +105,7 @@ void measure_gate(double copy) {
   fill_normal(x.get(), x.count(), 2);
   measure_product("gate and up", 1, kIn, 2 * kOut, kCopies, copy, [&](int i) {
     Gemv g{x.get(), 1, kIn, 2, {}, Gate::kSilu};
-    for (int j = 0; j < 2; ++j) g.job[j] = {w.get() + (size_t{2} * i + j) * kIn * kOut, nullptr, {y.get(), false}, kOut, false};
+    for (int j = 0; j < 2; ++j) g.params[j] = {w.get() + (size_t{2} * i + j) * kIn * kOut, nullptr, {y.get(), false}, kOut, false};
     MUST(gemv(g, nullptr));
   });
 }

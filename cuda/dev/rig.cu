@@ -27,18 +27,18 @@ __device__ float rounded(float x, bool low) { return low ? __bfloat162float(__fl
 
 // One block a (query, head); dynamic shared memory holds the logits of every key. Scores take the segments that count
 // for them only, and raise `scores` instead of writing `out`.
-__global__ void naive_kernel(const AttentionJob* jobs, AttentionShape shape, float* out, float* scores, int score_stride, bool low) {
+__global__ void naive_kernel(const AttentionParams* batch, AttentionShape shape, float* out, float* scores, int score_stride, bool low) {
   extern __shared__ float logit[];
   __shared__ float reduced[256];
-  const AttentionJob& job = jobs[0];
+  const AttentionParams& params = batch[0];
   const int query = blockIdx.x, head = blockIdx.y, kv_head = head / (shape.heads / shape.kv_heads), dim = shape.head_dim;
-  const bf16* q = job.q + query * job.q_stride + head * dim;
+  const bf16* q = params.q + query * params.q_stride + head * dim;
   const float scale = scores != nullptr ? shape.score_scale : shape.scale;
-  const int at = job.position + query;
+  const int at = params.position + query;
   int keys = 0;
   float top = -INFINITY;
-  for (int s = 0; s < job.segments; ++s) {
-    const Segment& g = job.segment[s];
+  for (int s = 0; s < params.segments; ++s) {
+    const Segment& g = params.segment[s];
     if (scores != nullptr && !g.in_score) continue;
     for (int j = g.begin + static_cast<int>(threadIdx.x); j < g.end; j += 256) {
       const int position = g.position + j - g.begin;
@@ -70,8 +70,8 @@ __global__ void naive_kernel(const AttentionJob* jobs, AttentionShape shape, flo
   for (int i = threadIdx.x; i < keys; i += 256) logit[i] = rounded(logit[i] / total, low);
   __syncthreads();
   int before = 0;
-  for (int s = 0; s < job.segments; ++s) {
-    const Segment& g = job.segment[s];
+  for (int s = 0; s < params.segments; ++s) {
+    const Segment& g = params.segment[s];
     if (scores != nullptr && !g.in_score) continue;
     if (scores != nullptr && g.scored)
       for (int j = g.begin + static_cast<int>(threadIdx.x); j < g.end; j += 256)
@@ -82,8 +82,8 @@ __global__ void naive_kernel(const AttentionJob* jobs, AttentionShape shape, flo
   for (int d = threadIdx.x; d < dim; d += 256) {
     float sum = 0;
     before = 0;
-    for (int s = 0; s < job.segments; ++s) {
-      const Segment& g = job.segment[s];
+    for (int s = 0; s < params.segments; ++s) {
+      const Segment& g = params.segment[s];
       for (int j = g.begin; j < g.end; ++j) sum += logit[before + j - g.begin] * __bfloat162float(g.heads[kv_head].v[static_cast<size_t>(j) * dim + d]);
       before += g.end - g.begin;
     }
@@ -91,23 +91,23 @@ __global__ void naive_kernel(const AttentionJob* jobs, AttentionShape shape, flo
   }
 }
 
-int keys_of(const AttentionJob& job, bool scores) {
+int keys_of(const AttentionParams& params, bool scores) {
   int keys = 0;
-  for (int s = 0; s < job.segments; ++s)
-    if (!scores || job.segment[s].in_score) keys += job.segment[s].end - job.segment[s].begin;
+  for (int s = 0; s < params.segments; ++s)
+    if (!scores || params.segment[s].in_score) keys += params.segment[s].end - params.segment[s].begin;
   return keys;
 }
 
 template <typename T>
 std::vector<float> run_naive(const AttentionShape& shape, const Work& work, bool low, size_t count, T arguments) {
-  const Array<AttentionJob> job(std::vector<AttentionJob>{work.job});
+  const Array<AttentionParams> params(std::vector<AttentionParams>{work.params});
   const Array<float> result(count);
   MUST(cudaMemset(result.get(), 0, count * sizeof(float)));
   const bool scores = arguments(result.get()).second != nullptr;
-  const int bytes = std::max(keys_of(work.job, scores), 1) * 4;
+  const int bytes = std::max(keys_of(work.params, scores), 1) * 4;
   MUST(cudaFuncSetAttribute(naive_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, std::max(bytes, 1 << 16)));
   const auto [out, raised] = arguments(result.get());
-  naive_kernel<<<dim3(work.job.queries, shape.heads), 256, bytes>>>(job.get(), shape, out, raised, work.scored_keys, low);
+  naive_kernel<<<dim3(work.params.queries, shape.heads), 256, bytes>>>(params.get(), shape, out, raised, work.scored_keys, low);
   MUST(cudaGetLastError());
   MUST(cudaDeviceSynchronize());
   return result.host();
@@ -116,12 +116,12 @@ std::vector<float> run_naive(const AttentionShape& shape, const Work& work, bool
 std::vector<Tile> tiles_of(const std::vector<Work*>& works, int rows, int rows_a_query) {
   std::vector<Tile> tiles;
   for (size_t j = 0; j < works.size(); ++j)
-    for (int row = 0; row < works[j]->job.queries * rows_a_query; row += rows) tiles.push_back({static_cast<int32_t>(j), row});
+    for (int row = 0; row < works[j]->params.queries * rows_a_query; row += rows) tiles.push_back({static_cast<int32_t>(j), row});
   const auto cost = [&](const Tile& t) {
-    const AttentionJob& job = works[t.job]->job;
+    const AttentionParams& params = works[t.params]->params;
     int64_t keys = 0;
-    for (int s = 0; s < job.segments; ++s)
-      keys += std::clamp<int64_t>(job.position + (t.row + rows) / rows_a_query - job.segment[s].position, 0, job.segment[s].end - job.segment[s].begin);
+    for (int s = 0; s < params.segments; ++s)
+      keys += std::clamp<int64_t>(params.position + (t.row + rows) / rows_a_query - params.segment[s].position, 0, params.segment[s].end - params.segment[s].begin);
     return keys;
   };
   std::stable_sort(tiles.begin(), tiles.end(), [&](const Tile& a, const Tile& b) { return cost(a) > cost(b); });
@@ -174,26 +174,26 @@ Work::Work(const AttentionShape& shape, int queries, int position, const std::ve
   fill_normal(q->get(), q->count(), seed);
   poison(out->get(), out->count() * sizeof(bf16));
   for (const Range& r : ranges) {
-    job.segment[job.segments++] = {r.cache->heads(), r.cache->maps(), nullptr, r.begin, r.end, r.position, r.in_score, r.scored};
+    params.segment[params.segments++] = {r.cache->heads(), r.cache->maps(), nullptr, r.begin, r.end, r.position, r.in_score, r.scored};
     if (r.scored) scored_keys = r.end - r.begin;
   }
   if (scored_keys > 0) {
     scores = std::make_unique<Array<float>>(static_cast<size_t>(shape.kv_heads) * scored_keys);
     MUST(cudaMemset(scores->get(), 0, scores->count() * sizeof(float)));
-    job.scores = scores->get();
+    params.scores = scores->get();
     lse = std::make_unique<Array<float>>(static_cast<size_t>(shape.heads) * queries);
     poison(lse->get(), lse->count() * sizeof(float));
   }
-  job.q = q->get();
-  job.out = out->get();
-  job.q_stride = job.out_stride = width;
-  job.score_stride = scored_keys;
-  job.queries = queries;
-  job.position = position;
+  params.q = q->get();
+  params.out = out->get();
+  params.q_stride = params.out_stride = width;
+  params.score_stride = scored_keys;
+  params.queries = queries;
+  params.position = position;
   const HopperTiles tiles = hopper_attention_tiles(shape.head_dim);
   if (tiles.rows > 0) {
-    const MappedArray rows{job.q, shape.head_dim, queries, width, shape.heads, shape.head_dim};
-    encode(rows, tiles.rows, &job.q_map);
+    const MappedArray rows{params.q, shape.head_dim, queries, width, shape.heads, shape.head_dim};
+    encode(rows, tiles.rows, &params.q_map);
   }
 }
 
@@ -204,14 +204,14 @@ int cluster_of(Path path) { return path == Path::kPortable ? 0 : path == Path::k
 bool runs(Path path, int head_dim) { return path == Path::kPortable || hopper_attention_tiles(head_dim).rows > 0; }
 
 Launch::Launch(Path path, const AttentionShape& shape, const std::vector<Work*>& works, bool lse) : path_(path), shape_(shape) {
-  std::vector<AttentionJob> jobs;
+  std::vector<AttentionParams> batch;
   for (const Work* work : works) {
-    jobs.push_back(work->job);
-    if (lse && path != Path::kPortable && work->lse) jobs.back().lse = work->lse->get();
+    batch.push_back(work->params);
+    if (lse && path != Path::kPortable && work->lse) batch.back().lse = work->lse->get();
   }
   const int group = shape.heads / shape.kv_heads, dim = shape.head_dim;
   const bool portable = path == Path::kPortable;
-  jobs_ = std::make_unique<Array<AttentionJob>>(jobs);
+  batch_ = std::make_unique<Array<AttentionParams>>(batch);
   tiles_ = std::make_unique<Array<Tile>>(portable ? tiles_of(works, portable_attention_rows(dim), group)
                                                   : tiles_of(works, hopper_attention_tiles(dim).rows * cluster_of(path), 1));
   score_tiles_ = std::make_unique<Array<Tile>>(portable ? tiles_of(works, portable_attention_rows(dim), group)
@@ -221,18 +221,18 @@ Launch::Launch(Path path, const AttentionShape& shape, const std::vector<Work*>&
 
 void Launch::attention() const {
   const auto count = static_cast<int>(tiles_->count());
-  if (path_ == Path::kPortable) MUST(portable_attention(jobs_->get(), tiles_->get(), count, shape_, nullptr));
-  else MUST(hopper_attention(jobs_->get(), tiles_->get(), count, shape_, cluster_of(path_), sm_count_, nullptr));
+  if (path_ == Path::kPortable) MUST(portable_attention(batch_->get(), tiles_->get(), count, shape_, nullptr));
+  else MUST(hopper_attention(batch_->get(), tiles_->get(), count, shape_, cluster_of(path_), sm_count_, nullptr));
 }
 
 void Launch::score() const {
   const auto count = static_cast<int>(score_tiles_->count());
-  if (path_ == Path::kPortable) MUST(reconstruction_score(jobs_->get(), score_tiles_->get(), count, shape_, nullptr));
-  else MUST(hopper_score(jobs_->get(), score_tiles_->get(), count, shape_, sm_count_, nullptr));
+  if (path_ == Path::kPortable) MUST(reconstruction_score(batch_->get(), score_tiles_->get(), count, shape_, nullptr));
+  else MUST(hopper_score(batch_->get(), score_tiles_->get(), count, shape_, sm_count_, nullptr));
 }
 
 std::vector<float> naive_attention(const AttentionShape& shape, const Work& work, bool low) {
-  return run_naive(shape, work, low, static_cast<size_t>(work.job.queries) * shape.heads * shape.head_dim,
+  return run_naive(shape, work, low, static_cast<size_t>(work.params.queries) * shape.heads * shape.head_dim,
                    [](float* result) { return std::pair<float*, float*>(result, nullptr); });
 }
 

@@ -87,10 +87,10 @@ struct Range {
   bool in_score, scored;
 };
 
-// One job with its own queries, output and scores.
+// One attention problem with its own queries, output and scores.
 struct Work {
   Work(const AttentionShape& shape, int queries, int position, const std::vector<Range>& ranges, unsigned seed);
-  AttentionJob job{};
+  AttentionParams params{};
   std::unique_ptr<Array<bf16>> q, out;
   std::unique_ptr<Array<float>> scores, lse;
   int scored_keys = 0;
@@ -111,12 +111,12 @@ struct Launch {
  private:
   Path path_;
   AttentionShape shape_;
-  std::unique_ptr<Array<AttentionJob>> jobs_;
+  std::unique_ptr<Array<AttentionParams>> batch_;
   std::unique_ptr<Array<Tile>> tiles_, score_tiles_;
   int sm_count_ = 0;
 };
 
-// out (queries, heads * head_dim) of one job in fp32; `low` rounds logits, weights and output to bf16 on the way.
+// out (queries, heads * head_dim) of one problem in fp32; `low` rounds logits, weights and output to bf16 on the way.
 std::vector<float> naive_attention(const AttentionShape& shape, const Work& work, bool low);
 // (kv_heads, scored keys)
 std::vector<float> naive_scores(const AttentionShape& shape, const Work& work, bool low);

@@ -22,35 +22,35 @@ struct Signals {
 };
 
 struct Item {
-  int job, head, row;
+  int params, head, row;
 };
 __device__ __forceinline__ bool item_at(int round, const Tile* tiles, int tile_count, int heads, Item& item) {
   const int at = item_of_round(round, blockIdx.x, gridDim.x);
   if (at >= tile_count * heads) return false;
-  item = {tiles[at / heads].job, at % heads, tiles[at / heads].row};
+  item = {tiles[at / heads].params, at % heads, tiles[at / heads].row};
   return true;
 }
 
 template <int D>
-__device__ __forceinline__ void produce(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+__device__ __forceinline__ void produce(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
                                         Signals<D>& signals, uint32_t q, uint32_t k) {
   using S = Shape<D>;
   using Tiles = KeyTiles<kKeys>;
   int count = 0;
   Item item;
   for (int round = 0; item_at(round, tiles, tile_count, shape.heads, item); ++round) {
-    const AttentionJob& job = jobs[item.job];
+    const AttentionParams& params = batch[item.params];
     const uint32_t q_full = shared_address(&signals.q_full);
-    acquire_map(&job.q_map);
+    acquire_map(&params.q_map);
     barrier_wait(shared_address(&signals.q_empty), (round & 1) ^ 1);
     barrier_expect(q_full, S::kQueryBytes);
 #pragma unroll
     for (int box = 0; box < D / kBoxColumns; ++box)
-      load_box(q + box * kRows * 128, &job.q_map, box * kBoxColumns, item.row, item.head, q_full);
-    const int first = job.position + item.row, last = job.position + min(item.row + kRows, job.queries) - 1;
+      load_box(q + box * kRows * 128, &params.q_map, box * kBoxColumns, item.row, item.head, q_full);
+    const int first = params.position + item.row, last = params.position + min(item.row + kRows, params.queries) - 1;
     for (const auto which : {Tiles::Which::kInScore, Tiles::Which::kScored}) {
-      if (which == Tiles::Which::kInScore && job.lse != nullptr) continue;  // the forward pass left them
-      Tiles walk(job, item.head / (shape.heads / shape.kv_heads), first, last, shape.window, which);
+      if (which == Tiles::Which::kInScore && params.lse != nullptr) continue;  // the forward pass left them
+      Tiles walk(params, item.head / (shape.heads / shape.kv_heads), first, last, shape.window, which);
       const HeadMaps* known = nullptr;
       do {
         const int stage = count % S::kStages;
@@ -120,7 +120,7 @@ __device__ __forceinline__ void raise_scores(const float (&s)[kKeys / 2], const 
 }
 
 template <int D>
-__device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+__device__ __forceinline__ void consume(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
                                         Signals<D>& signals, uint32_t q, uint32_t k) {
   using S = Shape<D>;
   const int consumer = threadIdx.x / 128 - 1, lane = threadIdx.x % 32, row = threadIdx.x / 32 % 4 * 16 + lane / 4;
@@ -141,27 +141,27 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
   };
   Item item;
   for (int round = 0; item_at(round, tiles, tile_count, shape.heads, item); ++round) {
-    const AttentionJob& job = jobs[item.job];
-    const int position = job.position + item.row + consumer * 64;
+    const AttentionParams& params = batch[item.params];
+    const int position = params.position + item.row + consumer * 64;
     int begin = 0;  // of the scored segment: its scores start at index 0
-    for (int i = 0; i < job.segments; ++i)
-      if (job.segment[i].scored) begin = job.segment[i].begin;
-    float* scores = job.scores + item.head / (shape.heads / shape.kv_heads) * job.score_stride - begin;
+    for (int i = 0; i < params.segments; ++i)
+      if (params.segment[i].scored) begin = params.segment[i].begin;
+    float* scores = params.scores + item.head / (shape.heads / shape.kv_heads) * params.score_stride - begin;
     float peak[2] = {kNone, kNone}, total[2] = {0, 0}, lse[2];
     barrier_wait(shared_address(&signals.q_full), round & 1);
-    if (job.lse == nullptr) {
+    if (params.lse == nullptr) {
       do {
         logits(position);
         add_to_softmax(s, peak, total, scale);
       } while (!(tile.flags & KeyTile::kLast));
     }
 #pragma unroll
-    for (int r = 0; r < 2; ++r) {  // base 2; rows past the job's end get no say
+    for (int r = 0; r < 2; ++r) {  // base 2; rows past the end get no say
       const int query = item.row + consumer * 64 + row + 8 * r;
       const float sum = row_sum(total[r]);
-      if (query >= job.queries) lse[r] = INFINITY;
-      else lse[r] = job.lse == nullptr ? peak[r] * scale + log2f(sum) : job.lse[item.head * job.queries + query];
-      if (query < job.queries && !isfinite(lse[r])) spoil(scores + begin);
+      if (query >= params.queries) lse[r] = INFINITY;
+      else lse[r] = params.lse == nullptr ? peak[r] * scale + log2f(sum) : params.lse[item.head * params.queries + query];
+      if (query < params.queries && !isfinite(lse[r])) spoil(scores + begin);
     }
     do {
       logits(position);
@@ -172,7 +172,7 @@ __device__ __forceinline__ void consume(const AttentionJob* jobs, const Tile* ti
 }
 
 template <int D>
-__global__ void __launch_bounds__(kThreads, 1) hopper_score_kernel(const AttentionJob* jobs, const Tile* tiles, int tile_count, AttentionShape shape) {
+__global__ void __launch_bounds__(kThreads, 1) hopper_score_kernel(const AttentionParams* batch, const Tile* tiles, int tile_count, AttentionShape shape) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   using S = Shape<D>;
   extern __shared__ unsigned char memory[];
@@ -190,19 +190,19 @@ __global__ void __launch_bounds__(kThreads, 1) hopper_score_kernel(const Attenti
   }
   __syncthreads();
   if (threadIdx.x < 128) {
-    if (threadIdx.x == 0) produce<D>(jobs, tiles, tile_count, shape, signals, q, k);
+    if (threadIdx.x == 0) produce<D>(batch, tiles, tile_count, shape, signals, q, k);
   } else {
-    consume<D>(jobs, tiles, tile_count, shape, signals, q, k);
+    consume<D>(batch, tiles, tile_count, shape, signals, q, k);
   }
 #endif
 }
 
 template <int D>
-cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count, cudaStream_t stream) {
+cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count, cudaStream_t stream) {
   const cudaError_t set = cudaFuncSetAttribute(hopper_score_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape<D>::kBytes);
   if (set != cudaSuccess) return set;
   const int items = tile_count * shape.heads;
-  hopper_score_kernel<D><<<items < sm_count ? items : sm_count, kThreads, Shape<D>::kBytes, stream>>>(jobs, tiles, tile_count, shape);
+  hopper_score_kernel<D><<<items < sm_count ? items : sm_count, kThreads, Shape<D>::kBytes, stream>>>(batch, tiles, tile_count, shape);
   return cudaGetLastError();
 }
 
@@ -213,14 +213,14 @@ HopperTiles hopper_score_tiles(int head_dim) {
   return {kRows, kKeys};
 }
 
-cudaError_t hopper_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
+cudaError_t hopper_score(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
                          cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
   if (shape.softcap != 0) return cudaErrorInvalidValue;
   switch (shape.head_dim) {
-    case 64: return launch<64>(jobs, tiles, tile_count, shape, sm_count, stream);
-    case 128: return launch<128>(jobs, tiles, tile_count, shape, sm_count, stream);
-    case 256: return launch<256>(jobs, tiles, tile_count, shape, sm_count, stream);
+    case 64: return launch<64>(batch, tiles, tile_count, shape, sm_count, stream);
+    case 128: return launch<128>(batch, tiles, tile_count, shape, sm_count, stream);
+    case 256: return launch<256>(batch, tiles, tile_count, shape, sm_count, stream);
     default: return cudaErrorInvalidValue;
   }
 }

@@ -49,7 +49,7 @@ class KeyStream {
 };
 
 template <int D>
-__global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const AttentionJob* jobs, const Tile* tiles, AttentionShape shape) {
+__global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const AttentionParams* batch, const Tile* tiles, AttentionShape shape) {
   using C = Config<D>;
   using Which = typename KeyWalk<C::kKeys>::Which;
   extern __shared__ __align__(128) unsigned char memory[];
@@ -58,15 +58,15 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
   bf16* keys = q + C::kRows * D;              // (kStages, kKeys, D)
 
   const Tile tile = tiles[blockIdx.x];
-  const AttentionJob& job = jobs[tile.job];
+  const AttentionParams& params = batch[tile.index];
   const int kv_head = blockIdx.y, group = shape.heads / shape.kv_heads;
-  const int rows = min(C::kRows, job.queries * group - tile.row);
-  const int first_position = job.position + tile.row / group, last_position = job.position + (tile.row + rows - 1) / group;
+  const int rows = min(C::kRows, params.queries * group - tile.row);
+  const int first_position = params.position + tile.row / group, last_position = params.position + (tile.row + rows - 1) / group;
   const auto keys_of = [&](Which which) {
-    return KeyStream<D>(KeyWalk<C::kKeys>(job, kv_head, first_position, last_position, shape.window, which), keys, shape.head_dim);
+    return KeyStream<D>(KeyWalk<C::kKeys>(params, kv_head, first_position, last_position, shape.window, which), keys, shape.head_dim);
   };
   load_rows<D, C::kRows, C::kThreads>(q, rows, shape.head_dim, [&](int r) {
-    return job.q + (tile.row + r) / group * job.q_stride +
+    return params.q + (tile.row + r) / group * params.q_stride +
            static_cast<int64_t>(kv_head * group + (tile.row + r) % group) * shape.head_dim;
   });
 
@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
   float peak[2] = {kNone, kNone}, total[2] = {0, 0}, s[C::kKeys / 8][4];
   for (KeyStream<D> in = keys_of(Which::kInScore); !in.done(); in.next()) {
     logits<D, C::kKeys>(s, q, in.wait());
-    mask<C::kKeys>(s, in.walk().segment(), in.walk().first(), row, group, job.position, shape.window);
+    mask<C::kKeys>(s, in.walk().segment(), in.walk().first(), row, group, params.position, shape.window);
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       float top = peak[h];
@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
     lse[h] = INFINITY;
     if (warp * 16 + lane / 4 + h * 8 >= rows) continue;
     lse[h] = peak[h] * scale + log2f(sum);
-    if (!isfinite(lse[h])) spoil(job.scores + kv_head * job.score_stride);
+    if (!isfinite(lse[h])) spoil(params.scores + kv_head * params.score_stride);
   }
   wait_copies<0>();
   __syncthreads();
@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
   for (KeyStream<D> in = keys_of(Which::kScored); !in.done(); in.next()) {
     logits<D, C::kKeys>(s, q, in.wait());
     const HeadSegment& segment = in.walk().segment();
-    mask<C::kKeys>(s, segment, in.walk().first(), row, group, job.position, shape.window);
+    mask<C::kKeys>(s, segment, in.walk().first(), row, group, params.position, shape.window);
 #pragma unroll
     for (int n = 0; n < C::kKeys / 8; ++n)
 #pragma unroll
@@ -125,29 +125,29 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
       for (int w = 0; w < C::kWarps; ++w) best = fmaxf(best, columns[w][threadIdx.x]);
       // Never negative, so the order of the bits is the order of the numbers; a maximum that no order of blocks changes.
       const float score = fminf(exp2f(best), 1.0f);
-      atomicMax(reinterpret_cast<int*>(job.scores + kv_head * job.score_stride + key - segment.begin), __float_as_int(score));
+      atomicMax(reinterpret_cast<int*>(params.scores + kv_head * params.score_stride + key - segment.begin), __float_as_int(score));
     }
   }
   wait_copies<0>();
 }
 
 template <int D>
-cudaError_t launch(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape, cudaStream_t stream) {
+cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, cudaStream_t stream) {
   const cudaError_t set = cudaFuncSetAttribute(score_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Config<D>::kBytes);
   if (set != cudaSuccess) return set;
-  score_kernel<D><<<dim3(tile_count, shape.kv_heads), Config<D>::kThreads, Config<D>::kBytes, stream>>>(jobs, tiles, shape);
+  score_kernel<D><<<dim3(tile_count, shape.kv_heads), Config<D>::kThreads, Config<D>::kBytes, stream>>>(batch, tiles, shape);
   return cudaGetLastError();
 }
 
 }  // namespace
 
-cudaError_t reconstruction_score(const AttentionJob* jobs, const Tile* tiles, int tile_count, const AttentionShape& shape,
+cudaError_t reconstruction_score(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
                                  cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
   if (shape.head_dim % 8 != 0 || shape.head_dim > 256) return cudaErrorInvalidValue;
-  if (shape.head_dim <= 64) return launch<64>(jobs, tiles, tile_count, shape, stream);
-  if (shape.head_dim <= 128) return launch<128>(jobs, tiles, tile_count, shape, stream);
-  return launch<256>(jobs, tiles, tile_count, shape, stream);
+  if (shape.head_dim <= 64) return launch<64>(batch, tiles, tile_count, shape, stream);
+  if (shape.head_dim <= 128) return launch<128>(batch, tiles, tile_count, shape, stream);
+  return launch<256>(batch, tiles, tile_count, shape, stream);
 }
 
 }  // namespace headzip::cuda

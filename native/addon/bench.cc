@@ -64,10 +64,10 @@ Row product(int64_t rows, int64_t columns, int64_t depth, StoredType type, std::
   const OwnedRows x = backend.rows(rows, depth), y = backend.rows(rows, columns);
   std::normal_distribution<float> normal;
   for (int64_t i = 0; i < rows * depth; ++i) cpu::floats(x)[i] = normal(random);
-  const LinearJob job{&weight, nullptr, y};
+  const LinearParams params{&weight, nullptr, y};
   const std::string name = "linear " + std::to_string(rows) + " x " + std::to_string(columns) + " x " +
                            std::to_string(depth) + (type == StoredType::kF32 ? " f32" : " bf16");
-  return time(name, 2.0 * rows * columns * depth, [&] { backend.linear(x, {&job, 1}); });
+  return time(name, 2.0 * rows * columns * depth, [&] { backend.linear(x, {&params, 1}); });
 }
 
 Row attend(int64_t queries, int64_t keys, int64_t heads, int64_t kv_heads, int64_t dim, std::mt19937& random) {
@@ -85,10 +85,10 @@ Row attend(int64_t queries, int64_t keys, int64_t heads, int64_t kv_heads, int64
   const auto kv = backend.kv(kv_heads, dim, keys);
   backend.append(*kv, k, v);
   const KeySpan span{kv.get(), 0, -1, 0};
-  const AttentionJob job{q, keys, {&span, 1}, out};
+  const AttentionParams params{q, keys, {&span, 1}, out};
   const std::string name = "attention " + std::to_string(queries) + " x " + std::to_string(keys) + ", " +
                            std::to_string(heads) + "/" + std::to_string(kv_heads) + " heads of " + std::to_string(dim);
-  return time(name, 4.0 * queries * keys * heads * dim, [&] { backend.attention(spec, {&job, 1}); });
+  return time(name, 4.0 * queries * keys * heads * dim, [&] { backend.attention(spec, {&params, 1}); });
 }
 
 }  // namespace
@@ -120,7 +120,7 @@ Napi::Value bench(const Napi::CallbackInfo& info) {
     }
     return out;
   };
-  return start(info.Env(), std::make_shared<Job>(), work, finish).Get("promise");
+  return start(info.Env(), std::make_shared<JobControl>(), work, finish).Get("promise");
 }
 
 }  // namespace headzip::addon

@@ -11,8 +11,8 @@
 
 namespace headzip::addon {
 
-EngineLock::EngineLock(Runtime& runtime, const Job& job) : runtime_(runtime) {
-  while (!runtime_.mutex.try_lock_for(std::chrono::milliseconds(20))) job.check();
+EngineLock::EngineLock(Runtime& runtime, const JobControl& control) : runtime_(runtime) {
+  while (!runtime_.mutex.try_lock_for(std::chrono::milliseconds(20))) control.check();
 }
 
 Napi::Function Engine::define(Napi::Env env) {
@@ -82,12 +82,12 @@ Napi::Array to_js(Napi::Env env, const std::vector<KernelTime>& kernels) {
 
 Napi::Value Engine::sweep(const Napi::CallbackInfo& info) {
   auto runtime = open(info.Env());
-  auto job = std::make_shared<SweepJob>(read_sweep(info[0]));
-  auto state = std::make_shared<Job>();
+  auto params = std::make_shared<SweepParams>(read_sweep(info[0]));
+  auto state = std::make_shared<JobControl>();
   auto result = std::make_shared<SweepResult>();
   const auto work = [=] {
     run_job(*runtime, *state, [&] {
-      *result = run_sweep(*runtime->backend, *runtime->model, *job, *state);
+      *result = run_sweep(*runtime->backend, *runtime->model, *params, *state);
     });
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
@@ -95,7 +95,7 @@ Napi::Value Engine::sweep(const Napi::CallbackInfo& info) {
     o.Set("max", addon::to_js(env, result->max));
     o.Set("mean", addon::to_js(env, result->mean));
     o.Set("p99", addon::to_js(env, result->p99));
-    o.Set("pairs", job->want_pairs ? addon::to_js(env, result->pairs) : env.Null());
+    o.Set("pairs", params->want_pairs ? addon::to_js(env, result->pairs) : env.Null());
     o.Set("peakBytes", static_cast<double>(result->peak_bytes));
     o.Set("kernels", to_js(env, result->kernels));
     o.Set("cache", env.Null());
@@ -112,12 +112,12 @@ Napi::Value Engine::sweep(const Napi::CallbackInfo& info) {
 
 Napi::Value Engine::means(const Napi::CallbackInfo& info) {
   auto runtime = open(info.Env());
-  auto job = std::make_shared<MeansJob>(read_means(info[0]));
-  auto state = std::make_shared<Job>();
+  auto params = std::make_shared<MeansParams>(read_means(info[0]));
+  auto state = std::make_shared<JobControl>();
   auto result = std::make_shared<MeansResult>();
   const auto work = [=] {
     run_job(*runtime, *state, [&] {
-      *result = run_means(*runtime->backend, *runtime->model, *job, *state);
+      *result = run_means(*runtime->backend, *runtime->model, *params, *state);
     });
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
@@ -167,13 +167,13 @@ Napi::Object to_js(Napi::Env env, const Generation& made) {
 Napi::Value Engine::score_chunks(const Napi::CallbackInfo& info) {
   auto runtime = open(info.Env());
   auto shared = cache_of(info[0], *runtime, false);
-  auto job = std::make_shared<SweepJob>(read_sweep(info[1]));
-  job->full = shared->cache.get();
-  auto state = std::make_shared<Job>();
+  auto params = std::make_shared<SweepParams>(read_sweep(info[1]));
+  params->full = shared->cache.get();
+  auto state = std::make_shared<JobControl>();
   auto result = std::make_shared<SweepResult>();
   const auto work = [=] {
     run_job(*runtime, *state, [&] {
-      *result = run_sweep(*runtime->backend, *runtime->model, *job, *state);
+      *result = run_sweep(*runtime->backend, *runtime->model, *params, *state);
     });
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
@@ -190,15 +190,15 @@ Napi::Value Engine::generate(const Napi::CallbackInfo& info) {
   auto runtime = open(env);
   const bool update = boolean(info[2], "update"), rewindable = boolean(info[3], "rewindable");
   auto shared = cache_of(info[0], *runtime, update);
-  auto jobs = std::make_shared<std::vector<GenerateJob>>(read_generate(info[1]));
-  if (update && jobs->size() != 1) refuse(env, "a conversation goes on with one query at a time");
-  auto state = std::make_shared<Job>();
-  auto feeds = std::make_shared<std::vector<TokenFeed>>(jobs->size());
+  auto batch = std::make_shared<std::vector<GenerateParams>>(read_generate(info[1]));
+  if (update && batch->size() != 1) refuse(env, "a conversation goes on with one query at a time");
+  auto state = std::make_shared<JobControl>();
+  auto feeds = std::make_shared<std::vector<TokenFeed>>(batch->size());
   auto result = std::make_shared<std::vector<Generation>>();
   const auto work = [=] {
     run_job(*runtime, *state, [&] {
-      if (update) result->push_back(converse(*runtime->backend, *runtime->model, *shared->cache, jobs->front(), rewindable, *state, feeds->front()));
-      else *result = headzip::generate(*runtime->backend, *runtime->model, *shared->cache, *jobs, *state, *feeds);
+      if (update) result->push_back(converse(*runtime->backend, *runtime->model, *shared->cache, batch->front(), rewindable, *state, feeds->front()));
+      else *result = headzip::generate(*runtime->backend, *runtime->model, *shared->cache, *batch, *state, *feeds);
     });
   };
   const auto finish = [=](Napi::Env e) -> Napi::Value {
@@ -224,7 +224,7 @@ Napi::Value Engine::log_probs(const Napi::CallbackInfo& info) {
   auto runtime = open(env);
   auto shared = cache_of(info[0], *runtime, false);
   auto query = ids(info[1], "query"), answer = ids(info[2], "answer");
-  auto state = std::make_shared<Job>();
+  auto state = std::make_shared<JobControl>();
   auto result = std::make_shared<std::vector<float>>();
   const auto work = [=] {
     run_job(*runtime, *state, [&] {
@@ -260,7 +260,7 @@ Napi::Value Engine::memory(const Napi::CallbackInfo& info) {
 
 Napi::Value Engine::copy_rate(const Napi::CallbackInfo& info) {
   auto runtime = open(info.Env());
-  auto state = std::make_shared<Job>();
+  auto state = std::make_shared<JobControl>();
   auto rate = std::make_shared<double>(0);
   const auto work = [=] {
     run_job(*runtime, *state, [&] {

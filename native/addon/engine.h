@@ -7,7 +7,7 @@
 
 #include "../backend.h"
 #include "../cache/kv_cache.h"
-#include "../job.h"
+#include "../job_control.h"
 
 namespace headzip::addon {
 
@@ -21,7 +21,7 @@ struct Runtime {
 // Held while a job runs on an engine; waiting for it ends when the job is aborted.
 class EngineLock {
  public:
-  EngineLock(Runtime& runtime, const Job& job);
+  EngineLock(Runtime& runtime, const JobControl& control);
   ~EngineLock() { runtime_.mutex.unlock(); }
   EngineLock(const EngineLock&) = delete;
   EngineLock& operator=(const EngineLock&) = delete;
@@ -32,8 +32,8 @@ class EngineLock {
 
 // Runs a job in its turn. Throws Error where a weight file lost content before or meanwhile, whatever the job made of that.
 template <typename Work>
-void run_job(Runtime& runtime, const Job& job, Work&& work) {
-  const EngineLock lock(runtime, job);
+void run_job(Runtime& runtime, const JobControl& params, Work&& work) {
+  const EngineLock lock(runtime, params);
   runtime.model->check_size();
   try {
     work();

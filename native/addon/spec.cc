@@ -147,50 +147,50 @@ std::vector<WeightRef> read_weights(const Napi::Value& value) {
   return refs;
 }
 
-SweepJob read_sweep(const Napi::Value& value) {
-  const Napi::Object o = object(value, "job");
-  SweepJob job;
-  job.sink = ids(field(o, "sink"), "sink");
-  job.context = ids(field(o, "context"), "context");
+SweepParams read_sweep(const Napi::Value& value) {
+  const Napi::Object o = object(value, "params");
+  SweepParams params;
+  params.sink = ids(field(o, "sink"), "sink");
+  params.context = ids(field(o, "context"), "context");
   const Napi::Array chunks = array(field(o, "chunks"), "chunks");
   for (uint32_t i = 0; i < chunks.Length(); ++i) {
     const Napi::Object c = object(chunks.Get(i), "chunks[i]");
-    job.chunks.push_back({integer(field(c, "start"), "chunk.start"), integer(field(c, "end"), "chunk.end"),
+    params.chunks.push_back({integer(field(c, "start"), "chunk.start"), integer(field(c, "end"), "chunk.end"),
                           ids(field(c, "ids"), "chunk.ids")});
   }
   const std::string sweep = text(field(o, "sweep"), "sweep");
-  if (sweep == "full") job.kind = SweepKind::kFull;
-  else if (sweep == "chunk") job.kind = SweepKind::kChunk;
-  else if (sweep == "block") job.kind = SweepKind::kBlock;
+  if (sweep == "full") params.kind = SweepKind::kFull;
+  else if (sweep == "chunk") params.kind = SweepKind::kChunk;
+  else if (sweep == "block") params.kind = SweepKind::kBlock;
   else refuse(value.Env(), "sweep must be full, chunk or block, got " + sweep);
   const std::string method = text(field(o, "method"), "method");
-  if (method == "kvzip+") job.method = ScoreMethod::kKvzipPlus;
+  if (method == "kvzip+") params.method = ScoreMethod::kKvzipPlus;
   else if (method != "kvzip") refuse(value.Env(), "method must be kvzip or kvzip+, got " + method);
-  job.before = integer(field(o, "before"), "before");
-  job.after = integer(field(o, "after"), "after");
-  job.want_pairs = boolean(field(o, "pairs"), "pairs");
-  job.want_cache = boolean(field(o, "cache"), "cache");
+  params.before = integer(field(o, "before"), "before");
+  params.after = integer(field(o, "after"), "after");
+  params.want_pairs = boolean(field(o, "pairs"), "pairs");
+  params.want_cache = boolean(field(o, "cache"), "cache");
   const Napi::Value keep = field(o, "keepHeads");
-  if (!keep.IsNull()) job.keep_heads = bytes(keep, "keepHeads");
+  if (!keep.IsNull()) params.keep_heads = bytes(keep, "keepHeads");
   const Napi::Value window = field(o, "window");
-  if (!window.IsNull()) job.window = read_window(window);
+  if (!window.IsNull()) params.window = read_window(window);
   const Napi::Value uniform = field(o, "uniform");
   if (!uniform.IsNull()) {
     const Napi::Object u = object(uniform, "uniform");
-    job.uniform = UniformRule{integer(field(u, "count"), "uniform.count"), boolean(field(u, "above"), "uniform.above")};
+    params.uniform = UniformRule{integer(field(u, "count"), "uniform.count"), boolean(field(u, "above"), "uniform.above")};
   }
-  job.tile_rows = integer(field(o, "tileRows"), "tileRows");
-  read_other_ropes(o, job.ropes, job.max_positions);
-  return job;
+  params.tile_rows = integer(field(o, "tileRows"), "tileRows");
+  read_other_ropes(o, params.ropes, params.max_positions);
+  return params;
 }
 
-MeansJob read_means(const Napi::Value& value) {
-  const Napi::Object o = object(value, "job");
-  MeansJob job;
-  job.text = ids(field(o, "text"), "text");
-  job.tile_rows = integer(field(o, "tileRows"), "tileRows");
-  read_other_ropes(o, job.ropes, job.max_positions);
-  return job;
+MeansParams read_means(const Napi::Value& value) {
+  const Napi::Object o = object(value, "params");
+  MeansParams params;
+  params.text = ids(field(o, "text"), "text");
+  params.tile_rows = integer(field(o, "tileRows"), "tileRows");
+  read_other_ropes(o, params.ropes, params.max_positions);
+  return params;
 }
 
 Window read_window(const Napi::Value& value) {
@@ -200,25 +200,25 @@ Window read_window(const Napi::Value& value) {
   return window;
 }
 
-std::vector<GenerateJob> read_generate(const Napi::Value& value) {
-  const Napi::Array list = array(value, "jobs");
-  std::vector<GenerateJob> jobs;
+std::vector<GenerateParams> read_generate(const Napi::Value& value) {
+  const Napi::Array list = array(value, "batch");
+  std::vector<GenerateParams> batch;
   for (uint32_t i = 0; i < list.Length(); ++i) {
     const Napi::HandleScope scope(value.Env());
-    const Napi::Object o = object(list.Get(i), "jobs[i]");
-    GenerateJob job;
-    job.query = ids(field(o, "query"), "query");
-    job.max_tokens = integer(field(o, "maxTokens"), "maxTokens");
-    job.stop = ids(field(o, "stop"), "stop");
-    job.sampling.temperature = real(field(o, "temperature"), "temperature");
-    job.sampling.top_k = integer(field(o, "topK"), "topK");
-    job.sampling.top_p = real(field(o, "topP"), "topP");
+    const Napi::Object o = object(list.Get(i), "batch[i]");
+    GenerateParams params;
+    params.query = ids(field(o, "query"), "query");
+    params.max_tokens = integer(field(o, "maxTokens"), "maxTokens");
+    params.stop = ids(field(o, "stop"), "stop");
+    params.sampling.temperature = real(field(o, "temperature"), "temperature");
+    params.sampling.top_k = integer(field(o, "topK"), "topK");
+    params.sampling.top_p = real(field(o, "topP"), "topP");
     const int64_t seed = integer(field(o, "seed"), "seed");
     if (seed < 0) refuse(value.Env(), "seed must not be negative");
-    job.sampling.seed = static_cast<uint64_t>(seed);
-    jobs.push_back(std::move(job));
+    params.sampling.seed = static_cast<uint64_t>(seed);
+    batch.push_back(std::move(params));
   }
-  return jobs;
+  return batch;
 }
 
 CacheShape read_cache_shape(const Napi::Value& value) {

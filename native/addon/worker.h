@@ -7,7 +7,7 @@
 #include <new>
 
 #include "../error.h"
-#include "../job.h"
+#include "../job_control.h"
 #include "args.h"
 
 namespace headzip::addon {
@@ -70,7 +70,7 @@ class Worker final : public Napi::AsyncWorker {
 };
 
 // { promise, progress(): [done, total], abort() }
-inline Napi::Object start(Napi::Env env, std::shared_ptr<Job> state, std::function<void()> work,
+inline Napi::Object start(Napi::Env env, std::shared_ptr<JobControl> state, std::function<void()> work,
                           std::function<Napi::Value(Napi::Env)> finish, std::function<void()> release = [] {}) {
   auto* worker = new Worker(env, std::move(work), std::move(finish), std::move(release));
   Napi::Object handle = Napi::Object::New(env);

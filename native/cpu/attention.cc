@@ -1,4 +1,4 @@
-// Attention of the CPU backend: jobs are cut into (KV head, block of queries) tasks.
+// Attention of the CPU backend: problems are cut into (KV head, block of queries) tasks.
 #include <algorithm>
 #include <vector>
 
@@ -15,7 +15,7 @@ constexpr int64_t kRowsPerTask = 384, kScoredRowsPerTask = 192, kFewestRows = 24
 constexpr int64_t kScratchBytes = int64_t{4} << 20;  // a tile's logits of the scored span shrink its rows past this
 
 struct Planned {
-  const AttentionJob* job;
+  const AttentionParams* params;
   int64_t head, first, queries;
   bool out, scores;
 };
@@ -30,8 +30,8 @@ int64_t span_end(const KeySpan& span, int64_t head) {
   return span.count < 0 ? length : std::min(length, span.begin + span.count);
 }
 
-bool streams(const AttentionJob& job, int64_t head) {
-  return std::any_of(job.spans.begin(), job.spans.end(), [&](const KeySpan& s) { return s.kv->window(head).recent > 0; });
+bool streams(const AttentionParams& params, int64_t head) {
+  return std::any_of(params.spans.begin(), params.spans.end(), [&](const KeySpan& s) { return s.kv->window(head).recent > 0; });
 }
 
 // What one query at `position` sees of a span of a streaming head: its sink, the first entries that stand before
@@ -48,35 +48,35 @@ int64_t split(const SpanView& all, Window window, int64_t sinks, int64_t positio
 
 }  // namespace
 
-void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) {
-  if (decodes(jobs)) return decode_attention(spec, jobs.front());
+void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionParams> batch) {
+  if (decodes(batch)) return decode_attention(spec, batch.front());
   const int64_t group = spec.group();
   std::vector<Planned> plan;
-  int64_t scratch_bytes = 0, rest = 0;  // rows of the jobs that follow
-  for (const AttentionJob& job : jobs) rest += job.q.rows;
-  for (const AttentionJob& job : jobs) {
-    rest -= job.q.rows;
-    if (job.spans.size() > kMostSpans) throw Error("an attention job has more key spans than the engine plans for");
+  int64_t scratch_bytes = 0, rest = 0;  // rows of the problems that follow
+  for (const AttentionParams& params : batch) rest += params.q.rows;
+  for (const AttentionParams& params : batch) {
+    rest -= params.q.rows;
+    if (params.spans.size() > kMostSpans) throw Error("an attention call has more key spans than the engine plans for");
     int64_t scored = 0;
-    for (const KeySpan& span : job.spans)
+    for (const KeySpan& span : params.spans)
       if (span.scored) scored = std::max(scored, span_end(span, 0) - span.begin);
     int64_t queries = std::max<int64_t>(1, (scored > 0 ? kScoredRowsPerTask : kRowsPerTask) / group);
     while (queries > 1 && k_.attention_scratch(queries * group, spec.head_dim, scored) > kScratchBytes) queries /= 2;
-    queries = std::min(queries, job.q.rows);
+    queries = std::min(queries, params.q.rows);
     scratch_bytes = std::max(scratch_bytes, k_.attention_scratch(queries * group, spec.head_dim, scored));
     // Later queries see more keys: the longest tasks go first, and from where few are left for each thread they are
     // halved, so that the threads end together. A streaming head's queries see different keys: one task each, of few keys.
-    const bool out = job.out.data != nullptr, scores = job.scores != nullptr;
-    for (int64_t end = job.q.rows, at; end > 0; end = at) {
+    const bool out = params.out.data != nullptr, scores = params.scores != nullptr;
+    for (int64_t end = params.q.rows, at; end > 0; end = at) {
       while (queries * group > kFewestRows && queries * 4 * threads_ > (end + rest) * spec.kv_heads) queries /= 2;
       at = std::max<int64_t>(0, end - queries);
       for (int64_t head = 0; head < spec.kv_heads; ++head) {
-        const int64_t rows = end - at, step = streams(job, head) ? 1 : rows;
+        const int64_t rows = end - at, step = streams(params, head) ? 1 : rows;
         // Scores know no window: under one they are a task of their own.
-        const bool apart = job.window > 0 && out && scores;
+        const bool apart = params.window > 0 && out && scores;
         for (int64_t row = 0; row < rows; row += step) {
-          plan.push_back({&job, head, at + row, step, out, scores && !apart});
-          if (apart) plan.push_back({&job, head, at + row, step, false, true});
+          plan.push_back({&params, head, at + row, step, out, scores && !apart});
+          if (apart) plan.push_back({&params, head, at + row, step, false, true});
         }
       }
     }
@@ -86,15 +86,15 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
 
   parallel(static_cast<int64_t>(plan.size()), [&](int64_t i, int thread) {
     const Planned& p = plan[i];
-    const AttentionJob& job = *p.job;
+    const AttentionParams& params = *p.params;
     SpanView spans[2 * kMostSpans];
     int64_t count = 0, value_stride = 0;
-    for (const KeySpan& span : job.spans) {
+    for (const KeySpan& span : params.spans) {
       const auto& kv = static_cast<const CpuKvLayer&>(*span.kv);
       const int64_t end = span_end(span, p.head);
       value_stride = kv.value_stride();
       SpanView view{kv.view(p.head), span.begin, end, first_position(span, end), span.in_score, span.scored && p.scores, nullptr, 0, 0};
-      if (job.window > 0 && span.from_end) {
+      if (params.window > 0 && span.from_end) {
         view.positions = kv.positions(p.head).data();
         view.position_count = static_cast<int64_t>(kv.positions(p.head).size());
         view.shift = kv.shift(p.head);
@@ -103,30 +103,30 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionJob> 
       if (window.recent == 0) spans[count++] = view;
       else {
         const int64_t sinks = span.from_end ? kv.before(p.head, window.sink) : view.begin + window.sink - view.position;
-        count += split(view, window, sinks, job.position + p.first, spans + count);
+        count += split(view, window, sinks, params.position + p.first, spans + count);
       }
     }
     const int64_t at = p.head * group * spec.head_dim;
-    const bool weighted = p.scores && job.weights.values != nullptr;
+    const bool weighted = p.scores && params.weights.values != nullptr;
     const AttentionTask task{
-        .q = floats(job.q, p.first) + at,
-        .q_stride = static_cast<int64_t>(job.q.row_bytes / sizeof(float)),
-        .out = p.out ? floats(job.out, p.first) + at : nullptr,
-        .out_stride = static_cast<int64_t>(job.out.row_bytes / sizeof(float)),
+        .q = floats(params.q, p.first) + at,
+        .q_stride = static_cast<int64_t>(params.q.row_bytes / sizeof(float)),
+        .out = p.out ? floats(params.out, p.first) + at : nullptr,
+        .out_stride = static_cast<int64_t>(params.out.row_bytes / sizeof(float)),
         .queries = p.queries,
         .group = group,
         .head_dim = spec.head_dim,
         .value_stride = value_stride,
-        .position = job.position + p.first,
-        .window = p.scores ? 0 : job.window,
+        .position = params.position + p.first,
+        .window = p.scores ? 0 : params.window,
         .scale = spec.attention_scale,
         .score_scale = spec.score_scale(),
         .spans = spans,
         .span_count = count,
-        .scores = p.scores ? job.scores + p.head * job.score_stride : nullptr,
-        .value_norms = weighted ? job.weights.values + p.head * group * job.weights.value_stride : nullptr,
-        .value_norm_stride = job.weights.value_stride,
-        .row_norms = weighted ? job.weights.rows + p.first : nullptr,
+        .scores = p.scores ? params.scores + p.head * params.score_stride : nullptr,
+        .value_norms = weighted ? params.weights.values + p.head * group * params.weights.value_stride : nullptr,
+        .value_norm_stride = params.weights.value_stride,
+        .row_norms = weighted ? params.weights.rows + p.first : nullptr,
     };
     k_.attention(task, memory + thread * each);
   });

@@ -82,16 +82,16 @@ void CpuBackend::embed_rows(const Weight& table, std::span<const int32_t> ids, f
   });
 }
 
-void CpuBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) {
+void CpuBackend::rms_norm(Rows x, const Weight& weight, const NormParams& params, Rows out) {
   std::vector<float> w(static_cast<size_t>(x.width));
   widen(k_, weight, 0, x.width, w.data());
-  if (job.offset != 0)
-    for (float& each : w) each += job.offset;
+  if (params.offset != 0)
+    for (float& each : w) each += params.offset;
   each_row(x.rows, x.width, [&](int64_t i) {
     float* from = floats(x, i);
     float* to = floats(out, i);
-    k_.rms_norm(from, w.data(), x.width, job.eps, job.add ? from : to);
-    if (!job.add) return;
+    k_.rms_norm(from, w.data(), x.width, params.eps, params.add ? from : to);
+    if (!params.add) return;
     for (int64_t c = 0; c < x.width; ++c) to[c] += from[c];
   });
 }

@@ -22,11 +22,11 @@ class CpuBackend final : public Backend {
   void download(const ScoreBuffer& scores, float* out) override;
   int64_t tile_rows(const ModelSpec& spec) const override;
   void begin(const Model& model, size_t working_bytes) override;
-  void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) override;
-  void linear(Rows x, std::span<const LinearJob> jobs) override;
+  void rms_norm(Rows x, const Weight& weight, const NormParams& params, Rows out) override;
+  void linear(Rows x, std::span<const LinearParams> batch) override;
   void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
   void append(KvLayer& kv, Rows k, Rows v) override;
-  void attention(const ModelSpec& spec, std::span<const AttentionJob> jobs) override;
+  void attention(const ModelSpec& spec, std::span<const AttentionParams> batch) override;
   bool weighs_scores() const override { return true; }
   bool value_norms(const Weight& o, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out) override;
   void row_norms(Rows x, const ScoreBuffer& out) override;
@@ -42,11 +42,11 @@ class CpuBackend final : public Backend {
 
  private:
   void embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
-  // Whether these jobs are one query over one span without windows, outputs only.
-  static bool decodes(std::span<const AttentionJob> jobs);
-  void decode_attention(const ModelSpec& spec, const AttentionJob& job);
-  void packed_linear(Rows x, std::span<const LinearJob> jobs);
-  void few_rows_linear(Rows x, std::span<const LinearJob> jobs);
+  // Whether this batch is one query over one span without windows, outputs only.
+  static bool decodes(std::span<const AttentionParams> batch);
+  void decode_attention(const ModelSpec& spec, const AttentionParams& params);
+  void packed_linear(Rows x, std::span<const LinearParams> batch);
+  void few_rows_linear(Rows x, std::span<const LinearParams> batch);
   void parallel(int64_t tasks, const std::function<void(int64_t, int)>& fn);
   // fn(row), in tasks of as many rows as pay for handing one out
   void each_row(int64_t rows, int64_t width, const std::function<void(int64_t)>& fn);

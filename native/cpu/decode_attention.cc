@@ -18,18 +18,18 @@ struct KeySplit {
 
 }  // namespace
 
-bool CpuBackend::decodes(std::span<const AttentionJob> jobs) {
-  if (jobs.size() != 1) return false;
-  const AttentionJob& job = jobs.front();
-  if (job.q.rows != 1 || job.window != 0 || job.spans.size() != 1 || job.scores != nullptr || job.out.data == nullptr) return false;
-  const KvLayer& kv = *job.spans.front().kv;
+bool CpuBackend::decodes(std::span<const AttentionParams> batch) {
+  if (batch.size() != 1) return false;
+  const AttentionParams& params = batch.front();
+  if (params.q.rows != 1 || params.window != 0 || params.spans.size() != 1 || params.scores != nullptr || params.out.data == nullptr) return false;
+  const KvLayer& kv = *params.spans.front().kv;
   for (int64_t head = 0; head < kv.heads(); ++head)
     if (kv.window(head).recent != 0) return false;
   return true;
 }
 
-void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionJob& job) {
-  const KeySpan& span = job.spans.front();
+void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionParams& params) {
+  const KeySpan& span = params.spans.front();
   const auto& kv = static_cast<const CpuKvLayer&>(*span.kv);
   const int64_t group = spec.group(), width = group * spec.head_dim;
   int64_t keys = 0;
@@ -58,7 +58,7 @@ void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionJob& job
     const KeySplit& p = splits[i];
     const SpanView view{kv.view(p.head), p.begin, p.end, p.position, false, false, nullptr, 0, 0};
     const AttentionTask task{
-        .q = floats(job.q) + p.head * width,
+        .q = floats(params.q) + p.head * width,
         .q_stride = 0,
         .out = memory + i * width,
         .out_stride = 0,
@@ -66,7 +66,7 @@ void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionJob& job
         .group = group,
         .head_dim = spec.head_dim,
         .value_stride = kv.value_stride(),
-        .position = job.position,
+        .position = params.position,
         .window = 0,
         .scale = spec.attention_scale,
         .score_scale = spec.score_scale(),
@@ -85,7 +85,7 @@ void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionJob& job
   for (int64_t i = 0, next = 0; i < count; i = next) {
     while (next < count && splits[next].head == splits[i].head) ++next;
     for (int64_t g = 0; g < group; ++g) {
-      float* out = floats(job.out) + splits[i].head * width + g * spec.head_dim;
+      float* out = floats(params.out) + splits[i].head * width + g * spec.head_dim;
       float top = lse[i * group + g], total = 0;
       for (int64_t p = i; p < next; ++p) top = std::max(top, lse[p * group + g]);
       for (int64_t p = i; p < next; ++p) total += std::exp2(lse[p * group + g] - top);

@@ -54,9 +54,9 @@ bool CpuBackend::value_norms(const Weight& o, const KvLayer& kv, int64_t begin, 
         float* values = layer.view(g).v + at * stride;
         const Rows x{reinterpret_cast<std::byte*>(values), entries, stride, static_cast<size_t>(stride) * sizeof(float)};
         const Rows product{added.data, entries, o.rows, added.row_bytes};
-        const LinearJob job{&head, nullptr, product};
+        const LinearParams params{&head, nullptr, product};
         // Always packed: few rows would be summed in another order, and shards of a context must agree with the whole.
-        packed_linear(x, {&job, 1});
+        packed_linear(x, {&params, 1});
         parallel(entries, [&](int64_t i, int) {
           const double square = squares(floats(product, i), o.rows);
           if (!std::isfinite(square)) good = false;

@@ -11,7 +11,7 @@ namespace headzip::cpu {
 
 namespace {
 // A round of tasks in one word: its number above, the next task below. A claim is a compare-and-swap of the whole word,
-// so that a thread that slept through a round can't take a task of it, nor read one round's job for another's.
+// so that a thread that slept through a round can't take a task of it, nor read one round's function for another's.
 constexpr uint64_t kRound = uint64_t{1} << 32, kTask = kRound - 1;
 
 void relax() {
@@ -43,12 +43,12 @@ struct ThreadPool::State {
 
   void drain(int thread) {
     for (uint64_t now = claim.load(); (now & kTask) != kTask;) {
-      const auto* job = fn.load();
+      const auto* call = fn.load();
       const uint32_t count = tasks.load();
       if (thread >= admitted.load() || (now & kTask) >= count) return;
-      // Success means that the round has not changed since `now` was read: job and count are its own.
+      // Success means that the round has not changed since `now` was read: function and count are its own.
       if (!claim.compare_exchange_weak(now, now + 1)) continue;
-      (*job)(static_cast<int64_t>(now & kTask), thread);
+      (*call)(static_cast<int64_t>(now & kTask), thread);
       if (done.fetch_add(1) + 1 == count) done.notify_one();
       now = claim.load();
     }
@@ -68,10 +68,10 @@ struct ThreadPool::State {
     }
   }
 
-  void round(uint32_t count, int threads, const std::function<void(int64_t, int)>& job) {
+  void round(uint32_t count, int threads, const std::function<void(int64_t, int)>& call) {
     const uint64_t next = (claim.load() | kTask) + kRound;
     claim.store(next);  // closes the last round before anything of it is overwritten
-    fn.store(&job);
+    fn.store(&call);
     tasks.store(count);
     admitted.store(threads);
     done.store(0);

@@ -1,4 +1,4 @@
-// Attention of the CUDA backend: jobs become tables on the device, cut into tiles, and go to the kernels that fit.
+// Attention of the CUDA backend: calls become tables on the device, cut into tiles, and go to the kernels that fit.
 #include <algorithm>
 #include <utility>
 
@@ -10,22 +10,22 @@ namespace headzip::cuda {
 
 namespace {
 
-// Where no job has as many query rows as this, Hopper tiles would be mostly empty.
+// Where no problem of a batch has as many query rows as this, Hopper tiles would be mostly empty.
 constexpr int64_t kFewestHopperRows = 64;
 
 }  // namespace
 
-AttentionJob CudaBackend::describe(const ModelSpec& spec, const headzip::AttentionJob& job) const {
-  if (job.spans.size() > kMostSegments) throw Error("an attention job has more key spans than the engine plans for");
-  AttentionJob d{};
-  d.q = values(job.q);
-  d.out = job.out.data == nullptr ? nullptr : values(job.out);
-  d.scores = job.scores;
+AttentionParams CudaBackend::describe(const ModelSpec& spec, const headzip::AttentionParams& params) const {
+  if (params.spans.size() > kMostSegments) throw Error("an attention call has more key spans than the engine plans for");
+  AttentionParams d{};
+  d.q = values(params.q);
+  d.out = params.out.data == nullptr ? nullptr : values(params.out);
+  d.scores = params.scores;
   d.q_stride = d.out_stride = spec.heads * spec.head_dim;
-  d.score_stride = job.score_stride;
-  d.queries = static_cast<int32_t>(job.q.rows);
-  d.position = static_cast<int32_t>(job.position);
-  for (const KeySpan& span : job.spans) {
+  d.score_stride = params.score_stride;
+  d.queries = static_cast<int32_t>(params.q.rows);
+  d.position = static_cast<int32_t>(params.position);
+  for (const KeySpan& span : params.spans) {
     const auto& kv = static_cast<const CudaKvLayer&>(*span.kv);
     Segment& s = d.segment[d.segments++];
     s.heads = kv.device_heads();
@@ -44,18 +44,18 @@ AttentionJob CudaBackend::describe(const ModelSpec& spec, const headzip::Attenti
   return d;
 }
 
-void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) {
-  if (jobs.empty()) return;
-  if (decodes(spec, jobs)) return launch_decode(spec, jobs);
+void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) {
+  if (batch.empty()) return;
+  if (decodes(spec, batch)) return launch_decode(spec, batch);
   not_recorded("attention of many rows");
   AttentionShape shape{static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
                        spec.attention_scale, spec.score_scale(), 0, 0};
-  AttentionShape seen = shape;  // scores know no window; the jobs of a layer share theirs
-  seen.window = static_cast<int32_t>(std::min<int64_t>(jobs[0].window, 1 << 30));
+  AttentionShape seen = shape;  // scores know no window; a layer's batch shares one
+  seen.window = static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30));
   int64_t most = 0, rows = 0;
-  for (const headzip::AttentionJob& job : jobs) {
-    most = std::max(most, job.q.rows);
-    rows += job.q.rows;
+  for (const headzip::AttentionParams& params : batch) {
+    most = std::max(most, params.q.rows);
+    rows += params.q.rows;
   }
   const bool fast = runs_hopper(spec.head_dim) && most >= kFewestHopperRows;
   // Where both ask the same of the keys in the score, the forward pass leaves the score its log-sum-exp.
@@ -65,13 +65,13 @@ void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::Atte
     lse_ = DeviceMemory();
     lse_ = DeviceMemory(meter_, bytes, "log-sum-exps of attention");
   }
-  std::vector<AttentionJob> scored, forward;
+  std::vector<AttentionParams> scored, forward;
   float* next = lse_.as<float>();
-  for (const headzip::AttentionJob& job : jobs) {
-    AttentionJob described = describe(spec, job);
-    if (leaves_lse && job.scores != nullptr && job.out.data != nullptr) described.lse = std::exchange(next, next + spec.heads * job.q.rows);
-    if (job.scores != nullptr) scored.push_back(described);
-    if (job.out.data == nullptr) continue;
+  for (const headzip::AttentionParams& params : batch) {
+    AttentionParams described = describe(spec, params);
+    if (leaves_lse && params.scores != nullptr && params.out.data != nullptr) described.lse = std::exchange(next, next + spec.heads * params.q.rows);
+    if (params.scores != nullptr) scored.push_back(described);
+    if (params.out.data == nullptr) continue;
     forward.push_back(described);
     join_segments(forward.back());
   }
@@ -79,8 +79,8 @@ void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::Atte
   else launch_portable(shape, seen, scored, forward);
 }
 
-void CudaBackend::launch_hopper(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionJob>& scored,
-                                const std::vector<AttentionJob>& forward) {
+void CudaBackend::launch_hopper(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionParams>& scored,
+                                const std::vector<AttentionParams>& forward) {
   const std::vector<Tile> score_tiles = tiles_of(scored, hopper_score_tiles(shape.head_dim).rows, 1);
   const Manner manner = manner_of(forward, shape.head_dim);
   const int cluster = cluster_ != 0 ? cluster_ : manner.cluster;
@@ -92,17 +92,17 @@ void CudaBackend::launch_hopper(const AttentionShape& shape, const AttentionShap
   bring(image);
   if (!tiles.empty()) {
     const Timeline::Span span(timeline_, "attention");
-    HEADZIP_CUDA(hopper_attention(planned<AttentionJob>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), ordered, cluster,
+    HEADZIP_CUDA(hopper_attention(planned<AttentionParams>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), ordered, cluster,
                                   sm_count_, stream_));
   }
   if (score_tiles.empty()) return;
   const Timeline::Span span(timeline_, "score");
-  HEADZIP_CUDA(hopper_score(planned<AttentionJob>(scored_at), planned<Tile>(score_tiles_at), static_cast<int>(score_tiles.size()), shape,
+  HEADZIP_CUDA(hopper_score(planned<AttentionParams>(scored_at), planned<Tile>(score_tiles_at), static_cast<int>(score_tiles.size()), shape,
                             sm_count_, stream_));
 }
 
-void CudaBackend::launch_portable(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionJob>& scored,
-                                  const std::vector<AttentionJob>& forward) {
+void CudaBackend::launch_portable(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionParams>& scored,
+                                  const std::vector<AttentionParams>& forward) {
   const int rows = portable_attention_rows(shape.head_dim), group = shape.heads / shape.kv_heads;
   const std::vector<Tile> score_tiles = tiles_of(scored, rows, group), tiles = tiles_of(forward, rows, group);
   Image image;
@@ -110,11 +110,11 @@ void CudaBackend::launch_portable(const AttentionShape& shape, const AttentionSh
   bring(image);
   if (!tiles.empty()) {
     const Timeline::Span span(timeline_, "attention");
-    HEADZIP_CUDA(portable_attention(planned<AttentionJob>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), seen, stream_));
+    HEADZIP_CUDA(portable_attention(planned<AttentionParams>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), seen, stream_));
   }
   if (score_tiles.empty()) return;
   const Timeline::Span span(timeline_, "score");
-  HEADZIP_CUDA(reconstruction_score(planned<AttentionJob>(scored_at), planned<Tile>(score_tiles_at), static_cast<int>(score_tiles.size()),
+  HEADZIP_CUDA(reconstruction_score(planned<AttentionParams>(scored_at), planned<Tile>(score_tiles_at), static_cast<int>(score_tiles.size()),
                                     shape, stream_));
 }
 

@@ -1,4 +1,4 @@
-// How attention jobs become launches: which segments are one, which tiles there are and in which order, and the tables that
+// How attention calls become launches: which segments are one, which tiles there are and in which order, and the tables that
 // bring them to the device.
 #pragma once
 #include <cstddef>
@@ -12,18 +12,18 @@ namespace headzip::cuda {
 
 // Segments that go on where the one before ends are one to the forward pass, which does not tell scored keys apart (but
 // meets those in the score first, when it is to leave their log-sum-exp).
-void join_segments(AttentionJob& job);
+void join_segments(AttentionParams& params);
 
-// Tiles of `rows` query rows of every job, the costliest first, so that the chip empties evenly. The portable kernels count
+// Tiles of `rows` query rows of everything in the batch, the costliest first, so that the chip empties evenly. The portable kernels count
 // `rows_a_query` rows a query.
-std::vector<Tile> tiles_of(const std::vector<AttentionJob>& jobs, int64_t rows, int64_t rows_a_query);
+std::vector<Tile> tiles_of(const std::vector<AttentionParams>& batch, int64_t rows, int64_t rows_a_query);
 
-// How the Hopper kernel should go about these jobs, by what was measured on an H100 (bench/gpu).
+// How the Hopper kernel should go about this batch, by what was measured on an H100 (bench/gpu).
 struct Manner {
   int cluster;       // blocks that share tiles of keys
   bool by_kv_head;   // AttentionShape::by_kv_head
 };
-Manner manner_of(const std::vector<AttentionJob>& jobs, int64_t head_dim);
+Manner manner_of(const std::vector<AttentionParams>& batch, int64_t head_dim);
 
 // Tables for the device, one after another in one image, so that one copy brings them there.
 class Image {

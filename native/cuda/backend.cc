@@ -148,23 +148,23 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
   }
 }
 
-void CudaBackend::rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) {
+void CudaBackend::rms_norm(Rows x, const Weight& weight, const NormParams& params, Rows out) {
   const Timeline::Span span(timeline_, "norm");
-  HEADZIP_CUDA(cuda::rms_norm(stored(x), weights_.get(weight), job.eps, job.offset, job.add, x.rows, x.width, stored(out),
+  HEADZIP_CUDA(cuda::rms_norm(stored(x), weights_.get(weight), params.eps, params.offset, params.add, x.rows, x.width, stored(out),
                               flag_.as<int32_t>(), work_));
 }
 
-void CudaBackend::linear(Rows x, std::span<const LinearJob> jobs) {
+void CudaBackend::linear(Rows x, std::span<const LinearParams> batch) {
   const Timeline::Span timed(timeline_, "products");
-  if (few(x)) return few_rows_linear(x, jobs);
-  for (const LinearJob& job : jobs) {
-    const Values out = stored(job.out);
-    const bf16* bias = job.bias != nullptr && *job.bias ? weights_.get(*job.bias) : nullptr;
-    const bool within = bias != nullptr && !job.add && !out.wide;  // the product adds it before it rounds
-    const std::string why = gemm_->run({values(x), weights_.get(*job.weight), within ? bias : nullptr, out, x.rows, job.weight->rows,
-                                        job.weight->cols, job.add}, work_);
+  if (few(x)) return few_rows_linear(x, batch);
+  for (const LinearParams& params : batch) {
+    const Values out = stored(params.out);
+    const bf16* bias = params.bias != nullptr && *params.bias ? weights_.get(*params.bias) : nullptr;
+    const bool within = bias != nullptr && !params.add && !out.wide;  // the product adds it before it rounds
+    const std::string why = gemm_->run({values(x), weights_.get(*params.weight), within ? bias : nullptr, out, x.rows, params.weight->rows,
+                                        params.weight->cols, params.add}, work_);
     if (!why.empty()) throw Error(why);
-    if (bias != nullptr && !within) HEADZIP_CUDA(add_bias(out, bias, x.rows, job.weight->rows, work_));
+    if (bias != nullptr && !within) HEADZIP_CUDA(add_bias(out, bias, x.rows, params.weight->rows, work_));
   }
 }
 

@@ -29,13 +29,13 @@ class CudaBackend final : public Backend {
   void begin(const Model& model, size_t working_bytes) override;
   void enter_layer(const Model& model, int64_t layer) override;
   int64_t tile_rows(const ModelSpec& spec) const override;
-  void rms_norm(Rows x, const Weight& weight, const NormJob& job, Rows out) override;
-  void linear(Rows x, std::span<const LinearJob> jobs) override;
+  void rms_norm(Rows x, const Weight& weight, const NormParams& params, Rows out) override;
+  void linear(Rows x, std::span<const LinearParams> batch) override;
   void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
   void append(KvLayer& kv, Rows k, Rows v) override;
   void rope_append(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& rope, int64_t position) override;
-  void attention(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) override;
-  void gated(Activation activation, Rows x, const LinearJob& gate, const LinearJob& up) override;
+  void attention(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) override;
+  void gated(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) override;
   void gate_mul(Activation activation, Rows gate, Rows up) override;
   void gather(Rows x, std::span<const int32_t> index, Rows out) override;
   void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) override;
@@ -55,22 +55,22 @@ class CudaBackend final : public Backend {
  private:
   void embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
   OwnedRows allocate(int64_t count, int64_t width, size_t element);
-  AttentionJob describe(const ModelSpec& spec, const headzip::AttentionJob& job) const;
+  AttentionParams describe(const ModelSpec& spec, const headzip::AttentionParams& params) const;
   // Whether the Hopper kernels serve heads of this width on this GPU.
   bool runs_hopper(int64_t head_dim) const { return hopper_ && hopper_attention_tiles(static_cast<int>(head_dim)).rows > 0; }
-  void launch_hopper(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionJob>& scored,
-                     const std::vector<AttentionJob>& forward);
-  void launch_portable(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionJob>& scored,
-                       const std::vector<AttentionJob>& forward);
-  // Whether the kernels of decode.cc take these jobs.
-  bool decodes(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) const;
+  void launch_hopper(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionParams>& scored,
+                     const std::vector<AttentionParams>& forward);
+  void launch_portable(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionParams>& scored,
+                       const std::vector<AttentionParams>& forward);
+  // Whether the kernels of decode.cc take this batch.
+  bool decodes(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) const;
   DecodeSpan decode_span(const ModelSpec& spec, const KeySpan& span, bool alone, int64_t window) const;
-  void launch_decode(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs);
+  void launch_decode(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch);
   int blocks_per_sm(int64_t head_dim) const;
   float* scratch(size_t bytes);
   bool few(Rows x) const;
-  GemvJob few_rows_job(const LinearJob& job);
-  void few_rows_linear(Rows x, std::span<const LinearJob> jobs);
+  GemvOutput few_rows_output(const LinearParams& params);
+  void few_rows_linear(Rows x, std::span<const LinearParams> batch);
   const float* frequencies(const RopeRef& rope);
   bool records() const;
   void not_recorded(const char* what) const;  // throws Error while a step is recorded
@@ -88,7 +88,7 @@ class CudaBackend final : public Backend {
   WeightStore weights_;
   DeviceMemory workspace_;
   std::unique_ptr<Gemm> gemm_;
-  int cluster_ = 0;  // blocks that share tiles of keys in the Hopper kernel: 1 or 2, or 0: as the job asks
+  int cluster_ = 0;  // blocks that share tiles of keys in the Hopper kernel: 1 or 2, or 0: as the batch asks
   int sm_count_ = 0;
   bool hopper_ = false;
   struct RotaryTable {
@@ -97,8 +97,8 @@ class CudaBackend final : public Backend {
     bool used = true;               // since the last begin()
   };
   std::vector<RotaryTable> rotary_tables_;        // frequencies of the ropes at hand
-  DeviceMemory plan_;               // jobs and tiles of an attention launch
-  DeviceMemory lse_;               // AttentionJob::lse of a launch
+  DeviceMemory plan_;               // params and tiles of an attention launch
+  DeviceMemory lse_;               // AttentionParams::lse of a launch
   PinnedMemory flag_{sizeof(int32_t)};  // set by whatever met a value that is not finite
   static constexpr int kAhead = 2;  // tiles that may be under way
   Event paces_[kAhead];

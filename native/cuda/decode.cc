@@ -14,7 +14,7 @@ namespace {
 // Up to so many (query, head of group) rows a KV head, a question's for one, all SMs at the keys gain more than reading
 // them again from the L2 cache costs.
 constexpr int64_t kMostDecodeRows = 512;
-constexpr int64_t kPartRows = 32;  // of a launch's job: longer ones are cut, so that their partial outputs stay small
+constexpr int64_t kPartRows = 32;  // of one entry of a launch's batch: longer ones are cut, so that their partial outputs stay small
 constexpr int64_t kTailChunk = 256;  // keys of a split of a span that grows: the same however long it is
 
 bool is_whole(const KeySpan& span) { return span.begin == 0 && span.count < 0; }
@@ -22,26 +22,26 @@ bool is_whole(const KeySpan& span) { return span.begin == 0 && span.count < 0; }
 const CudaKvLayer& layer_of(const KeySpan& span) { return static_cast<const CudaKvLayer&>(*span.kv); }
 
 // Whether what a query sees of these keys is more than the other kernels understand.
-bool is_special(const headzip::AttentionJob& job) {
-  return std::any_of(job.spans.begin(), job.spans.end(), [&](const KeySpan& span) {
+bool is_special(const headzip::AttentionParams& params) {
+  return std::any_of(params.spans.begin(), params.spans.end(), [&](const KeySpan& span) {
     const CudaKvLayer& kv = layer_of(span);
-    return kv.streams() || (job.window > 0 && span.from_end && kv.has_gaps());
+    return kv.streams() || (params.window > 0 && span.from_end && kv.has_gaps());
   });
 }
 
-bool is_possible(const headzip::AttentionJob& job) {
-  return job.scores == nullptr && job.out.data != nullptr && job.spans.size() <= 2 &&
-         std::all_of(job.spans.begin(), job.spans.end(), [](const KeySpan& s) { return is_whole(s) && (s.from_end || layer_of(s).uniform()); });
+bool is_possible(const headzip::AttentionParams& params) {
+  return params.scores == nullptr && params.out.data != nullptr && params.spans.size() <= 2 &&
+         std::all_of(params.spans.begin(), params.spans.end(), [](const KeySpan& s) { return is_whole(s) && (s.from_end || layer_of(s).uniform()); });
 }
 
 }  // namespace
 
-bool CudaBackend::decodes(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) const {
-  const bool special = std::any_of(jobs.begin(), jobs.end(), is_special);
-  const bool possible = std::all_of(jobs.begin(), jobs.end(), is_possible);
+bool CudaBackend::decodes(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) const {
+  const bool special = std::any_of(batch.begin(), batch.end(), is_special);
+  const bool possible = std::all_of(batch.begin(), batch.end(), is_possible);
   if (special && !possible) throw Error("the GPU cannot attend to streaming heads, or to heads with gaps under a window, in this way");
-  return special || (possible && std::all_of(jobs.begin(), jobs.end(), [&](const headzip::AttentionJob& job) {
-    return job.q.rows * spec.group() <= kMostDecodeRows;
+  return special || (possible && std::all_of(batch.begin(), batch.end(), [&](const headzip::AttentionParams& params) {
+    return params.q.rows * spec.group() <= kMostDecodeRows;
   }));
 }
 
@@ -78,32 +78,32 @@ int CudaBackend::blocks_per_sm(int64_t head_dim) const {
   return blocks_per_sm_;
 }
 
-void CudaBackend::launch_decode(const ModelSpec& spec, std::span<const headzip::AttentionJob> jobs) {
+void CudaBackend::launch_decode(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) {
   const Timeline::Span timed(timeline_, "attention");
   DecodeLaunch launch{};
   launch.shape = {static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
-                  spec.attention_scale, spec.score_scale(), static_cast<int32_t>(std::min<int64_t>(jobs[0].window, 1 << 30)), 0};
+                  spec.attention_scale, spec.score_scale(), static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30)), 0};
   launch.stride = spec.heads * spec.head_dim;
   launch.advance = advance_;
   const auto flush = [&] {
-    if (launch.jobs == 0) return;
+    if (launch.batch == 0) return;
     launch.scratch = scratch(decode_scratch(launch));
     HEADZIP_CUDA(decode_attention(launch, work_));
-    launch.jobs = 0;
+    launch.batch = 0;
   };
   const int64_t queries = std::max<int64_t>(1, kPartRows / spec.group());
-  for (const headzip::AttentionJob& job : jobs) {
-    DecodeJob whole{};
-    whole.spans = static_cast<int32_t>(job.spans.size());
-    for (size_t s = 0; s < job.spans.size(); ++s) whole.span[s] = decode_span(spec, job.spans[s], job.spans.size() == 1, job.window);
-    for (int64_t row = 0; row < job.q.rows; row += queries) {
-      DecodeJob part = whole;
-      part.q = values(job.q.slice(row, 1));
-      part.out = values(job.out.slice(row, 1));
-      part.queries = static_cast<int32_t>(std::min(queries, job.q.rows - row));
-      part.position = static_cast<int32_t>(job.position + row);
-      launch.job[launch.jobs++] = part;
-      if (launch.jobs == kMostDecodeJobs) flush();
+  for (const headzip::AttentionParams& params : batch) {
+    DecodeParams whole{};
+    whole.spans = static_cast<int32_t>(params.spans.size());
+    for (size_t s = 0; s < params.spans.size(); ++s) whole.span[s] = decode_span(spec, params.spans[s], params.spans.size() == 1, params.window);
+    for (int64_t row = 0; row < params.q.rows; row += queries) {
+      DecodeParams part = whole;
+      part.q = values(params.q.slice(row, 1));
+      part.out = values(params.out.slice(row, 1));
+      part.queries = static_cast<int32_t>(std::min(queries, params.q.rows - row));
+      part.position = static_cast<int32_t>(params.position + row);
+      launch.params[launch.batch++] = part;
+      if (launch.batch == kMaxDecodeBatch) flush();
     }
   }
   flush();
@@ -121,23 +121,23 @@ float* CudaBackend::scratch(size_t bytes) {
 
 bool CudaBackend::few(Rows x) const { return x.rows <= kMostGemvRows && x.width % 8 == 0; }
 
-GemvJob CudaBackend::few_rows_job(const LinearJob& job) {
-  const bf16* bias = job.bias != nullptr && *job.bias ? weights_.get(*job.bias) : nullptr;
-  return {weights_.get(*job.weight), bias, stored(job.out), job.weight->rows, job.add};
+GemvOutput CudaBackend::few_rows_output(const LinearParams& params) {
+  const bf16* bias = params.bias != nullptr && *params.bias ? weights_.get(*params.bias) : nullptr;
+  return {weights_.get(*params.weight), bias, stored(params.out), params.weight->rows, params.add};
 }
 
-void CudaBackend::few_rows_linear(Rows x, std::span<const LinearJob> jobs) {
-  for (size_t at = 0; at < jobs.size(); at += kMostGemvJobs) {
+void CudaBackend::few_rows_linear(Rows x, std::span<const LinearParams> batch) {
+  for (size_t at = 0; at < batch.size(); at += kMaxGemvOutputs) {
     Gemv g{values(x), static_cast<int32_t>(x.rows), static_cast<int32_t>(x.width), 0, {}, Gate::kNone};
-    for (const LinearJob& job : jobs.subspan(at, std::min<size_t>(kMostGemvJobs, jobs.size() - at))) g.job[g.jobs++] = few_rows_job(job);
+    for (const LinearParams& params : batch.subspan(at, std::min<size_t>(kMaxGemvOutputs, batch.size() - at))) g.output[g.outputs++] = few_rows_output(params);
     HEADZIP_CUDA(gemv(g, work_));
   }
 }
 
-void CudaBackend::gated(Activation activation, Rows x, const LinearJob& gate, const LinearJob& up) {
+void CudaBackend::gated(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) {
   if (!few(x)) return Backend::gated(activation, x, gate, up);
   const Timeline::Span timed(timeline_, "products");
-  Gemv g{values(x), static_cast<int32_t>(x.rows), static_cast<int32_t>(x.width), 2, {few_rows_job(gate), few_rows_job(up)},
+  Gemv g{values(x), static_cast<int32_t>(x.rows), static_cast<int32_t>(x.width), 2, {few_rows_output(gate), few_rows_output(up)},
          activation == Activation::kSilu ? Gate::kSilu : Gate::kGeluTanh};
   HEADZIP_CUDA(gemv(g, work_));
 }

@@ -28,9 +28,9 @@ Tail Decoder::tail(int64_t capacity) const {
 }
 
 // groups[i] holds rows of tails[i].
-void Decoder::pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const> tails, Job& state) {
+void Decoder::pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const> tails, JobControl& control) {
   for (size_t l = 0; l < cache_.layers.size(); ++l) {
-    state.check();
+    control.check();
     backend_.enter_layer(model_, static_cast<int64_t>(l));
     for (size_t i = 0; i < groups.size(); ++i) {
       RowGroup& p = groups[i];
@@ -44,17 +44,17 @@ void Decoder::pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const>
   }
 }
 
-void Decoder::advance(Rows x, std::span<Tail* const> tails, bool lm_head, Job& state) {
+void Decoder::advance(Rows x, std::span<Tail* const> tails, bool lm_head, JobControl& control) {
   const auto step = [&] {
     row_groups_.resize(tails.size());
     for (size_t i = 0; i < tails.size(); ++i) {
       row_groups_[i].first = static_cast<int64_t>(i);
       row_groups_[i].rows = 1;
     }
-    pass(x, row_groups_, tails, state);
+    pass(x, row_groups_, tails, control);
     if (lm_head) runner_.lm_head(x);
   };
-  state.check();
+  control.check();
   // Routing to experts goes by way of the host, and many tails come and go too often for a recording to pay.
   if (model_.spec.mixture.experts > 0 || tails.size() > kMostRecordedTails) return step();
   if (lm_head != recorded_lm_head_ || !std::equal(tails.begin(), tails.end(), recorded_.begin(), recorded_.end())) recording_.reset();
@@ -67,7 +67,7 @@ void Decoder::settle() {
   if (!backend_.settle()) throw NotFinite();
 }
 
-StepResult Decoder::step(std::span<Tail* const> tails, std::span<const int32_t> ids, Want want, Job& state) {
+StepResult Decoder::step(std::span<Tail* const> tails, std::span<const int32_t> ids, Want want, JobControl& control) {
   StepResult out;
   for (Tail* tail : tails)
     for (const auto& layer : tail->layers) layer->reserve(1);
@@ -75,7 +75,7 @@ StepResult Decoder::step(std::span<Tail* const> tails, std::span<const int32_t> 
     const size_t rows = std::min(static_cast<size_t>(tile_), ids.size() - at);
     const Rows x = x_.slice(0, static_cast<int64_t>(rows));
     backend_.embed(model_.embed, ids.subspan(at, rows), model_.spec.embed_scale, x);
-    advance(x, tails.subspan(at, rows), want != Want::kNothing, state);
+    advance(x, tails.subspan(at, rows), want != Want::kNothing, control);
     for (size_t i = 0; i < rows; ++i) tails[at + i]->tokens += 1;
     if (want == Want::kBest) {
       const std::vector<Best> part = backend_.best(runner_.logit_rows(x.rows));

@@ -6,7 +6,7 @@
 
 #include "../backend.h"
 #include "../cache/kv_cache.h"
-#include "../job.h"
+#include "../job_control.h"
 #include "../sweep/layer.h"
 
 namespace headzip {
@@ -34,15 +34,15 @@ class Decoder {
   // Runs `ids` behind what the tail holds and appends them. Returns the logits of rows [first, ids), (rows, vocab):
   // handed over a few rows at a time, so that a long answer's logits never lie in memory together.
   template <typename Take>
-  void extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job& state, Take&& take);
+  void extend(Tail& tail, std::span<const int32_t> ids, size_t first, JobControl& control, Take&& take);
   // One more token in each tail, all in one pass.
-  StepResult step(std::span<Tail* const> tails, std::span<const int32_t> ids, Want want, Job& state);
+  StepResult step(std::span<Tail* const> tails, std::span<const int32_t> ids, Want want, JobControl& control);
 
  private:
-  void pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const> tails, Job& state);
+  void pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const> tails, JobControl& control);
   std::vector<float> rows_logits(Rows x) { return runner_.logits(x); }
   // pass() and the LM head behind it, one row a tail; played back while nothing but the tails' lengths changes.
-  void advance(Rows x, std::span<Tail* const> tails, bool lm_head, Job& state);
+  void advance(Rows x, std::span<Tail* const> tails, bool lm_head, JobControl& control);
   void settle();
 
   Backend& backend_;
@@ -60,7 +60,7 @@ class Decoder {
 constexpr int64_t kLogitRows = 16;
 
 template <typename Take>
-void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job& state, Take&& take) {
+void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, JobControl& control, Take&& take) {
   Tail* const tails[] = {&tail};
   for (size_t at = 0; at < ids.size(); at += static_cast<size_t>(tile_)) {
     const auto part = ids.subspan(at, std::min(static_cast<size_t>(tile_), ids.size() - at));
@@ -68,7 +68,7 @@ void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job
     const Rows x = x_.slice(0, rows);
     backend_.embed(model_.embed, part, model_.spec.embed_scale, x);
     row_groups_.assign(1, RowGroup{0, rows, 0, nullptr, {}, nullptr, 0});
-    pass(x, row_groups_, tails, state);
+    pass(x, row_groups_, tails, control);
     tail.tokens += rows;
     for (int64_t row = std::max<int64_t>(0, static_cast<int64_t>(first) - static_cast<int64_t>(at)); row < rows; row += kLogitRows) {
       const int64_t count = std::min(kLogitRows, rows - row);
@@ -77,7 +77,7 @@ void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job
       take(static_cast<int64_t>(at) + row, count, logits);
     }
     settle();
-    state.advance(static_cast<double>(rows));
+    control.advance(static_cast<double>(rows));
   }
 }
 

@@ -31,8 +31,8 @@ double seconds(Clock::time_point from) { return std::chrono::duration<double>(Cl
 // One answer on its way.
 class Sequence {
  public:
-  Sequence(const GenerateJob& job, TokenFeed& feed, Tail tail, int64_t most, int64_t room)
-      : tail(std::move(tail)), job_(job), feed_(feed), sampler_(job.sampling), most_(most), room_(room), start_(Clock::now()) {}
+  Sequence(const GenerateParams& params, TokenFeed& feed, Tail tail, int64_t most, int64_t room)
+      : tail(std::move(tail)), params_(params), feed_(feed), sampler_(params.sampling), most_(most), room_(room), start_(Clock::now()) {}
 
   // Takes the logits behind what the tail holds. With `keep` the tail must end up holding the last token as well.
   void take(std::span<const float> logits, bool keep) {
@@ -61,7 +61,7 @@ class Sequence {
  private:
   void take_id(int32_t id, bool keep) {
     next = id;
-    out.stopped = std::find(job_.stop.begin(), job_.stop.end(), next) != job_.stop.end();
+    out.stopped = std::find(params_.stop.begin(), params_.stop.end(), next) != params_.stop.end();
     if (!out.stopped) {
       out.ids.push_back(next);
       feed_.push(next);
@@ -71,19 +71,19 @@ class Sequence {
     if (!last && tail.tokens >= room_) end();
   }
 
-  const GenerateJob& job_;
+  const GenerateParams& params_;
   TokenFeed& feed_;
   Sampler sampler_;
   int64_t most_, room_;  // tokens of the answer; tokens that the tail may hold before the model's positions end
   Clock::time_point start_, first_{};
 };
 
-void check(const GenerateJob& job, const KvCache& cache, const ModelSpec& spec) {
-  if (job.query.empty()) throw Error("the query is empty");
-  if (job.max_tokens < 1) throw Error("at least one new token must be asked for");
-  check_ids(job.query, spec, "the query");
-  check_positions(cache.position + static_cast<int64_t>(job.query.size()) + 1, cache.max_positions, "the context with the query");
-  check_sampling(job.sampling);
+void check(const GenerateParams& params, const KvCache& cache, const ModelSpec& spec) {
+  if (params.query.empty()) throw Error("the query is empty");
+  if (params.max_tokens < 1) throw Error("at least one new token must be asked for");
+  check_ids(params.query, spec, "the query");
+  check_positions(cache.position + static_cast<int64_t>(params.query.size()) + 1, cache.max_positions, "the context with the query");
+  check_sampling(params.sampling);
 }
 
 void check_cache(const KvCache& cache, const Model& model) {
@@ -92,33 +92,33 @@ void check_cache(const KvCache& cache, const Model& model) {
   check_ropes(cache.ropes, model.spec);
 }
 
-std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& cache, std::span<const GenerateJob> jobs, Job& state,
+std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& cache, std::span<const GenerateParams> batch, JobControl& control,
                           std::span<TokenFeed> feeds, bool keep) {
-  if (jobs.empty() || jobs.size() > kMostQueries || feeds.size() != jobs.size())
+  if (batch.empty() || batch.size() > kMostQueries || feeds.size() != batch.size())
     throw Error("a batch holds from 1 to " + std::to_string(kMostQueries) + " queries");
   check_cache(cache, model);
   size_t longest = 0;
   double total = 0;
-  for (const GenerateJob& job : jobs) {
-    check(job, cache, model.spec);
-    longest = std::max(longest, job.query.size());
-    total += static_cast<double>(job.query.size()) + static_cast<double>(job.max_tokens);
+  for (const GenerateParams& params : batch) {
+    check(params, cache, model.spec);
+    longest = std::max(longest, params.query.size());
+    total += static_cast<double>(params.query.size()) + static_cast<double>(params.max_tokens);
   }
-  state.total = total;
+  control.total = total;
   backend.begin(model, kWorking);
-  const auto rows = static_cast<int64_t>(std::max(longest, jobs.size()));
+  const auto rows = static_cast<int64_t>(std::max(longest, batch.size()));
   Decoder decoder(backend, model, cache, std::min(backend.tile_rows(model.spec), rows));
 
   std::vector<Sequence> all;
-  all.reserve(jobs.size());
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    const auto query = static_cast<int64_t>(jobs[i].query.size());
+  all.reserve(batch.size());
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const auto query = static_cast<int64_t>(batch[i].query.size());
     const int64_t room = cache.max_positions - cache.position;
-    all.emplace_back(jobs[i], feeds[i], decoder.tail(query + std::min<int64_t>(jobs[i].max_tokens, 64)),
-                     std::min(jobs[i].max_tokens, room - query), room);
+    all.emplace_back(batch[i], feeds[i], decoder.tail(query + std::min<int64_t>(batch[i].max_tokens, 64)),
+                     std::min(batch[i].max_tokens, room - query), room);
   }
-  for (size_t i = 0; i < jobs.size(); ++i)
-    decoder.extend(all[i].tail, jobs[i].query, jobs[i].query.size() - 1, state,
+  for (size_t i = 0; i < batch.size(); ++i)
+    decoder.extend(all[i].tail, batch[i].query, batch[i].query.size() - 1, control,
                    [&](int64_t, int64_t, const std::vector<float>& logits) { all[i].take(logits, keep); });
 
   std::vector<Sequence*> active;
@@ -134,28 +134,28 @@ std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& c
       if (!s.last) want = std::max(want, s.greedy() && model.spec.logit_cap == 0 ? Want::kBest : Want::kLogits);
     }
     if (active.empty()) return all;
-    const StepResult made = decoder.step(tails, ids, want, state);
+    const StepResult made = decoder.step(tails, ids, want, control);
     for (size_t i = 0; i < active.size(); ++i) {
       if (active[i]->last) active[i]->end();
       else if (want == Want::kBest) active[i]->take(made.best[i], keep);
       else active[i]->take(std::span(made.logits).subspan(i * model.spec.vocab, model.spec.vocab), keep);
     }
-    state.advance(static_cast<double>(active.size()));
+    control.advance(static_cast<double>(active.size()));
   }
 }
 
 }  // namespace
 
-std::vector<Generation> generate(Backend& backend, const Model& model, const KvCache& cache, const std::vector<GenerateJob>& jobs,
-                                 Job& state, std::span<TokenFeed> feeds) {
+std::vector<Generation> generate(Backend& backend, const Model& model, const KvCache& cache, const std::vector<GenerateParams>& batch,
+                                 JobControl& control, std::span<TokenFeed> feeds) {
   std::vector<Generation> out;
-  for (Sequence& s : run(backend, model, cache, jobs, state, feeds, false)) out.push_back(std::move(s.out));
+  for (Sequence& s : run(backend, model, cache, batch, control, feeds, false)) out.push_back(std::move(s.out));
   return out;
 }
 
-Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateJob& job, bool rewindable, Job& state,
+Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateParams& params, bool rewindable, JobControl& control,
                     TokenFeed& feed) {
-  std::vector<Sequence> made = run(backend, model, cache, {&job, 1}, state, {&feed, 1}, true);
+  std::vector<Sequence> made = run(backend, model, cache, {&params, 1}, control, {&feed, 1}, true);
   std::vector<int64_t> windows;
   for (const LayerSpec& layer : model.spec.layer) windows.push_back(layer.window);
   model.check_size();  // the turn's last token joins without logits, which would have told
@@ -164,7 +164,7 @@ Generation converse(Backend& backend, const Model& model, KvCache& cache, const 
 }
 
 std::vector<float> log_probs(Backend& backend, const Model& model, const KvCache& cache, const std::vector<int32_t>& query,
-                             const std::vector<int32_t>& answer, Job& state) {
+                             const std::vector<int32_t>& answer, JobControl& control) {
   if (query.empty()) throw Error("the query is empty");
   if (answer.empty()) throw Error("the answer is empty");
   check_cache(cache, model);
@@ -173,12 +173,12 @@ std::vector<float> log_probs(Backend& backend, const Model& model, const KvCache
   std::vector<int32_t> ids = query;
   ids.insert(ids.end(), answer.begin(), answer.end() - 1);  // the last token's own logits speak of what comes after it
   check_positions(cache.position + static_cast<int64_t>(ids.size()), cache.max_positions, "the context with query and answer");
-  state.total = static_cast<double>(ids.size());
+  control.total = static_cast<double>(ids.size());
   backend.begin(model, kWorking);
   Decoder decoder(backend, model, cache, std::min(backend.tile_rows(model.spec), static_cast<int64_t>(ids.size())));
   Tail tail = decoder.tail(static_cast<int64_t>(ids.size()));
   std::vector<float> out;
-  decoder.extend(tail, ids, query.size() - 1, state, [&](int64_t, int64_t count, const std::vector<float>& logits) {
+  decoder.extend(tail, ids, query.size() - 1, control, [&](int64_t, int64_t count, const std::vector<float>& logits) {
     for (int64_t i = 0; i < count; ++i)
       out.push_back(log_probability(std::span(logits).subspan(i * model.spec.vocab, model.spec.vocab), answer[out.size()]));
   });

@@ -6,12 +6,12 @@
 
 #include "../backend.h"
 #include "../cache/kv_cache.h"
-#include "../job.h"
+#include "../job_control.h"
 #include "sampler.h"
 
 namespace headzip {
 
-struct GenerateJob {
+struct GenerateParams {
   std::vector<int32_t> query;
   int64_t max_tokens = 0;
   std::vector<int32_t> stop;  // ids that end the answer; they are not part of it
@@ -39,16 +39,16 @@ class TokenFeed {
   std::atomic<bool> finished_{false};
 };
 
-// One answer a job, feeds[i] being job i's. The cache is only read.
-std::vector<Generation> generate(Backend& backend, const Model& model, const KvCache& cache, const std::vector<GenerateJob>& jobs,
-                                 Job& state, std::span<TokenFeed> feeds);
+// One answer for each of batch, feeds[i] being the i-th's. The cache is only read.
+std::vector<Generation> generate(Backend& backend, const Model& model, const KvCache& cache, const std::vector<GenerateParams>& batch,
+                                 JobControl& control, std::span<TokenFeed> feeds);
 // The query and the answer stay in the cache: the conversation goes on. It is as before when this throws. `rewindable`:
 // KvCache::rewind may then cut the answer short.
-Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateJob& job, bool rewindable, Job& state,
+Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateParams& params, bool rewindable, JobControl& control,
                     TokenFeed& feed);
 
 // Natural logarithms of the probability of each answer token behind the query and the tokens before it.
 std::vector<float> log_probs(Backend& backend, const Model& model, const KvCache& cache, const std::vector<int32_t>& query,
-                             const std::vector<int32_t>& answer, Job& state);
+                             const std::vector<int32_t>& answer, JobControl& control);
 
 }  // namespace headzip

@@ -18,11 +18,11 @@ void check_positions(int64_t needed, int64_t most, const char* what) {
 }
 
 namespace {
-void check_full_cache(const KvCache& cache, const SweepJob& job, const ModelSpec& spec) {
-  const auto sink = static_cast<int64_t>(job.sink.size()), context = static_cast<int64_t>(job.context.size());
-  if (job.chunks.empty()) throw Error("there are no chunks to score");
-  if (job.want_cache) throw Error("scoring against a cache makes no cache");
-  if (job.kind == SweepKind::kBlock) throw Error("a cache of the whole context cannot serve the block sweep");
+void check_full_cache(const KvCache& cache, const SweepParams& params, const ModelSpec& spec) {
+  const auto sink = static_cast<int64_t>(params.sink.size()), context = static_cast<int64_t>(params.context.size());
+  if (params.chunks.empty()) throw Error("there are no chunks to score");
+  if (params.want_cache) throw Error("scoring against a cache makes no cache");
+  if (params.kind == SweepKind::kBlock) throw Error("a cache of the whole context cannot serve the block sweep");
   if (cache.sink != sink || cache.context != context || static_cast<int64_t>(cache.layers.size()) != spec.layers)
     throw Error("the cache is not of this system prefix and context");
   if (cache.evicted) throw Error("the cache is not full: it has been pruned");
@@ -32,39 +32,39 @@ void check_full_cache(const KvCache& cache, const SweepJob& job, const ModelSpec
 }
 }  // namespace
 
-void check_job(const SweepJob& job, const ModelSpec& spec) {
-  if (job.context.empty()) throw Error("the context is empty");
-  check_ids(job.sink, spec, "the system prefix");
-  check_ids(job.context, spec, "the context");
-  if (job.before < 0 || job.after < 0) throw Error("the context before and after must not be negative");
-  if (job.before + job.after > 0 && (job.kind != SweepKind::kBlock || job.chunks.empty() || job.want_cache))
+void check_params(const SweepParams& params, const ModelSpec& spec) {
+  if (params.context.empty()) throw Error("the context is empty");
+  check_ids(params.sink, spec, "the system prefix");
+  check_ids(params.context, spec, "the context");
+  if (params.before < 0 || params.after < 0) throw Error("the context before and after must not be negative");
+  if (params.before + params.after > 0 && (params.kind != SweepKind::kBlock || params.chunks.empty() || params.want_cache))
     throw Error("only the block sweep scores a part of the context, and keeps no cache of it");
-  if (job.before > spec.max_positions || job.after > spec.max_positions)
+  if (params.before > spec.max_positions || params.after > spec.max_positions)
     throw Error("the context before and after is longer than the model's positions");
-  if (job.full && job.before + job.after > 0) throw Error("a full cache holds the whole context");
-  const auto prefill = static_cast<int64_t>(job.sink.size() + job.context.size()) + job.before + job.after;
-  if (job.full) check_full_cache(*job.full, job, spec);
-  int64_t at = job.full && !job.chunks.empty() ? std::max<int64_t>(job.chunks.front().start, 0) : 0, longest = 0;
-  for (const Chunk& c : job.chunks) {
+  if (params.full && params.before + params.after > 0) throw Error("a full cache holds the whole context");
+  const auto prefill = static_cast<int64_t>(params.sink.size() + params.context.size()) + params.before + params.after;
+  if (params.full) check_full_cache(*params.full, params, spec);
+  int64_t at = params.full && !params.chunks.empty() ? std::max<int64_t>(params.chunks.front().start, 0) : 0, longest = 0;
+  for (const Chunk& c : params.chunks) {
     if (c.start != at || c.end <= c.start) throw Error("chunks must follow one another and cover the context");
     if (c.ids.empty()) throw Error("a reconstruction input is empty");
     at = c.end;
     check_ids(c.ids, spec, "a reconstruction input");
     longest = std::max(longest, static_cast<int64_t>(c.ids.size()));
   }
-  const auto context = static_cast<int64_t>(job.context.size());
-  if (!job.chunks.empty() && (job.full ? at > context : at != context))
+  const auto context = static_cast<int64_t>(params.context.size());
+  if (!params.chunks.empty() && (params.full ? at > context : at != context))
     throw Error("chunks must follow one another and cover the context");
-  if (!job.ropes.empty()) check_ropes(job.ropes, spec);
-  const int64_t most = job.full ? job.full->max_positions : job.max_positions == 0 ? spec.max_positions : job.max_positions;
+  if (!params.ropes.empty()) check_ropes(params.ropes, spec);
+  const int64_t most = params.full ? params.full->max_positions : params.max_positions == 0 ? spec.max_positions : params.max_positions;
   if (most < 1 || most > 1 << 30) throw Error("maxPositions must be an integer from 1 to 2^30");
   if (longest > 0) check_positions(prefill + longest, most, "the context with its repetition");
   else check_positions(prefill, most, "the context");
-  if (!job.keep_heads.empty() && job.keep_heads.size() != spec.scored_layers().size() * spec.kv_heads)
+  if (!params.keep_heads.empty() && params.keep_heads.size() != spec.scored_layers().size() * spec.kv_heads)
     throw Error("the mask of heads must have scored layers x kv_heads entries");
-  if (job.window.sink < 0 || job.window.recent < 0 || job.tile_rows < 0 || (job.uniform && job.uniform->count < 0))
+  if (params.window.sink < 0 || params.window.recent < 0 || params.tile_rows < 0 || (params.uniform && params.uniform->count < 0))
     throw Error("window, rows and budget must not be negative");
-  if (job.uniform && job.chunks.empty()) throw Error("the same budget in every head needs pair scores, so chunks");
+  if (params.uniform && params.chunks.empty()) throw Error("the same budget in every head needs pair scores, so chunks");
 }
 
 }  // namespace headzip

@@ -46,7 +46,7 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, N
     if (!row_norms_.memory) row_norms_ = backend_.scores(1, normed_.rows);
     backend_.row_norms(h, row_norms_);
   }
-  std::vector<LinearJob> projections{{&w.k, &w.k_bias, k}};
+  std::vector<LinearParams> projections{{&w.k, &w.k_bias, k}};
   if (queries) projections.push_back({&w.q, &w.q_bias, q});
   if (values) projections.push_back({&w.v, &w.v_bias, v});
   backend_.linear(h, projections);
@@ -65,7 +65,7 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, N
 
   const LayerSpec& kind = spec.layer[layer];
   const RopeRef& rope = ropes_[kind.rope];
-  std::vector<AttentionJob> jobs;
+  std::vector<AttentionParams> batch;
   for (size_t i = 0; i < groups.size();) {  // groups that go on where the one before ends are rotated and appended as one
     const RowGroup& from = groups[i];
     int64_t rows = 0;
@@ -76,17 +76,17 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, N
   }
   for (const RowGroup& p : groups) {
     if (!queries) break;
-    jobs.push_back({q.slice(p.first, p.rows), p.position, p.spans,
+    batch.push_back({q.slice(p.first, p.rows), p.position, p.spans,
                     need == Need::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores, p.score_stride,
                     p.weights});
-    if (weighted) jobs.back().weights.rows = row_norms_.data + p.first;
+    if (weighted) batch.back().weights.rows = row_norms_.data + p.first;
   }
   if (!queries) return;
-  backend_.attention(spec, jobs);
+  backend_.attention(spec, batch);
   if (need != Need::kHidden) return;
 
   const Rows added = spec.out_norms ? added_.slice(0, x.rows) : x;
-  const LinearJob project{&w.o, &w.o_bias, added, !spec.out_norms};
+  const LinearParams project{&w.o, &w.o_bias, added, !spec.out_norms};
   backend_.linear(out, {&project, 1});
   if (spec.out_norms) norm(added, w.attn_out_norm, x, true);
   feed_forward(layer, x);
@@ -135,7 +135,7 @@ void LayerRunner::gated(const GatedWeights& w, Rows h, Rows out, bool add) {
   };
   const Rows gate = buffer(gate_), up = buffer(up_);
   backend_.gated(model_.spec.activation, h, {&w.gate, &w.gate_bias, gate}, {&w.up, &w.up_bias, up});
-  const LinearJob narrow{&w.down, &w.down_bias, out, add};
+  const LinearParams narrow{&w.down, &w.down_bias, out, add};
   backend_.linear(gate, {&narrow, 1});
 }
 
@@ -144,8 +144,8 @@ void LayerRunner::mixture(int64_t layer, Rows h, Rows out) {
   const LayerWeights& w = model_.layers[layer];
   const MixtureSpec& spec = model_.spec.mixture;
   const Rows routed = routed_.slice(0, h.rows);
-  const LinearJob job{&w.router, nullptr, routed};
-  backend_.linear(h, {&job, 1});
+  const LinearParams params{&w.router, nullptr, routed};
+  backend_.linear(h, {&params, 1});
   std::vector<float> logits(static_cast<size_t>(h.rows * spec.experts));
   backend_.download(routed, logits.data());
   if (!all_finite(logits)) not_finite(layer);
@@ -168,7 +168,7 @@ void LayerRunner::mixture(int64_t layer, Rows h, Rows out) {
   const Rows answer = rows(h.rows, gathered_.rows);
   gated(w.shared, h, answer, false);
   const Rows share{routed.data, h.rows, 1, routed.row_bytes / static_cast<size_t>(routed.width)};
-  const LinearJob weigh{&w.shared_router, nullptr, share};
+  const LinearParams weigh{&w.shared_router, nullptr, share};
   backend_.linear(h, {&weigh, 1});
   ExpertRows every{std::vector<int32_t>(static_cast<size_t>(h.rows)), std::vector<float>(static_cast<size_t>(h.rows))};
   backend_.download(share, every.weights.data());
@@ -183,8 +183,8 @@ void LayerRunner::lm_head(Rows rows) {
   const Rows h = normed_.slice(0, rows.rows);
   norm(rows, model_.final_norm, h);
   if (logits_.rows < rows.rows) logits_ = backend_.stream(rows.rows, model_.spec.vocab);
-  const LinearJob job{&model_.lm_head, nullptr, logit_rows(rows.rows)};
-  backend_.linear(h, {&job, 1});
+  const LinearParams params{&model_.lm_head, nullptr, logit_rows(rows.rows)};
+  backend_.linear(h, {&params, 1});
   model_.check_size();  // before a token is chosen
 }
 

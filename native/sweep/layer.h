@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "../backend.h"
-#include "../job.h"
+#include "../job_control.h"
 
 namespace headzip {
 
@@ -13,7 +13,7 @@ struct RowGroup {
   int64_t position = 0;         // of the first row
   KvLayer* own = nullptr;       // their keys and values are appended here
   std::vector<KeySpan> spans;   // what they see, once appended
-  float* scores = nullptr;      // see AttentionJob
+  float* scores = nullptr;      // see AttentionParams
   int64_t score_stride = 0;
   ScoreWeights weights{};       // `rows` is filled in
 };

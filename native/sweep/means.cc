@@ -10,12 +10,12 @@ namespace headzip {
 
 namespace {
 
-void check_means(const MeansJob& job, const ModelSpec& spec) {
-  if (job.text.empty()) throw Error("the text is empty");
-  check_ids(job.text, spec, "the text");
-  if (!job.ropes.empty()) check_ropes(job.ropes, spec);
-  check_positions(static_cast<int64_t>(job.text.size()), job.max_positions == 0 ? spec.max_positions : job.max_positions, "the text");
-  if (job.tile_rows < 0) throw Error("rows must not be negative");
+void check_means(const MeansParams& params, const ModelSpec& spec) {
+  if (params.text.empty()) throw Error("the text is empty");
+  check_ids(params.text, spec, "the text");
+  if (!params.ropes.empty()) check_ropes(params.ropes, spec);
+  check_positions(static_cast<int64_t>(params.text.size()), params.max_positions == 0 ? spec.max_positions : params.max_positions, "the text");
+  if (params.tile_rows < 0) throw Error("rows must not be negative");
 }
 
 // Multiply-adds of one layer for all rows of the text.
@@ -32,12 +32,12 @@ void append_means(const std::vector<double>& sums, int64_t rows, std::vector<flo
 
 }  // namespace
 
-MeansResult run_means(Backend& backend, const Model& model, const MeansJob& job, Job& state) {
+MeansResult run_means(Backend& backend, const Model& model, const MeansParams& params, JobControl& control) {
   const ModelSpec& spec = model.spec;
-  check_means(job, spec);
-  const auto rows = static_cast<int64_t>(job.text.size());
+  check_means(params, spec);
+  const auto rows = static_cast<int64_t>(params.text.size());
   int64_t tile = std::min(backend.tile_rows(spec), rows);
-  if (job.tile_rows > 0) tile = std::min(tile, job.tile_rows);
+  if (params.tile_rows > 0) tile = std::min(tile, params.tile_rows);
   const int64_t last = spec.scored_layers().back();
   const auto need = [last](int64_t layer) { return layer == last ? Need::kMeans : Need::kHidden; };
 
@@ -45,12 +45,12 @@ MeansResult run_means(Backend& backend, const Model& model, const MeansJob& job,
   const int64_t stream = rows * spec.hidden, values = rows * 2 * spec.kv_heads * spec.head_dim + tile * buffer_values(spec);
   backend.begin(model, static_cast<size_t>(stream) * backend.stream_bytes() + static_cast<size_t>(values) * backend.element_bytes());
   const OwnedRows x = backend.stream(rows, spec.hidden);
-  backend.embed(model.embed, job.text, spec.embed_scale, x);
+  backend.embed(model.embed, params.text, spec.embed_scale, x);
   const auto kv = backend.kv(spec.kv_heads, spec.head_dim, rows);
-  LayerRunner runner(backend, model, job.ropes.empty() ? spec.ropes : job.ropes, tile);
+  LayerRunner runner(backend, model, params.ropes.empty() ? spec.ropes : params.ropes, tile);
   double total = 0;
   for (int64_t layer = 0; layer <= last; ++layer) total += layer_work(spec, layer, rows, need(layer));
-  state.total = total;
+  control.total = total;
 
   MeansResult result;
   for (int64_t layer = 0; layer <= last; ++layer) {
@@ -63,7 +63,7 @@ MeansResult run_means(Backend& backend, const Model& model, const MeansJob& job,
       const RowGroup group{0, count, row, kv.get(), {{kv.get(), 0, -1, 0}}, nullptr, 0};
       runner.run(layer, x.slice(row, count), {&group, 1}, need(layer), scored ? &means : nullptr);
       backend.pace();
-      state.advance(layer_work(spec, layer, rows, need(layer)) * static_cast<double>(count) / static_cast<double>(rows));
+      control.advance(layer_work(spec, layer, rows, need(layer)) * static_cast<double>(count) / static_cast<double>(rows));
     }
     runner.settle(layer);
     if (!scored) continue;

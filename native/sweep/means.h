@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "../backend.h"
-#include "../job.h"
+#include "../job_control.h"
 
 namespace headzip {
 
-struct MeansJob {
+struct MeansParams {
   std::vector<int32_t> text;
   int64_t tile_rows = 0;       // most rows of a pass; 0: the backend's choice
   std::vector<RopeRef> ropes;  // in place of the model's own, for texts longer than those are made for; or empty
@@ -24,6 +24,6 @@ struct MeansResult {
 
 // One prefill of the text with the KV of one layer alive.
 // Throws Error (one sentence) for a job that does not fit the model, Aborted when asked to stop.
-MeansResult run_means(Backend& backend, const Model& model, const MeansJob& job, Job& state);
+MeansResult run_means(Backend& backend, const Model& model, const MeansParams& params, JobControl& control);
 
 }  // namespace headzip

@@ -17,14 +17,14 @@ constexpr int64_t kKeyBlock = 32;
 // What the job will hold besides weights: two streams, one layer of KV (or all of it, when kept), a tile's buffers.
 void SweepRun::announce() {
   int64_t repeat = 0, longest = 0;
-  for (const Chunk& c : job_.chunks) {
+  for (const Chunk& c : params_.chunks) {
     repeat += static_cast<int64_t>(c.ids.size());
     longest = std::max(longest, static_cast<int64_t>(c.ids.size()));
   }
   const int64_t kv = spec_.kv_heads * spec_.head_dim;
-  const int64_t read = job_.full ? 0 : prefill_;
+  const int64_t read = params_.full ? 0 : prefill_;
   int64_t entries = read;
-  if (job_.want_cache)
+  if (params_.want_cache)
     for (int64_t l = 0; l < spec_.layers; ++l) entries += spec_.visible(l, prefill_);
   const int64_t streams = (read + repeat) * spec_.hidden;
   const int64_t values = 2 * kv * (entries + std::max(longest, tile_)) + tile_ * buffer_values(spec_);
@@ -32,14 +32,14 @@ void SweepRun::announce() {
 }
 
 void SweepRun::embed() {
-  std::vector<int32_t> ids = job_.sink;
-  ids.insert(ids.end(), job_.context.begin(), job_.context.end());
-  if (!job_.full) {
+  std::vector<int32_t> ids = params_.sink;
+  ids.insert(ids.end(), params_.context.begin(), params_.context.end());
+  if (!params_.full) {
     context_rows_ = backend_.stream(prefill_, spec_.hidden);
     backend_.embed(model_.embed, ids, spec_.embed_scale, context_rows_);
   }
   ids.clear();
-  for (const Chunk& c : job_.chunks) ids.insert(ids.end(), c.ids.begin(), c.ids.end());
+  for (const Chunk& c : params_.chunks) ids.insert(ids.end(), c.ids.begin(), c.ids.end());
   if (ids.empty()) return;
   repeat_rows_ = backend_.stream(static_cast<int64_t>(ids.size()), spec_.hidden);
   backend_.embed(model_.embed, ids, spec_.embed_scale, repeat_rows_);
@@ -48,8 +48,8 @@ void SweepRun::embed() {
 void SweepRun::plan() {
   int64_t row = 0, longest = 0;
   size_t most = 0;
-  for (size_t c = 0; c < job_.chunks.size(); ++c) {
-    const auto rows = static_cast<int64_t>(job_.chunks[c].ids.size());
+  for (size_t c = 0; c < params_.chunks.size(); ++c) {
+    const auto rows = static_cast<int64_t>(params_.chunks[c].ids.size());
     longest = std::max(longest, rows);
     if (groups_.empty() || groups_.back().rows + rows > tile_) groups_.push_back({c, 0, row, 0});
     groups_.back().chunks += 1;
@@ -58,30 +58,30 @@ void SweepRun::plan() {
     row += rows;
   }
   for (size_t i = 0; i < most; ++i) own_.push_back(backend_.kv(spec_.kv_heads, spec_.head_dim, longest));
-  const std::vector<RopeRef>& ropes = job_.full ? job_.full->ropes : job_.ropes.empty() ? spec_.ropes : job_.ropes;
-  runner_ = std::make_unique<LayerRunner>(backend_, model_, ropes, std::min(tile_, std::max(job_.full ? 0 : prefill_, row)));
+  const std::vector<RopeRef>& ropes = params_.full ? params_.full->ropes : params_.ropes.empty() ? spec_.ropes : params_.ropes;
+  runner_ = std::make_unique<LayerRunner>(backend_, model_, ropes, std::min(tile_, std::max(params_.full ? 0 : prefill_, row)));
 
   double total = 0;
   const auto context = static_cast<double>(prefill_), chunk = static_cast<double>(longest);
-  const bool narrow = job_.kind != SweepKind::kFull;
-  const double context_keys = job_.kind == SweepKind::kBlock ? std::min(context, chunk) / 2 : context / 2;
+  const bool narrow = params_.kind != SweepKind::kFull;
+  const double context_keys = params_.kind == SweepKind::kBlock ? std::min(context, chunk) / 2 : context / 2;
   for (int64_t l = 0; l < end_; ++l) {
-    if (!job_.full) total += tile_work(l, prefill_, context_keys, last_of_context(l) ? Need::kKeys : Need::kHidden);
+    if (!params_.full) total += tile_work(l, prefill_, context_keys, last_of_context(l) ? Need::kKeys : Need::kHidden);
     if (l > last_scored_) continue;
     if (weighted() && spec_.layer[l].scored) total += weigh_work(scored_positions());
     const bool last = last_of_repeat(l);
     total += tile_work(l, row, narrow || last ? 1.5 * chunk : context + chunk / 2, last ? Need::kScores : Need::kHidden);
   }
-  state_.total = total;
+  control_.total = total;
 }
 
 // Tile by tile, so that it can be stopped.
 void SweepRun::weigh(int64_t layer, const KvLayer& kv) {
-  const int64_t begin = sink_ + job_.chunks.front().start, end = begin + scored_positions();
+  const int64_t begin = sink_ + params_.chunks.front().start, end = begin + scored_positions();
   for (int64_t at = begin; at < end; at += tile_) {
     const int64_t count = std::min(tile_, end - at);
     runner_->value_norms(layer, kv, at, count, value_norms_);
-    state_.advance(weigh_work(count));
+    control_.advance(weigh_work(count));
   }
 }
 
@@ -94,10 +94,10 @@ void SweepRun::evict(int64_t layer, KvLayer& kv, std::span<const float> scores, 
   for (int64_t h = 0; h < spec_.kv_heads; ++h) {
     if (const int64_t window = spec_.layer[layer].window; window > 0) forget_before(kv, h, prefill_ - window + 1);
     if (row == cache.scored.end()) continue;
-    if (!job_.keep_heads.empty()) {
-      if (job_.keep_heads[first + h] == 0) cache.evict_head(kv, h, job_.window);
-    } else if (job_.uniform) {
-      best_entries(scores.subspan(static_cast<size_t>(h * context), static_cast<size_t>(context)), *job_.uniform, keep);
+    if (!params_.keep_heads.empty()) {
+      if (params_.keep_heads[first + h] == 0) cache.evict_head(kv, h, params_.window);
+    } else if (params_.uniform) {
+      best_entries(scores.subspan(static_cast<size_t>(h * context), static_cast<size_t>(context)), *params_.uniform, keep);
       kv.retain(h, kept_entries(kv, h, kv.length(h), {sink_, context}, keep));
     }
   }
@@ -110,16 +110,16 @@ SweepResult SweepRun::run() {
   embed();
   plan();
   const int64_t context = prefill_ - sink_, heads = spec_.kv_heads;
-  if (job_.want_cache) {
+  if (params_.want_cache) {
     result.cache = std::make_unique<KvCache>();
     result.cache->kv_heads = heads;
     result.cache->sink = sink_;
     result.cache->context = context;
     result.cache->position = result.cache->turn_start = prefill_;
-    result.cache->evicted = !job_.keep_heads.empty() || job_.uniform.has_value();
+    result.cache->evicted = !params_.keep_heads.empty() || params_.uniform.has_value();
     result.cache->scored = spec_.scored_layers();
-    result.cache->ropes = job_.ropes.empty() ? spec_.ropes : job_.ropes;
-    result.cache->max_positions = job_.max_positions == 0 ? spec_.max_positions : job_.max_positions;
+    result.cache->ropes = params_.ropes.empty() ? spec_.ropes : params_.ropes;
+    result.cache->max_positions = params_.max_positions == 0 ? spec_.max_positions : params_.max_positions;
   }
   ScoreBuffer scores;
   std::vector<float> host;    // (kv_heads, scored positions) of one layer
@@ -134,12 +134,12 @@ SweepResult SweepRun::run() {
   for (int64_t layer = 0; layer < end_; ++layer) {
     const bool scored = scoring() && spec_.layer[layer].scored;
     backend_.enter_layer(model_, layer);
-    if (!job_.full) {
+    if (!params_.full) {
       if (!kv) kv = backend_.kv(heads, spec_.head_dim, prefill_);
       for (int64_t h = 0; h < heads; ++h) kv->truncate(h, 0);
       context_layer(layer, *kv);
     }
-    KvLayer& context_kv = job_.full ? *job_.full->layers[static_cast<size_t>(layer)] : *kv;
+    KvLayer& context_kv = params_.full ? *params_.full->layers[static_cast<size_t>(layer)] : *kv;
     if (scored) backend_.clear(scores);
     if (scored && weighted()) weigh(layer, context_kv);
     if (layer <= last_scored_)
@@ -150,7 +150,7 @@ SweepResult SweepRun::run() {
     if (scored)
       summary = std::async(std::launch::async, [&, layer] {
         summarise(host, heads, layer, result.max, result.mean, result.p99);
-        if (job_.want_pairs) result.pairs.insert(result.pairs.end(), host.begin(), host.end());
+        if (params_.want_pairs) result.pairs.insert(result.pairs.end(), host.begin(), host.end());
       });
     if (!result.cache) continue;
     evict(layer, *kv, host, *result.cache);
@@ -166,11 +166,11 @@ SweepResult SweepRun::run() {
   return result;
 }
 
-SweepResult run_sweep(Backend& backend, const Model& model, const SweepJob& job, Job& state) {
-  check_job(job, model.spec);
-  if (job.method == ScoreMethod::kKvzipPlus && !backend.weighs_scores())
+SweepResult run_sweep(Backend& backend, const Model& model, const SweepParams& params, JobControl& control) {
+  check_params(params, model.spec);
+  if (params.method == ScoreMethod::kKvzipPlus && !backend.weighs_scores())
     throw Error(std::string("kvzip+ scores are computed on the CPU only, not on ") + backend.name() + "; score with --device cpu");
-  return SweepRun(backend, model, job, state).run();
+  return SweepRun(backend, model, params, control).run();
 }
 
 }  // namespace headzip

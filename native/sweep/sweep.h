@@ -7,7 +7,7 @@
 
 #include "../backend.h"
 #include "../cache/kv_cache.h"
-#include "../job.h"
+#include "../job_control.h"
 
 namespace headzip {
 
@@ -23,7 +23,7 @@ struct Chunk {
   std::vector<int32_t> ids;    // the reconstruction input
 };
 
-struct SweepJob {
+struct SweepParams {
   std::vector<int32_t> sink, context;
   std::vector<Chunk> chunks;        // in order, covering the context; empty: prefill only
   SweepKind kind = SweepKind::kFull;
@@ -54,6 +54,6 @@ struct SweepResult {
 };
 
 // Throws Error (one sentence) for a job that does not fit the model, Aborted when asked to stop.
-SweepResult run_sweep(Backend& backend, const Model& model, const SweepJob& job, Job& state);
+SweepResult run_sweep(Backend& backend, const Model& model, const SweepParams& params, JobControl& control);
 
 }  // namespace headzip

@@ -16,25 +16,25 @@ double SweepRun::tile_work(int64_t layer, int64_t rows, double keys, Need need) 
 int64_t SweepRun::context_tile_end(int64_t row, bool last) const {
   const int64_t end = std::min(row + tile_, prefill_);
   // Of the last layer only the last token's output is wanted, and only for generation.
-  return last && job_.want_cache && row < prefill_ - 1 ? std::min(end, prefill_ - 1) : end;
+  return last && params_.want_cache && row < prefill_ - 1 ? std::min(end, prefill_ - 1) : end;
 }
 
 // Rows [row, end) of the context, cut where what they see changes: one block of kBlock sees nothing of another.
 std::vector<RowGroup> SweepRun::context_groups(int64_t row, int64_t end, KvLayer& kv) const {
-  if (!blocks()) return {RowGroup{0, end - row, row < sink_ ? row : row + job_.before, &kv, {{&kv, 0, -1, 0}}, nullptr, 0}};
+  if (!blocks()) return {RowGroup{0, end - row, row < sink_ ? row : row + params_.before, &kv, {{&kv, 0, -1, 0}}, nullptr, 0}};
   std::vector<RowGroup> groups;
   const int64_t first = row;
   size_t chunk = 0;
   while (row < end) {
     int64_t stop = std::min(end, sink_), start = 0;
     if (row >= sink_) {
-      while (row >= sink_ + job_.chunks[chunk].end) ++chunk;
-      start = sink_ + job_.chunks[chunk].start;
-      stop = std::min(end, sink_ + job_.chunks[chunk].end);
+      while (row >= sink_ + params_.chunks[chunk].end) ++chunk;
+      start = sink_ + params_.chunks[chunk].start;
+      stop = std::min(end, sink_ + params_.chunks[chunk].end);
     }
-    RowGroup group{row - first, stop - row, row < sink_ ? row : row + job_.before, &kv, {}, nullptr, 0};
+    RowGroup group{row - first, stop - row, row < sink_ ? row : row + params_.before, &kv, {}, nullptr, 0};
     if (row >= sink_) group.spans.push_back({&kv, 0, sink_, 0});
-    group.spans.push_back({&kv, start, stop - start, row < sink_ ? 0 : start + job_.before});
+    group.spans.push_back({&kv, start, stop - start, row < sink_ ? 0 : start + params_.before});
     groups.push_back(std::move(group));
     row = stop;
   }
@@ -46,7 +46,7 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
   for (int64_t row = 0; row < prefill_;) {
     const int64_t end = context_tile_end(row, last);
     const std::vector<RowGroup> groups = context_groups(row, end, kv);
-    const bool final_row = last && job_.want_cache && row == prefill_ - 1;
+    const bool final_row = last && params_.want_cache && row == prefill_ - 1;
     const Need need = !last || final_row ? Need::kHidden : last_need();
     runner_->run(layer, context_rows_.slice(row, end - row), groups, need);
     backend_.pace();
@@ -55,7 +55,7 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
       const double middle = static_cast<double>(row + p.first) + static_cast<double>(p.rows) / 2;
       work += tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.spans.back().begin - sink_) : 0), need);
     }
-    state_.advance(work);
+    control_.advance(work);
     row = end;
   }
 }
@@ -63,17 +63,17 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
 // `own` holds the input's own KV; the result is its rows [offset, offset + rows).
 RowGroup SweepRun::repeat_rows(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const {
   const int64_t start = sink_ + c.start, end = sink_ + c.end;
-  const int64_t first = job_.before + prefill_ + job_.after;  // position of the input's first token
-  float* const to = scores == nullptr ? nullptr : scores + c.start - job_.chunks.front().start;
+  const int64_t first = params_.before + prefill_ + params_.after;  // position of the input's first token
+  float* const to = scores == nullptr ? nullptr : scores + c.start - params_.chunks.front().start;
   RowGroup group{0, rows, first + offset, &own, {}, to, scored_positions(), {}};
   if (to != nullptr && weighted()) group.weights = {value_norms_.data, value_norms_.positions, nullptr};
   const auto add = [&](KvLayer& from, int64_t begin, int64_t count, int64_t position, bool in_score, bool scored) {
     if (count != 0) group.spans.push_back({&from, begin, count, position, false, in_score, scored});
   };
-  const bool full = job_.kind == SweepKind::kFull;
+  const bool full = params_.kind == SweepKind::kFull;
   add(kv, 0, sink_, 0, true, false);
   if (full) add(kv, sink_, start - sink_, sink_, false, false);
-  add(kv, start, end - start, start + job_.before, true, true);
+  add(kv, start, end - start, start + params_.before, true, true);
   if (full) add(kv, end, prefill_ - end, end, false, false);
   add(own, 0, -1, first, true, false);
   return group;
@@ -89,13 +89,13 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
     double work = 0;
     int64_t input = 0;  // first row of the input within the group
     for (size_t i = 0; i < group.chunks; ++i) {
-      const Chunk& c = job_.chunks[group.first_chunk + i];
+      const Chunk& c = params_.chunks[group.first_chunk + i];
       const auto rows = static_cast<int64_t>(c.ids.size());
       const int64_t low = std::max(from, input), high = std::min(to, input + rows);
       if (low < high) {
         groups.push_back(repeat_rows(kv, *own_[i], c, low - input, high - low, scores));
         groups.back().first = low - from;
-        const bool narrow = job_.kind != SweepKind::kFull || need == Need::kScores;
+        const bool narrow = params_.kind != SweepKind::kFull || need == Need::kScores;
         const int64_t context = narrow ? sink_ + c.end - c.start : prefill_;
         work += tile_work(layer, high - low, static_cast<double>(context + (low + high) / 2 - input), need);
       }
@@ -103,7 +103,7 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
     }
     runner_->run(layer, repeat_rows_.slice(group.first_row + from, to - from), groups, need);
     backend_.pace();
-    state_.advance(work);
+    control_.advance(work);
   }
 }
 

@@ -17,12 +17,12 @@ struct Group {
 
 class SweepRun {
  public:
-  SweepRun(Backend& backend, const Model& model, const SweepJob& job, Job& state)
-      : backend_(backend), model_(model), spec_(model.spec), job_(job), state_(state),
-        sink_(static_cast<int64_t>(job.sink.size())), prefill_(sink_ + static_cast<int64_t>(job.context.size())),
+  SweepRun(Backend& backend, const Model& model, const SweepParams& params, JobControl& control)
+      : backend_(backend), model_(model), spec_(model.spec), params_(params), control_(control),
+        sink_(static_cast<int64_t>(params.sink.size())), prefill_(sink_ + static_cast<int64_t>(params.context.size())),
         tile_(backend.tile_rows(model.spec)), last_scored_(model.spec.scored_layers().back()),
-        end_(job.want_cache ? model.spec.layers : last_scored_ + 1) {
-    if (job.tile_rows > 0) tile_ = std::min(tile_, job.tile_rows);
+        end_(params.want_cache ? model.spec.layers : last_scored_ + 1) {
+    if (params.tile_rows > 0) tile_ = std::min(tile_, params.tile_rows);
   }
 
   SweepResult run();
@@ -45,19 +45,19 @@ class SweepRun {
   // Nothing after this layer reads the repeat stream, or the context's but for its last row.
   bool last_of_repeat(int64_t layer) const { return layer == last_scored_; }
   bool last_of_context(int64_t layer) const { return layer + 1 == end_; }
-  bool scoring() const { return !job_.chunks.empty(); }
-  bool blocks() const { return job_.kind == SweepKind::kBlock && scoring(); }
-  bool weighted() const { return scoring() && job_.method == ScoreMethod::kKvzipPlus; }
+  bool scoring() const { return !params_.chunks.empty(); }
+  bool blocks() const { return params_.kind == SweepKind::kBlock && scoring(); }
+  bool weighted() const { return scoring() && params_.method == ScoreMethod::kKvzipPlus; }
   // Of the context in the last layer, where no output is wanted.
-  Need last_need() const { return job_.want_cache || weighted() ? Need::kValues : Need::kKeys; }
+  Need last_need() const { return params_.want_cache || weighted() ? Need::kValues : Need::kKeys; }
   // Context positions of all chunks, which lie in a row.
-  int64_t scored_positions() const { return job_.chunks.back().end - job_.chunks.front().start; }
+  int64_t scored_positions() const { return params_.chunks.back().end - params_.chunks.front().start; }
 
   Backend& backend_;
   const Model& model_;
   const ModelSpec& spec_;
-  const SweepJob& job_;
-  Job& state_;
+  const SweepParams& params_;
+  JobControl& control_;
   int64_t sink_, prefill_, tile_;
   int64_t last_scored_, end_;  // layers [0, end_) are run
   OwnedRows context_rows_, repeat_rows_;

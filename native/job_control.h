@@ -1,4 +1,4 @@
-// State of a running job, shared between the thread that works and the thread that watches.
+// Progress and abort of a running job, shared between the thread that works and the thread that watches.
 #pragma once
 #include <atomic>
 
@@ -6,7 +6,7 @@
 
 namespace headzip {
 
-struct Job {
+struct JobControl {
   std::atomic<bool> aborted{false};
   // Work done so far and in all, in multiply-adds of the plan: proportional to time, so that an ETA is honest.
   std::atomic<double> done{0};
