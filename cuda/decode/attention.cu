@@ -52,13 +52,13 @@ struct Sight {
   int first, end;    // where entry 0 stands by counting; entries from `end` on are not there
   int position[2];   // of the thread's two rows
   int window;        // 0: none
-  int recent, sinks; // of a streaming head; recent == 0: it is none
+  int recent, sink_end; // of a streaming head; recent == 0: it is none
   HeadPositions gaps;
   bool has_gaps;
   __device__ __forceinline__ bool sees(int key, int row) const {
     const int at = first + key;
     if (key >= end || at > position[row]) return false;
-    if (recent > 0 && key >= sinks && at <= position[row] - recent) return false;
+    if (recent > 0 && key >= sink_end && at <= position[row] - recent) return false;
     if (window == 0) return true;
     const int original = !has_gaps ? at : key < gaps.count ? gaps.positions[key] : key + gaps.shift;
     return original > position[row] - window;
@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
     const HeadWindow w = span->windows[split.head];
     sight.recent = w.recent;
     // Entries of a span that was never cut stand one after another from its first position on.
-    sight.sinks = span->lengths == nullptr ? w.sink - span->position : w.entries;
+    sight.sink_end = span->lengths == nullptr ? w.sink - span->position : w.entries;
   }
   int begin = split.begin;
   int end = min(min(split.begin + span->chunk, split.length), high - sight.first + 1);

@@ -12,7 +12,7 @@ namespace {
 struct Case {
   const char* what;
   int heads, kv_heads, head_dim, queries, context;
-  bool repeat;  // a reconstruction input over [sink | earlier | chunk | later | self], else the context's own last queries
+  bool repeat;  // a reconstruction input over [prefix | earlier | chunk | later | self], else the context's own last queries
   int window = 0;
   float softcap = 0;
 };
@@ -52,8 +52,8 @@ int check(const Case& c, Path path, bool lse) {
   const Cache context(c.kv_heads, c.head_dim, c.context, cluster, 1), own(c.kv_heads, c.head_dim, own_length, cluster, 2);
   std::vector<Range> ranges;
   if (c.repeat) {
-    const int sink = std::min(30, c.context / 4), start = c.context / 3, end = start + c.context / 3;
-    ranges = {{&context, 0, sink, 0, true, false}, {&context, sink, start, sink, false, false}, {&context, start, end, start, true, true},
+    const int prefix = std::min(30, c.context / 4), start = c.context / 3, end = start + c.context / 3;
+    ranges = {{&context, 0, prefix, 0, true, false}, {&context, prefix, start, prefix, false, false}, {&context, start, end, start, true, true},
               {&context, end, c.context, end, false, false}, {&own, 0, c.queries, c.context, true, false}};
   } else {
     ranges = {{&context, 0, c.context, 0, false, false}};

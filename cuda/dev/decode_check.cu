@@ -141,9 +141,9 @@ class Attention {
         const bf16* q = host_q_[j].data() + query * launch_.stride + head * c_.dim;
         std::vector<float> logit;
         std::vector<const bf16*> value;
-        const auto meet = [&](const HeadsKv& kv, int entry, int position, int original, int sinks) {
+        const auto meet = [&](const HeadsKv& kv, int entry, int position, int original, int sink_end) {
           if (position > at || (c_.window > 0 && original <= at - c_.window)) return;
-          if (sinks >= 0 && entry >= sinks && position <= at - windows_[h].recent) return;
+          if (sink_end >= 0 && entry >= sink_end && position <= at - windows_[h].recent) return;
           float sum = 0;
           for (int d = 0; d < c_.dim; ++d) sum += wide(q[d]) * wide(kv.k[h][static_cast<size_t>(entry) * c_.dim + d]);
           sum = rounded(sum, low) * scale;

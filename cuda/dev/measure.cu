@@ -35,27 +35,27 @@ void measure_attention(const char* what, int heads, int kv_heads, int head_dim, 
 // `inputs` reconstruction inputs of one layer, as the sweep batches them.
 void measure_repeat(int heads, int kv_heads, int head_dim, int context, int inputs, bool full) {
   AttentionShape shape = shape_of(heads, kv_heads, head_dim);
-  constexpr int kChunk = 2000, kQueries = 2032, kSink = 30;
+  constexpr int kChunk = 2000, kQueries = 2032, kPrefix = 30;
   for (const Path path : {Path::kPortable, Path::kHopper, Path::kHopperPairs}) {
     const Cache cache(kv_heads, head_dim, context, cluster_of(path), 1), own(kv_heads, head_dim, kQueries, cluster_of(path), 2);
     std::vector<std::unique_ptr<Work>> works;
     std::vector<Work*> list;
     for (int i = 0; i < inputs; ++i) {
-      const int start = kSink + i * kChunk;
-      std::vector<Range> ranges{{&cache, 0, kSink, 0, true, false}, {&cache, start, start + kChunk, start, true, true},
+      const int start = kPrefix + i * kChunk;
+      std::vector<Range> ranges{{&cache, 0, kPrefix, 0, true, false}, {&cache, start, start + kChunk, start, true, true},
                                 {&own, 0, kQueries, context, true, false}};
-      if (full) ranges.push_back({&cache, kSink + kChunk, context, kSink + kChunk, false, false});
+      if (full) ranges.push_back({&cache, kPrefix + kChunk, context, kPrefix + kChunk, false, false});
       works.push_back(std::make_unique<Work>(shape, kQueries, context, ranges, 3 + i));
       list.push_back(works.back().get());
     }
     shape.by_kv_head = path != Path::kPortable;
     const Launch launch(path, shape, list, path != Path::kPortable);
-    const double own_keys = kQueries / 2.0, keys = kSink + kChunk + own_keys + (full ? context - kSink - kChunk : 0);
+    const double own_keys = kQueries / 2.0, keys = kPrefix + kChunk + own_keys + (full ? context - kPrefix - kChunk : 0);
     const double attend = milliseconds(5, [&] { launch.attention(); }), score = milliseconds(5, [&] { launch.score(); });
     const double unit = 2.0 * heads * head_dim * kQueries * inputs / 1e9;
     std::printf("repeat %d inputs, %d/%d x %d, %s: %s attention %.2f ms %.0f TFLOP/s, score %.2f ms %.0f TFLOP/s\n", inputs, heads, kv_heads,
                 head_dim, full ? "whole context" : "own chunk", name(path), attend, 2 * unit * keys / attend, score,
-                unit * (path == Path::kPortable ? kSink + 2 * kChunk + own_keys : kChunk) / score);
+                unit * (path == Path::kPortable ? kPrefix + 2 * kChunk + own_keys : kChunk) / score);
     std::fflush(stdout);
   }
 }

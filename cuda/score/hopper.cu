@@ -1,5 +1,5 @@
 // The reconstruction score on Hopper (sm_90a): the two passes of score.cu with warpgroup products. A producer warpgroup
-// feeds tiles of K, first those of [sink | chunk | self], unless the forward pass left their log-sum-exp, then the chunk's; two consumer warpgroups own 64 query rows
+// feeds tiles of K, first those of [prefix | chunk | self], unless the forward pass left their log-sum-exp, then the chunk's; two consumer warpgroups own 64 query rows
 // of one head each and take turns on the tensor cores by themselves.
 #include "../attention/hopper.cuh"
 #include "../launch.h"

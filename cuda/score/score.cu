@@ -1,4 +1,4 @@
-// The reconstruction score: softmax over the keys [sink | chunk | self] alone, maximum over queries and over the query
+// The reconstruction score: softmax over the keys [prefix | chunk | self] alone, maximum over queries and over the query
 // heads of the group. Two short passes a tile of queries; no probability ever reaches memory.
 #include "../attention/tile.cuh"
 #include "../launch.h"

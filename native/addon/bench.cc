@@ -44,8 +44,8 @@ Row peak() {
   std::vector<double> done(pool.size());
   const auto all = [&] {
     pool.run(pool.size(), 0, [&](int64_t task, int) {
-      float sink[14] = {.1f, .2f, .3f, .4f, .5f, .6f, .7f, .8f, .9f, 1, 1.1f, 1.2f, .999f, .001f};
-      done[task] = k.fma_peak(20'000'000, sink);
+      float values[14] = {.1f, .2f, .3f, .4f, .5f, .6f, .7f, .8f, .9f, 1, 1.1f, 1.2f, .999f, .001f};
+      done[task] = k.fma_peak(20'000'000, values);
     });
   };
   Row row = time("fused multiply-add peak", 0, all);

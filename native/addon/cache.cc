@@ -93,7 +93,7 @@ Napi::Value Cache::info(const Napi::CallbackInfo& info) {
   o.Set("layers", static_cast<double>(cache.layers.size()));
   o.Set("scoredLayers", static_cast<double>(cache.scored.size()));
   o.Set("kvHeads", static_cast<double>(cache.kv_heads));
-  o.Set("sink", static_cast<double>(cache.sink));
+  o.Set("sink", static_cast<double>(cache.prefix));
   o.Set("context", static_cast<double>(cache.context));
   o.Set("position", static_cast<double>(cache.position));
   o.Set("evicted", cache.evicted);

@@ -9,7 +9,7 @@ namespace headzip {
 std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t entries, Extent e, std::span<const uint8_t> keep) {
   std::vector<int64_t> index;
   for (int64_t i = 0; i < entries; ++i) {
-    const int64_t at = layer.position(head, i) - e.sink;
+    const int64_t at = layer.position(head, i) - e.prefix;
     const bool in_context = at >= 0 && at < e.context;
     if (!in_context || (!keep.empty() && keep[at] != 0)) index.push_back(i);
   }

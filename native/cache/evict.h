@@ -1,4 +1,4 @@
-// Which entries of a head an eviction leaves. A head holds [sink | context | what came after the prefill].
+// Which entries of a head an eviction leaves. A head holds [prefix | context | what came after the prefill].
 #pragma once
 #include <cstdint>
 #include <span>
@@ -9,10 +9,10 @@
 namespace headzip {
 
 struct Extent {
-  int64_t sink = 0, context = 0;  // tokens prefilled
+  int64_t prefix = 0, context = 0;  // tokens prefilled
 };
 
-// Of a head's first `entries`: sink and all that stands after the context; of the context what `keep` (context) says, or
+// Of a head's first `entries`: prefix and all that stands after the context; of the context what `keep` (context) says, or
 // nothing where it is empty.
 std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t entries, Extent extent, std::span<const uint8_t> keep);
 // Those that a streaming head still sees from position `next` on.

@@ -11,7 +11,7 @@ void KvCache::copy_facts(KvCache& to) const {
   to.ropes = ropes;
   to.max_positions = max_positions;
   to.kv_heads = kv_heads;
-  to.sink = sink;
+  to.prefix = prefix;
   to.context = context;
   to.last_logits = last_logits;
 }
@@ -65,15 +65,15 @@ bool all_kept(std::span<const uint8_t> keep) {
 }
 
 // A streaming head's sink covers the system prefix.
-Window streaming(Window window, int64_t sink) { return {std::max(window.sink, sink), window.recent}; }
+Window streaming(Window window, int64_t prefix) { return {std::max(window.sink, prefix), window.recent}; }
 
 }  // namespace
 
 void KvCache::evict_head(KvLayer& layer, int64_t head, Window window) const {
   const int64_t entries = layer.length(head);
-  if (window.recent == 0) return layer.retain(head, kept_entries(layer, head, entries, {sink, context}, {}));
-  layer.set_window(head, streaming(window, sink));
-  layer.retain(head, streaming_entries(layer, head, entries, streaming(window, sink), position));
+  if (window.recent == 0) return layer.retain(head, kept_entries(layer, head, entries, {prefix, context}, {}));
+  layer.set_window(head, streaming(window, prefix));
+  layer.retain(head, streaming_entries(layer, head, entries, streaming(window, prefix), position));
 }
 
 void KvCache::retain_heads(std::span<const uint8_t> mask, Window window) {
@@ -91,7 +91,7 @@ void KvCache::retain_pairs(std::span<const uint8_t> mask) {
     for (int64_t h = 0; h < kv_heads; ++h) {
       const auto keep = mask.subspan((row * kv_heads + h) * context, context);
       KvLayer& layer = *layers[scored[row]];
-      if (!all_kept(keep)) layer.retain(h, kept_entries(layer, h, layer.length(h), {sink, context}, keep));
+      if (!all_kept(keep)) layer.retain(h, kept_entries(layer, h, layer.length(h), {prefix, context}, keep));
     }
 }
 
@@ -99,7 +99,7 @@ void KvCache::retain_pairs(std::span<const uint8_t> mask) {
 template <typename Choose>
 std::unique_ptr<KvCache> KvCache::select(Choose&& choose) const {
   auto copy = std::make_unique<KvCache>();
-  const int64_t since = position - sink - context;
+  const int64_t since = position - prefix - context;
   for (size_t l = 0, row = 0; l < layers.size(); ++l) {
     const bool evictable = row < scored.size() && scored[row] == static_cast<int64_t>(l);
     std::vector<std::vector<int64_t>> index;
@@ -110,11 +110,11 @@ std::unique_ptr<KvCache> KvCache::select(Choose&& choose) const {
       const int64_t entries = layers[l]->length(h) - since;
       index.push_back(evictable ? choose(row, *layers[l], h, entries) : all_entries(entries));
     }
-    copy->layers.push_back(layers[l]->gather(index, sink + context));
+    copy->layers.push_back(layers[l]->gather(index, prefix + context));
     row += evictable ? 1 : 0;
   }
   copy_facts(*copy);
-  copy->position = copy->turn_start = sink + context;
+  copy->position = copy->turn_start = prefix + context;
   copy->evicted = true;
   return copy;
 }
@@ -123,12 +123,12 @@ std::unique_ptr<KvCache> KvCache::select_heads(std::span<const uint8_t> mask, Wi
   check_mask(mask.size(), 1, kHeads);
   auto copy = select([&](size_t row, const KvLayer& layer, int64_t h, int64_t entries) {
     if (mask[row * kv_heads + h] != 0) return all_entries(entries);
-    return window.recent == 0 ? kept_entries(layer, h, entries, {sink, context}, {})
-                              : streaming_entries(layer, h, entries, streaming(window, sink), sink + context);
+    return window.recent == 0 ? kept_entries(layer, h, entries, {prefix, context}, {})
+                              : streaming_entries(layer, h, entries, streaming(window, prefix), prefix + context);
   });
   for (size_t row = 0; row < scored.size() && window.recent > 0; ++row)
     for (int64_t h = 0; h < kv_heads; ++h)
-      if (mask[row * kv_heads + h] == 0) copy->layers[scored[row]]->set_window(h, streaming(window, sink));
+      if (mask[row * kv_heads + h] == 0) copy->layers[scored[row]]->set_window(h, streaming(window, prefix));
   return copy;
 }
 
@@ -136,7 +136,7 @@ std::unique_ptr<KvCache> KvCache::select_pairs(std::span<const uint8_t> mask) co
   check_mask(mask.size(), context, kPairs);
   return select([&](size_t row, const KvLayer& layer, int64_t h, int64_t entries) {
     const auto keep = mask.subspan((row * kv_heads + h) * context, context);
-    return all_kept(keep) ? all_entries(entries) : kept_entries(layer, h, entries, {sink, context}, keep);
+    return all_kept(keep) ? all_entries(entries) : kept_entries(layer, h, entries, {prefix, context}, keep);
   });
 }
 

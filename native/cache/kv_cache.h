@@ -15,7 +15,7 @@ struct KvCache {
   std::vector<RopeRef> ropes;      // that its keys were rotated with
   int64_t max_positions = 0;       // that those ropes are made for
   int64_t kv_heads = 0;
-  int64_t sink = 0, context = 0;   // tokens prefilled; the sink is never evicted
+  int64_t prefix = 0, context = 0;  // tokens prefilled; the system prefix is never evicted
   int64_t position = 0;            // of the next token
   int64_t turn_start = 0;          // position where the last turn of the conversation began: rewind() goes back to here at most
   bool evicted = false;            // context entries were dropped, so a second eviction has no positions to speak of

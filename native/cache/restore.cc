@@ -14,8 +14,8 @@ void check(const CacheShape& shape, const ModelSpec& spec, int64_t most) {
     throw Error("a cache needs the length and window of layers x kv_heads heads");
   if (static_cast<int64_t>(shape.last_logits.size()) != spec.vocab) throw Error("a cache needs the logits of its last token");
   if (!all_finite(shape.last_logits)) throw Error("a cache's logits must be finite numbers");
-  if (shape.sink < 0 || shape.context < 0 || shape.sink + shape.context > shape.position || shape.position > most)
-    throw Error("a cache's sink, context and position do not fit the model");
+  if (shape.prefix < 0 || shape.context < 0 || shape.prefix + shape.context > shape.position || shape.position > most)
+    throw Error("a cache's prefix, context and position do not fit the model");
   for (size_t i = 0; i < heads; ++i) {
     const int64_t sink = shape.windows[2 * i], recent = shape.windows[2 * i + 1];
     if (shape.lengths[i] < 0 || shape.lengths[i] > shape.position || sink < 0 || recent < 0)
@@ -43,7 +43,7 @@ std::unique_ptr<KvCache> empty_cache(Backend& backend, const ModelSpec& spec, co
     }
   }
   cache->kv_heads = spec.kv_heads;
-  cache->sink = shape.sink;
+  cache->prefix = shape.prefix;
   cache->context = shape.context;
   cache->position = cache->turn_start = shape.position;
   cache->evicted = shape.evicted;

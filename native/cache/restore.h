@@ -10,7 +10,7 @@
 namespace headzip {
 
 struct CacheShape {
-  int64_t sink = 0, context = 0, position = 0;
+  int64_t prefix = 0, context = 0, position = 0;
   bool evicted = false;
   std::vector<float> last_logits;  // (vocab)
   std::vector<int32_t> lengths;    // (layers, kv_heads)

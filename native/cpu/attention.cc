@@ -36,9 +36,9 @@ bool streams(const AttentionParams& params, int64_t head) {
 
 // What one query at `position` sees of a span of a streaming head: its sink, the first entries that stand before
 // window.sink, then its window, whose entries follow one another.
-int64_t split(const SpanView& all, Window window, int64_t sinks, int64_t position, SpanView* out) {
+int64_t split(const SpanView& all, Window window, int64_t sink_end, int64_t position, SpanView* out) {
   SpanView sink = all, recent = all;
-  sink.end = std::clamp(sinks, all.begin, all.end);
+  sink.end = std::clamp(sink_end, all.begin, all.end);
   recent.begin = std::clamp(all.begin + position - window.recent + 1 - all.position, sink.end, all.end);
   recent.position += recent.begin - all.begin;
   out[0] = sink;
@@ -102,8 +102,8 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionParam
       const Window window = kv.window(p.head);
       if (window.recent == 0) spans[count++] = view;
       else {
-        const int64_t sinks = span.from_end ? kv.before(p.head, window.sink) : view.begin + window.sink - view.position;
-        count += split(view, window, sinks, params.position + p.first, spans + count);
+        const int64_t sink_end = span.from_end ? kv.before(p.head, window.sink) : view.begin + window.sink - view.position;
+        count += split(view, window, sink_end, params.position + p.first, spans + count);
       }
     }
     const int64_t at = p.head * group * spec.head_dim;

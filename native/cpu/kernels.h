@@ -86,8 +86,8 @@ struct Kernels {
   void (*silu_mul)(float* gate, const float* up, int64_t count);
   void (*gelu_tanh_mul)(float* gate, const float* up, int64_t count);
   bool (*finite)(const float* x, int64_t count);
-  // Independent fused multiply-adds; returns how many floating-point operations it did (`sink` keeps them alive).
-  double (*fma_peak)(int64_t rounds, float* sink);
+  // Independent fused multiply-adds; returns how many floating-point operations it did (`values` keeps them alive).
+  double (*fma_peak)(int64_t rounds, float* values);
 };
 
 // nullptr where this build or this processor lacks the instruction set.

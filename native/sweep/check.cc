@@ -19,22 +19,22 @@ void check_positions(int64_t needed, int64_t most, const char* what) {
 
 namespace {
 void check_full_cache(const KvCache& cache, const SweepParams& params, const ModelSpec& spec) {
-  const auto sink = static_cast<int64_t>(params.sink.size()), context = static_cast<int64_t>(params.context.size());
+  const auto prefix = static_cast<int64_t>(params.prefix.size()), context = static_cast<int64_t>(params.context.size());
   if (params.chunks.empty()) throw Error("there are no chunks to score");
   if (params.want_cache) throw Error("scoring against a cache makes no cache");
   if (params.kind == SweepKind::kBlock) throw Error("a cache of the whole context cannot serve the block sweep");
-  if (cache.sink != sink || cache.context != context || static_cast<int64_t>(cache.layers.size()) != spec.layers)
+  if (cache.prefix != prefix || cache.context != context || static_cast<int64_t>(cache.layers.size()) != spec.layers)
     throw Error("the cache is not of this system prefix and context");
   if (cache.evicted) throw Error("the cache is not full: it has been pruned");
   for (const auto& layer : cache.layers)
     for (int64_t h = 0; h < cache.kv_heads; ++h)
-      if (layer->length(h) != sink + context) throw Error("the cache is not full: scoring needs every context entry and nothing after it");
+      if (layer->length(h) != prefix + context) throw Error("the cache is not full: scoring needs every context entry and nothing after it");
 }
 }  // namespace
 
 void check_params(const SweepParams& params, const ModelSpec& spec) {
   if (params.context.empty()) throw Error("the context is empty");
-  check_ids(params.sink, spec, "the system prefix");
+  check_ids(params.prefix, spec, "the system prefix");
   check_ids(params.context, spec, "the context");
   if (params.before < 0 || params.after < 0) throw Error("the context before and after must not be negative");
   if (params.before + params.after > 0 && (params.kind != SweepKind::kBlock || params.chunks.empty() || params.want_cache))
@@ -42,7 +42,7 @@ void check_params(const SweepParams& params, const ModelSpec& spec) {
   if (params.before > spec.max_positions || params.after > spec.max_positions)
     throw Error("the context before and after is longer than the model's positions");
   if (params.full && params.before + params.after > 0) throw Error("a full cache holds the whole context");
-  const auto prefill = static_cast<int64_t>(params.sink.size() + params.context.size()) + params.before + params.after;
+  const auto prefill = static_cast<int64_t>(params.prefix.size() + params.context.size()) + params.before + params.after;
   if (params.full) check_full_cache(*params.full, params, spec);
   int64_t at = params.full && !params.chunks.empty() ? std::max<int64_t>(params.chunks.front().start, 0) : 0, longest = 0;
   for (const Chunk& c : params.chunks) {

@@ -32,7 +32,7 @@ void SweepRun::announce() {
 }
 
 void SweepRun::embed() {
-  std::vector<int32_t> ids = params_.sink;
+  std::vector<int32_t> ids = params_.prefix;
   ids.insert(ids.end(), params_.context.begin(), params_.context.end());
   if (!params_.full) {
     context_rows_ = backend_.stream(prefill_, spec_.hidden);
@@ -77,7 +77,7 @@ void SweepRun::plan() {
 
 // Tile by tile, so that it can be stopped.
 void SweepRun::weigh(int64_t layer, const KvLayer& kv) {
-  const int64_t begin = sink_ + params_.chunks.front().start, end = begin + scored_positions();
+  const int64_t begin = prefix_ + params_.chunks.front().start, end = begin + scored_positions();
   for (int64_t at = begin; at < end; at += tile_) {
     const int64_t count = std::min(tile_, end - at);
     runner_->value_norms(layer, kv, at, count, value_norms_);
@@ -87,7 +87,7 @@ void SweepRun::weigh(int64_t layer, const KvLayer& kv) {
 
 // `scores` (kv_heads, context) of this layer, where there are any.
 void SweepRun::evict(int64_t layer, KvLayer& kv, std::span<const float> scores, KvCache& cache) const {
-  const int64_t context = prefill_ - sink_;
+  const int64_t context = prefill_ - prefix_;
   const auto row = std::find(cache.scored.begin(), cache.scored.end(), layer);
   const auto first = (row - cache.scored.begin()) * spec_.kv_heads;
   std::vector<uint8_t> keep(static_cast<size_t>(context));
@@ -98,7 +98,7 @@ void SweepRun::evict(int64_t layer, KvLayer& kv, std::span<const float> scores, 
       if (params_.keep_heads[first + h] == 0) cache.evict_head(kv, h, params_.window);
     } else if (params_.uniform) {
       best_entries(scores.subspan(static_cast<size_t>(h * context), static_cast<size_t>(context)), *params_.uniform, keep);
-      kv.retain(h, kept_entries(kv, h, kv.length(h), {sink_, context}, keep));
+      kv.retain(h, kept_entries(kv, h, kv.length(h), {prefix_, context}, keep));
     }
   }
 }
@@ -109,11 +109,11 @@ SweepResult SweepRun::run() {
   announce();
   embed();
   plan();
-  const int64_t context = prefill_ - sink_, heads = spec_.kv_heads;
+  const int64_t context = prefill_ - prefix_, heads = spec_.kv_heads;
   if (params_.want_cache) {
     result.cache = std::make_unique<KvCache>();
     result.cache->kv_heads = heads;
-    result.cache->sink = sink_;
+    result.cache->prefix = prefix_;
     result.cache->context = context;
     result.cache->position = result.cache->turn_start = prefill_;
     result.cache->evicted = !params_.keep_heads.empty() || params_.uniform.has_value();

@@ -24,7 +24,7 @@ struct Chunk {
 };
 
 struct SweepParams {
-  std::vector<int32_t> sink, context;
+  std::vector<int32_t> prefix, context;
   std::vector<Chunk> chunks;        // in order, covering the context; empty: prefill only
   SweepKind kind = SweepKind::kFull;
   ScoreMethod method = ScoreMethod::kKvzip;
@@ -40,7 +40,7 @@ struct SweepParams {
   int64_t tile_rows = 0;               // most rows of a pass; 0: the backend's choice
   std::vector<RopeRef> ropes;          // in place of the model's own, for contexts longer than those are made for; or empty
   int64_t max_positions = 0;           // that `ropes` are made for; 0: the model's
-  // A full cache of sink and context: the context is not read again, and any chunks in a row may be scored against it.
+  // A full cache of prefix and context: the context is not read again, and any chunks in a row may be scored against it.
   KvCache* full = nullptr;
 };
 

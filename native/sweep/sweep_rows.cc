@@ -21,20 +21,20 @@ int64_t SweepRun::context_tile_end(int64_t row, bool last) const {
 
 // Rows [row, end) of the context, cut where what they see changes: one block of kBlock sees nothing of another.
 std::vector<RowGroup> SweepRun::context_groups(int64_t row, int64_t end, KvLayer& kv) const {
-  if (!blocks()) return {RowGroup{0, end - row, row < sink_ ? row : row + params_.before, &kv, {{&kv, 0, -1, 0}}, nullptr, 0}};
+  if (!blocks()) return {RowGroup{0, end - row, row < prefix_ ? row : row + params_.before, &kv, {{&kv, 0, -1, 0}}, nullptr, 0}};
   std::vector<RowGroup> groups;
   const int64_t first = row;
   size_t chunk = 0;
   while (row < end) {
-    int64_t stop = std::min(end, sink_), start = 0;
-    if (row >= sink_) {
-      while (row >= sink_ + params_.chunks[chunk].end) ++chunk;
-      start = sink_ + params_.chunks[chunk].start;
-      stop = std::min(end, sink_ + params_.chunks[chunk].end);
+    int64_t stop = std::min(end, prefix_), start = 0;
+    if (row >= prefix_) {
+      while (row >= prefix_ + params_.chunks[chunk].end) ++chunk;
+      start = prefix_ + params_.chunks[chunk].start;
+      stop = std::min(end, prefix_ + params_.chunks[chunk].end);
     }
-    RowGroup group{row - first, stop - row, row < sink_ ? row : row + params_.before, &kv, {}, nullptr, 0};
-    if (row >= sink_) group.spans.push_back({&kv, 0, sink_, 0});
-    group.spans.push_back({&kv, start, stop - start, row < sink_ ? 0 : start + params_.before});
+    RowGroup group{row - first, stop - row, row < prefix_ ? row : row + params_.before, &kv, {}, nullptr, 0};
+    if (row >= prefix_) group.spans.push_back({&kv, 0, prefix_, 0});
+    group.spans.push_back({&kv, start, stop - start, row < prefix_ ? 0 : start + params_.before});
     groups.push_back(std::move(group));
     row = stop;
   }
@@ -53,7 +53,7 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
     double work = 0;
     for (const RowGroup& p : groups) {
       const double middle = static_cast<double>(row + p.first) + static_cast<double>(p.rows) / 2;
-      work += tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.spans.back().begin - sink_) : 0), need);
+      work += tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.spans.back().begin - prefix_) : 0), need);
     }
     control_.advance(work);
     row = end;
@@ -62,7 +62,7 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
 
 // `own` holds the input's own KV; the result is its rows [offset, offset + rows).
 RowGroup SweepRun::repeat_rows(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const {
-  const int64_t start = sink_ + c.start, end = sink_ + c.end;
+  const int64_t start = prefix_ + c.start, end = prefix_ + c.end;
   const int64_t first = params_.before + prefill_ + params_.after;  // position of the input's first token
   float* const to = scores == nullptr ? nullptr : scores + c.start - params_.chunks.front().start;
   RowGroup group{0, rows, first + offset, &own, {}, to, scored_positions(), {}};
@@ -71,8 +71,8 @@ RowGroup SweepRun::repeat_rows(KvLayer& kv, KvLayer& own, const Chunk& c, int64_
     if (count != 0) group.spans.push_back({&from, begin, count, position, false, in_score, scored});
   };
   const bool full = params_.kind == SweepKind::kFull;
-  add(kv, 0, sink_, 0, true, false);
-  if (full) add(kv, sink_, start - sink_, sink_, false, false);
+  add(kv, 0, prefix_, 0, true, false);
+  if (full) add(kv, prefix_, start - prefix_, prefix_, false, false);
   add(kv, start, end - start, start + params_.before, true, true);
   if (full) add(kv, end, prefill_ - end, end, false, false);
   add(own, 0, -1, first, true, false);
@@ -96,7 +96,7 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
         groups.push_back(repeat_rows(kv, *own_[i], c, low - input, high - low, scores));
         groups.back().first = low - from;
         const bool narrow = params_.kind != SweepKind::kFull || need == Need::kScores;
-        const int64_t context = narrow ? sink_ + c.end - c.start : prefill_;
+        const int64_t context = narrow ? prefix_ + c.end - c.start : prefill_;
         work += tile_work(layer, high - low, static_cast<double>(context + (low + high) / 2 - input), need);
       }
       input += rows;

@@ -19,7 +19,7 @@ class SweepRun {
  public:
   SweepRun(Backend& backend, const Model& model, const SweepParams& params, JobControl& control)
       : backend_(backend), model_(model), spec_(model.spec), params_(params), control_(control),
-        sink_(static_cast<int64_t>(params.sink.size())), prefill_(sink_ + static_cast<int64_t>(params.context.size())),
+        prefix_(static_cast<int64_t>(params.prefix.size())), prefill_(prefix_ + static_cast<int64_t>(params.context.size())),
         tile_(backend.tile_rows(model.spec)), last_scored_(model.spec.scored_layers().back()),
         end_(params.want_cache ? model.spec.layers : last_scored_ + 1) {
     if (params.tile_rows > 0) tile_ = std::min(tile_, params.tile_rows);
@@ -58,7 +58,7 @@ class SweepRun {
   const ModelSpec& spec_;
   const SweepParams& params_;
   JobControl& control_;
-  int64_t sink_, prefill_, tile_;
+  int64_t prefix_, prefill_, tile_;
   int64_t last_scored_, end_;  // layers [0, end_) are run
   OwnedRows context_rows_, repeat_rows_;
   ScoreBuffer value_norms_;  // (heads, entries) of the layer at hand, when weighted

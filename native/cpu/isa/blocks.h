@@ -85,15 +85,15 @@ HZ_INLINE vf low_nibble(vi v, vf table, float scale, float offset) {
 }
 
 // `Count` bytes: the low nibbles are elements at, at + 1, …, the high ones start at `at_high`.
-template <int Count, typename Sink>
+template <int Count, typename Emit>
 HZ_INLINE void nibbles(const uint8_t* q, float low_scale, float low_offset, float high_scale, float high_offset, int at,
-                       int at_high, Sink&& sink) {
+                       int at_high, Emit&& emit) {
   const vf low = nibble_table(low_scale, low_offset), high = nibble_table(high_scale, high_offset);
 #pragma GCC unroll 16
   for (int i = 0; i < Count; i += W) {
     const vi v = load_bytes(q + i);
-    sink(at + i, low_nibble(v, low, low_scale, low_offset));
-    sink(at_high + i, low_nibble(v >> 4, high, high_scale, high_offset));
+    emit(at + i, low_nibble(v, low, low_scale, low_offset));
+    emit(at_high + i, low_nibble(v >> 4, high, high_scale, high_offset));
   }
 }
 
@@ -114,100 +114,100 @@ HZ_INLINE GroupScales group_scales(const uint8_t* block) {
   return g;
 }
 
-// Layout<S>: elements and bytes of a block; widen(block, sink) calls sink(first element, W values) for all of them.
+// Layout<S>: elements and bytes of a block; widen(block, emit) calls emit(first element, W values) for all of them.
 template <Stored S>
 struct Layout;
 
 template <>
 struct Layout<Stored::kQ8_0> {  // f16 scale, 32 signed bytes
   static constexpr int kElements = 32, kBytes = 34;
-  template <typename Sink>
-  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+  template <typename Emit>
+  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
     const vf d = splat(half_at(b));
 #pragma GCC unroll 16
-    for (int i = 0; i < 32; i += W) sink(i, to_float(load_signed_bytes(b + 2 + i)) * d);
+    for (int i = 0; i < 32; i += W) emit(i, to_float(load_signed_bytes(b + 2 + i)) * d);
   }
 };
 
 template <>
 struct Layout<Stored::kQ4_0> {  // f16 scale, 32 nibbles less 8: bytes hold elements i and i + 16
   static constexpr int kElements = 32, kBytes = 18;
-  template <typename Sink>
-  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+  template <typename Emit>
+  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
     const float d = half_at(b);
-    nibbles<16>(b + 2, d, -8 * d, d, -8 * d, 0, 16, sink);
+    nibbles<16>(b + 2, d, -8 * d, d, -8 * d, 0, 16, emit);
   }
 };
 
 template <>
 struct Layout<Stored::kQ4_1> {  // f16 scale, f16 offset, 32 nibbles
   static constexpr int kElements = 32, kBytes = 20;
-  template <typename Sink>
-  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+  template <typename Emit>
+  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
     const float d = half_at(b), m = half_at(b + 2);
-    nibbles<16>(b + 4, d, m, d, m, 0, 16, sink);
+    nibbles<16>(b + 4, d, m, d, m, 0, 16, emit);
   }
 };
 
 // 32 nibbles whose fifth bits are bits i and i + 16 of a word.
-template <typename Sink>
-HZ_INLINE void five_bits(const uint8_t* high, const uint8_t* q, float scale, float offset, Sink&& sink) {
+template <typename Emit>
+HZ_INLINE void five_bits(const uint8_t* high, const uint8_t* q, float scale, float offset, Emit&& emit) {
   uint32_t bits;
   memcpy(&bits, high, 4);
 #pragma GCC unroll 16
   for (int i = 0; i < 16; i += W) {
     const vi v = load_bytes(q + i);
     const vu first = (vu{} + bits) >> (vu)(steps() + i);
-    sink(i, to_float((v & 15) | ((vi)first & 1) << 4) * splat(scale) + splat(offset));
-    sink(16 + i, to_float((v >> 4) | ((vi)(first >> 16) & 1) << 4) * splat(scale) + splat(offset));
+    emit(i, to_float((v & 15) | ((vi)first & 1) << 4) * splat(scale) + splat(offset));
+    emit(16 + i, to_float((v >> 4) | ((vi)(first >> 16) & 1) << 4) * splat(scale) + splat(offset));
   }
 }
 
 template <>
 struct Layout<Stored::kQ5_0> {  // f16 scale, a word of fifth bits, 32 nibbles, less 16
   static constexpr int kElements = 32, kBytes = 22;
-  template <typename Sink>
-  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+  template <typename Emit>
+  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
     const float d = half_at(b);
-    five_bits(b + 2, b + 6, d, -16 * d, sink);
+    five_bits(b + 2, b + 6, d, -16 * d, emit);
   }
 };
 
 template <>
 struct Layout<Stored::kQ5_1> {  // f16 scale, f16 offset, a word of fifth bits, 32 nibbles
   static constexpr int kElements = 32, kBytes = 24;
-  template <typename Sink>
-  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
-    five_bits(b + 4, b + 8, half_at(b), half_at(b + 2), sink);
+  template <typename Emit>
+  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
+    five_bits(b + 4, b + 8, half_at(b), half_at(b + 2), emit);
   }
 };
 
 template <>
 struct Layout<Stored::kQ4_K> {  // 8 groups of 32: f16 scale and offset for all, six bits each a group; 128 bytes of nibbles
   static constexpr int kElements = 256, kBytes = 144;
-  template <typename Sink>
-  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+  template <typename Emit>
+  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
     const GroupScales g = group_scales(b);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j)
       nibbles<32>(b + 16 + 32 * j, g.scale[2 * j], g.offset[2 * j], g.scale[2 * j + 1], g.offset[2 * j + 1], 64 * j,
-                  64 * j + 32, sink);
+                  64 * j + 32, emit);
   }
 };
 
 template <>
 struct Layout<Stored::kQ5_K> {  // as Q4_K, with 32 bytes of fifth bits: bit g of byte i belongs to element i of group g
   static constexpr int kElements = 256, kBytes = 176;
-  template <typename Sink>
-  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+  template <typename Emit>
+  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
     const GroupScales g = group_scales(b);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j)
 #pragma GCC unroll 16
       for (int i = 0; i < 32; i += W) {
         const vi v = load_bytes(b + 48 + 32 * j + i), high = load_bytes(b + 16 + i) >> (2 * j);
-        sink(64 * j + i, to_float((v & 15) | (high & 1) << 4) * splat(g.scale[2 * j]) + splat(g.offset[2 * j]));
-        sink(64 * j + 32 + i, to_float((v >> 4) | (high & 2) << 3) * splat(g.scale[2 * j + 1]) + splat(g.offset[2 * j + 1]));
+        emit(64 * j + i, to_float((v & 15) | (high & 1) << 4) * splat(g.scale[2 * j]) + splat(g.offset[2 * j]));
+        emit(64 * j + 32 + i, to_float((v >> 4) | (high & 2) << 3) * splat(g.scale[2 * j + 1]) + splat(g.offset[2 * j + 1]));
       }
   }
 };
@@ -215,8 +215,8 @@ struct Layout<Stored::kQ5_K> {  // as Q4_K, with 32 bytes of fifth bits: bit g o
 template <>
 struct Layout<Stored::kQ6_K> {  // 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales of 16 elements, f16 scale
   static constexpr int kElements = 256, kBytes = 210;
-  template <typename Sink>
-  static HZ_INLINE void widen(const uint8_t* b, Sink&& sink) {
+  template <typename Emit>
+  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
     const float d = half_at(b + 208);
     const auto* scales = reinterpret_cast<const int8_t*>(b + 192);
 #pragma GCC unroll 2
@@ -227,10 +227,10 @@ struct Layout<Stored::kQ6_K> {  // 128 bytes of low nibbles, 64 of upper bit pai
         const vi high = load_bytes(b + 128 + 32 * n + i);
         const int8_t* s = scales + 8 * n + i / 16;
         const int at = 128 * n + i;
-        sink(at, to_float(((low & 15) | (high & 3) << 4) - 32) * splat(d * s[0]));
-        sink(at + 32, to_float(((next & 15) | (high & 12) << 2) - 32) * splat(d * s[2]));
-        sink(at + 64, to_float(((low >> 4) | (high & 48)) - 32) * splat(d * s[4]));
-        sink(at + 96, to_float(((next >> 4) | (high & 192) >> 2) - 32) * splat(d * s[6]));
+        emit(at, to_float(((low & 15) | (high & 3) << 4) - 32) * splat(d * s[0]));
+        emit(at + 32, to_float(((next & 15) | (high & 12) << 2) - 32) * splat(d * s[2]));
+        emit(at + 64, to_float(((low >> 4) | (high & 48)) - 32) * splat(d * s[4]));
+        emit(at + 96, to_float(((next >> 4) | (high & 192) >> 2) - 32) * splat(d * s[6]));
       }
   }
 };

@@ -77,14 +77,14 @@ bool finite(const float* x, int64_t count) {
   return all == 0.0f;
 }
 
-double fma_peak(int64_t rounds, float* sink) {
+double fma_peak(int64_t rounds, float* values) {
   vf acc[12];
-  for (int i = 0; i < 12; ++i) acc[i] = splat(sink[i]);
-  const vf x = splat(sink[12]), y = splat(sink[13]);
+  for (int i = 0; i < 12; ++i) acc[i] = splat(values[i]);
+  const vf x = splat(values[12]), y = splat(values[13]);
   for (int64_t r = 0; r < rounds; ++r)
 #pragma GCC unroll 12
     for (int i = 0; i < 12; ++i) acc[i] = acc[i] * x + y;
-  for (int i = 0; i < 12; ++i) sink[i] = sum(acc[i]);
+  for (int i = 0; i < 12; ++i) values[i] = sum(acc[i]);
   return 2.0 * 12 * W * static_cast<double>(rounds);
 }
 
