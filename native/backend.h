@@ -190,12 +190,12 @@ class Backend {
   }
   virtual void row_norms(Rows, const ScoreBuffer& /*out*/) {}
   // gate = activation(gate) * up
-  virtual void gate_mul(Activation activation, Rows gate, Rows up) = 0;
-  // The products of gate and up, then gate_mul() of what they gave. Nobody reads up's rows afterwards.
-  virtual void gated(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) {
+  virtual void act_and_mul(Activation activation, Rows gate, Rows up) = 0;
+  // The GEMMs of gate and up, then act_and_mul() of their outputs. Nobody reads up's rows afterwards.
+  virtual void gated_mlp(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) {
     const LinearParams both[] = {gate, up};
     linear(x, both);
-    gate_mul(activation, gate.out, up.out);
+    act_and_mul(activation, gate.out, up.out);
   }
   // out[i] = x[index[i]]
   virtual void gather(Rows x, std::span<const int32_t> index, Rows out) = 0;

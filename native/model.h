@@ -30,8 +30,8 @@ struct Weight {
   explicit operator bool() const { return data != nullptr; }
 };
 
-// The three products of a gated feed-forward part.
-struct GatedWeights {
+// The three linear layers of a gated MLP.
+struct MlpWeights {
   Weight gate, up, down, gate_bias, up_bias, down_bias;
 };
 
@@ -39,13 +39,13 @@ struct LayerWeights {
   Weight attn_norm, q, k, v, o, q_bias, k_bias, v_bias, o_bias;
   Weight q_norm, k_norm;      // over each head's head_dim, where there are any
   Weight attn_out_norm;       // of what attention adds to the stream
-  Weight mlp_norm;            // before the feed-forward part
-  Weight mlp_out_norm;        // of what the feed-forward part adds
-  GatedWeights mlp;           // of dense layers
-  Weight router;              // (experts, hidden), of mixtures
-  std::vector<GatedWeights> experts;
-  GatedWeights shared;        // an expert that every token passes through
-  Weight shared_router;       // (1, hidden): its weight is sigmoid of this product
+  Weight mlp_norm;            // before the MLP
+  Weight mlp_out_norm;        // of what the MLP adds
+  MlpWeights mlp;           // of dense layers
+  Weight router;              // (experts, hidden), of MoE layers
+  std::vector<MlpWeights> experts;
+  MlpWeights shared;        // an expert that every token passes through
+  Weight shared_router;       // (1, hidden): its weight is sigmoid of this
 };
 
 // Rotary angles: position times inv_freq, over the first 2 * inv_freq.size() values of a head; the rest stay.
@@ -61,10 +61,10 @@ struct LayerSpec {
   int64_t window = 0;   // a query sees its own position and window - 1 before it; 0: all
   size_t rope = 0;      // index into the ropes
   bool scored = true;   // hybrid models score and evict their global layers only
-  bool mixture = false; // experts instead of one feed-forward part
+  bool moe = false;     // experts instead of one MLP
 };
 
-struct MixtureSpec {
+struct MoeSpec {
   int64_t experts = 0, per_token = 0, intermediate = 0;
   int64_t shared_intermediate = 0;  // 0: no shared expert
   bool normalise = false;           // the chosen experts' weights are made to sum to 1
@@ -82,10 +82,10 @@ struct ModelSpec {
   float logit_cap = 0;            // logits become cap * tanh(logits / cap); 0: none
   Activation activation = Activation::kSilu;
   bool head_norms = false;        // queries and keys are normalised, head by head
-  bool out_norms = false;         // what attention and the feed-forward part add is normalised
+  bool out_norms = false;         // what attention and the MLP add is normalised
   std::vector<RopeRef> ropes;
   std::vector<LayerSpec> layer;   // (layers)
-  MixtureSpec mixture;
+  MoeSpec moe;
   int64_t group() const { return heads / kv_heads; }
   // The published scorer always divides by sqrt(head_dim), whatever the model itself does.
   float score_scale() const;
@@ -93,7 +93,7 @@ struct ModelSpec {
   std::vector<int64_t> scored_layers() const;
   // Entries of the KV of `layer` that a query at `tokens` or later may still see.
   int64_t visible(int64_t layer, int64_t tokens) const;
-  // The widest feed-forward part that a tile passes through.
+  // The widest MLP that a tile passes through.
   int64_t widest() const;
 };
 

@@ -93,7 +93,7 @@ __device__ __forceinline__ void produce(const AttentionParams* batch, const Tile
       const uint32_t k_full = shared_address(&signals.k_full[stage]), v_full = shared_address(&signals.v_full[stage]);
       barrier_wait(shared_address(&signals.k_empty[stage]), parity);
       KeyTile tile = walk.tile();
-      if (must_hide<S::kKeys, S::kRows>(tile, params.position + item.row, shape.window)) tile.flags |= KeyTile::kHide;
+      if (needs_mask<S::kKeys, S::kRows>(tile, params.position + item.row, shape.window)) tile.flags |= KeyTile::kMask;
       leave(signals.note[stage], tile);
       barrier_expect(k_full, S::kKeyBytes);
       load_keys<D, S::kKeys, kCluster>(k + stage * S::kKeyBytes, &maps->k[kCluster - 1], walk.first(), rank, k_full);
@@ -116,15 +116,15 @@ __device__ __forceinline__ void release(uint64_t& barrier) {
     if (thread < kCluster) barrier_arrive(shared_address(&barrier), thread);
   }
 }
-// Products of all four warps are done when one's are; but each warp read the note beside the keys by itself.
+// The WGMMAs of all four warps are done when one's are; but each warp read the note beside the keys by itself.
 template <int kCluster>
 __device__ __forceinline__ void release_keys(uint64_t& barrier) { release<kCluster, 32>(barrier); }
 template <int kCluster>
 __device__ __forceinline__ void release_values(uint64_t& barrier) { release<kCluster, 128>(barrier); }
 
-// Running softmax of the thread's two rows. `s` becomes powers of two; `factor` is what older sums shrink by.
+// Running softmax of the thread's two rows. `s` becomes softmax weights; `rescale` is what older sums are multiplied by.
 template <int kKeys>
-__device__ __forceinline__ void softmax(float (&s)[kKeys / 2], float (&peak)[2], float (&total)[2], float (&factor)[2], float scale) {
+__device__ __forceinline__ void softmax(float (&s)[kKeys / 2], float (&peak)[2], float (&total)[2], float (&rescale)[2], float scale) {
   float top[2][2] = {{peak[0], kNone}, {peak[1], kNone}};  // two chains a row: shorter dependencies
 #pragma unroll
   for (int i = 0; i < kKeys / 2; i += 2) {
@@ -137,9 +137,9 @@ __device__ __forceinline__ void softmax(float (&s)[kKeys / 2], float (&peak)[2],
   for (int r = 0; r < 2; ++r) {
     const float reached = row_max(fmaxf(top[r][0], top[r][1]));
     shift[r] = reached == kNone ? 0.0f : reached * scale;
-    factor[r] = exp2_fast(peak[r] * scale - shift[r]);
+    rescale[r] = exp2_fast(peak[r] * scale - shift[r]);
     peak[r] = reached;
-    total[r] *= factor[r];
+    total[r] *= rescale[r];
   }
 #pragma unroll
   for (int i = 0; i < kKeys / 2; i += 2) {
@@ -202,7 +202,7 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
   for (int round = 0; item_at<D, kCluster>(round, batch, tiles, tile_count, shape, item); ++round) {
     const int position = batch[item.params].position + item.row + consumer * 64;  // of the warpgroup's first row
     const int row = warp * 16 + lane / 4;
-    float peak[2] = {kNone, kNone}, total[2] = {0, 0}, factor[2];
+    float peak[2] = {kNone, kNone}, total[2] = {0, 0}, rescale[2];
 #pragma unroll
     for (int i = 0; i < D / 2; ++i) o[i] = 0;
 
@@ -210,12 +210,12 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
     named_barrier_sync(mine);
     issue_qk(count);
     named_barrier_arrive(following);
-    read(signals.note[count % kStages], tile);  // while the products run
+    read(signals.note[count % kStages], tile);  // while the WGMMAs run
     wgmma_wait<0>();
     pin(s);
     release_keys<kCluster>(signals.k_empty[count % kStages]);
-    hide_unseen<kKeys>(s, tile, position, row, shape.window);
-    softmax<kKeys>(s, peak, total, factor, scale);
+    apply_mask<kKeys>(s, tile, position, row, shape.window);
+    softmax<kKeys>(s, peak, total, rescale, scale);
     pack_p();
     if (tile.flags & KeyTile::kLse) store_lse(item, peak, total);
     while (!(tile.flags & KeyTile::kLast)) {
@@ -228,13 +228,13 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
       wgmma_wait<1>();
       pin(s);
       release_keys<kCluster>(signals.k_empty[count % kStages]);
-      hide_unseen<kKeys>(s, tile, position, row, shape.window);
-      softmax<kKeys>(s, peak, total, factor, scale);
+      apply_mask<kKeys>(s, tile, position, row, shape.window);
+      softmax<kKeys>(s, peak, total, rescale, scale);
       wgmma_wait<0>();
       pin(o);
       release_values<kCluster>(signals.v_empty[(count - 1) % kStages]);
 #pragma unroll
-      for (int i = 0; i < D / 2; ++i) o[i] *= factor[i / 2 % 2];
+      for (int i = 0; i < D / 2; ++i) o[i] *= rescale[i / 2 % 2];
       pack_p();
       if (tile.flags & KeyTile::kLse) store_lse(item, peak, total);
     }

@@ -25,12 +25,12 @@ __device__ __forceinline__ void load_keys(uint32_t to, const TensorMap* map, int
 // The producer's note on a tile, left in shared memory beside it. The barriers of the tile order all accesses; they are
 // atomic all the same, since racecheck does not know barriers that are written in PTX.
 struct Note {
-  unsigned long long range;  // first, end; this and shift are there with kHide only
+  unsigned long long range;  // first, end; this and shift are there with kMask only
   int shift;
   uint32_t flags;
 };
 __device__ __forceinline__ void leave(Note& note, const KeyTile& tile) {
-  if (tile.flags & KeyTile::kHide) {
+  if (tile.flags & KeyTile::kMask) {
     atomicExch(&note.range, static_cast<unsigned long long>(static_cast<uint32_t>(tile.end)) << 32 | static_cast<uint32_t>(tile.first));
     atomicExch(&note.shift, tile.shift);
   }
@@ -40,7 +40,7 @@ __device__ __forceinline__ void leave(Note& note, const KeyTile& tile) {
 __device__ __forceinline__ void read(Note& note, KeyTile& tile) {
   const bool reads = threadIdx.x % 32 == 0;
   tile.flags = __shfl_sync(~0u, reads ? atomicOr(&note.flags, 0u) : 0u, 0);
-  if (!(tile.flags & KeyTile::kHide)) return;
+  if (!(tile.flags & KeyTile::kMask)) return;
   const unsigned long long range = __shfl_sync(~0u, reads ? atomicOr(&note.range, 0ull) : 0ull, 0);
   tile.first = static_cast<int>(range);
   tile.end = static_cast<int>(range >> 32);
@@ -60,8 +60,8 @@ __device__ __forceinline__ void issue_logits(float (&s)[kKeys / 2], uint32_t q, 
 
 // `position` is that of the warpgroup's first row, `row` the thread's first in it.
 template <int kKeys>
-__device__ __forceinline__ void hide_unseen(float (&s)[kKeys / 2], const KeyTile& tile, int position, int row, int window) {
-  if (!(tile.flags & KeyTile::kHide) || !must_hide<kKeys, 64>(tile, position, window)) return;
+__device__ __forceinline__ void apply_mask(float (&s)[kKeys / 2], const KeyTile& tile, int position, int row, int window) {
+  if (!(tile.flags & KeyTile::kMask) || !needs_mask<kKeys, 64>(tile, position, window)) return;
   const Sight see = sight(tile, position + row, window);
   const int column = tile.first + threadIdx.x % 4 * 2;
 #pragma unroll

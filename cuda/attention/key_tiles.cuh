@@ -14,7 +14,7 @@ struct KeyTile {
   enum : uint32_t {
     kLast = 1,  // the item's last tile (of its pass)
     kLse = 2,  // with it, all keys that are in the score have been met
-    kHide = 4,  // some query of the block must not see all of it: the other members say what
+    kMask = 4,  // some query of the block must not see all of it: the other members say what
   };
   int first;  // key entry of the tile's first row
   int end;    // entries from here on are not to be seen
@@ -94,7 +94,7 @@ __device__ __forceinline__ Sight sight(const KeyTile& tile, int position, int wi
 }
 // Whether any of kRows rows from `position` on must not see all of the tile.
 template <int kKeys, int kRows>
-__device__ __forceinline__ bool must_hide(const KeyTile& tile, int position, int window) {
+__device__ __forceinline__ bool needs_mask(const KeyTile& tile, int position, int window) {
   return tile.first + kKeys > min(tile.end, tile.shift + position) ||
          (window > 0 && tile.first < tile.shift + position + kRows - 1 - window);
 }

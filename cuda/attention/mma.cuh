@@ -1,5 +1,5 @@
 // Warp-level building blocks that run on compute capability 8.0 and up: 16-byte asynchronous copies into swizzled
-// shared memory, ldmatrix, and m16n8k16 products of bf16 with fp32 accumulation.
+// shared memory, ldmatrix, and m16n8k16 MMAs of bf16 with fp32 accumulation.
 #pragma once
 #include <cuda_bf16.h>
 
@@ -53,7 +53,7 @@ __device__ __forceinline__ uint32_t pack(float low, float high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
   return *reinterpret_cast<const uint32_t*>(&pair);
 }
-// Over the four lanes that share a row of a product's fragment.
+// Over the four lanes that share a row of an MMA fragment.
 __device__ __forceinline__ float row_max(float x) {
   x = fmaxf(x, __shfl_xor_sync(~0u, x, 1));
   return fmaxf(x, __shfl_xor_sync(~0u, x, 2));

@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
     if (shape.softcap > 0) cap<C::kKeys>(s, shape.scale, shape.softcap);
     mask<C::kKeys>(s, walk.segment(), walk.first(), row, group, params.position, shape.window);
 
-    float factor[2];
+    float rescale[2];
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       float top = kNone;
@@ -70,19 +70,19 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
       for (int n = 0; n < C::kKeys / 8; ++n) top = fmaxf(top, fmaxf(s[n][2 * h], s[n][2 * h + 1]));
       top = fmaxf(peak[h], row_max(top));
       const float shift = top == kNone ? 0.0f : top * scale;
-      factor[h] = exp2_fast(peak[h] * scale - shift);
+      rescale[h] = exp2_fast(peak[h] * scale - shift);
       peak[h] = top;
       float sum = 0;
 #pragma unroll
       for (int n = 0; n < C::kKeys / 8; ++n)
 #pragma unroll
         for (int c = 0; c < 2; ++c) sum += s[n][2 * h + c] = exp2_fast(s[n][2 * h + c] * scale - shift);
-      total[h] = total[h] * factor[h] + sum;
+      total[h] = total[h] * rescale[h] + sum;
     }
 #pragma unroll
     for (int n = 0; n < D / 8; ++n)
 #pragma unroll
-      for (int i = 0; i < 4; ++i) o[n][i] *= factor[i / 2];
+      for (int i = 0; i < 4; ++i) o[n][i] *= rescale[i / 2];
 
     const bf16* v = values + stage * C::kKeys * D;
 #pragma unroll

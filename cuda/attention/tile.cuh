@@ -53,7 +53,7 @@ __device__ __forceinline__ void cap(float (&s)[kKeys / 8][4], float scale, float
     for (int i = 0; i < 4; ++i) s[n][i] = softcap / scale * tanhf(s[n][i] * scale / softcap);
 }
 
-// Hides keys past the end and, row by row, after the row's own position or before its window. `row` is this thread's first row, its second
+// Masks keys past the end and, row by row, after the row's own position or before its window. `row` is this thread's first row, its second
 // one is row + 8.
 template <int kKeys>
 __device__ __forceinline__ void mask(float (&s)[kKeys / 8][4], const HeadSegment& seg, int first, int row, int group,

@@ -1,4 +1,4 @@
-// Hopper's warpgroup products (sm_90a): m64nNk16 of bf16 with fp32 accumulation, A from shared memory or registers, B from
+// Hopper's warpgroup MMA (sm_90a): m64nNk16 of bf16 with fp32 accumulation, A from shared memory or registers, B from
 // shared memory. A warpgroup is four warps; thread t holds rows 16 * warp + lane / 4 and that + 8, and of register i the
 // column i / 4 * 8 + lane % 4 * 2 + i % 2 of row half i / 2 % 2.
 // Operand layouts as checked by cuda/dev: tiles of 64 columns, rows of 128 bytes, 128-byte swizzle, as TMA writes them.
@@ -13,9 +13,9 @@ __device__ __forceinline__ uint64_t tile_descriptor(uint32_t start, uint32_t lea
   return static_cast<uint64_t>(start >> 4 & 0x3fff) | static_cast<uint64_t>(leading >> 4 & 0x3fff) << 16 |
          static_cast<uint64_t>(stride >> 4 & 0x3fff) << 32 | uint64_t{1} << 62;
 }
-// Rows along the product's depth within a row's 128 bytes: Q and K.
+// Rows along the MMA's depth within a row's 128 bytes: Q and K.
 __device__ __forceinline__ uint64_t depth_major(uint32_t start) { return tile_descriptor(start, 16, 1024); }
-// Rows are the product's depth: V. `box` is the distance from one group of 64 columns to the next.
+// Rows are the MMA's depth: V. `box` is the distance from one group of 64 columns to the next.
 __device__ __forceinline__ uint64_t column_major(uint32_t start, uint32_t box) { return tile_descriptor(start, box, 1024); }
 
 __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }

@@ -131,7 +131,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   wait_for_last();
   let_next_start();
 
-  // This thread's part of q, as the product's left operand wants it.
+  // This thread's part of q, as the MMA's A operand wants it.
   uint32_t q[D / 16][4];
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
@@ -177,16 +177,16 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const float top = fmaxf(peak[h], row_max(fmaxf(fmaxf(s[0][2 * h], s[0][2 * h + 1]), fmaxf(s[1][2 * h], s[1][2 * h + 1]))));
-      const float shift = top == kNone ? 0.0f : top * scale, factor = exp2_fast(peak[h] * scale - shift);
+      const float shift = top == kNone ? 0.0f : top * scale, rescale = exp2_fast(peak[h] * scale - shift);
       peak[h] = top;
       float sum = 0;
 #pragma unroll
       for (int i = 0; i < 4; ++i) sum += s[i / 2][2 * h + i % 2] = exp2_fast(s[i / 2][2 * h + i % 2] * scale - shift);
-      total[h] = total[h] * factor + sum;
+      total[h] = total[h] * rescale + sum;
 #pragma unroll
       for (int n = 0; n < D / 8; ++n) {
-        o[n][2 * h] *= factor;
-        o[n][2 * h + 1] *= factor;
+        o[n][2 * h] *= rescale;
+        o[n][2 * h + 1] *= rescale;
       }
     }
     const uint32_t p[4] = {pack(s[0][0], s[0][1]), pack(s[0][2], s[0][3]), pack(s[1][0], s[1][1]), pack(s[1][2], s[1][3])};

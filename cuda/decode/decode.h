@@ -71,7 +71,7 @@ struct Gemv {
   const bf16* x;
   int32_t rows, in, outputs;
   GemvOutput output[kMaxGemvOutputs];
-  Gate gate;  // other than kNone: two outputs of one size, and output[0].y = gate(first product) * second product, in bf16
+  Gate gate;  // other than kNone: two outputs of one size, and output[0].y = gate(first GEMV) * second GEMV, in bf16
 };
 cudaError_t gemv(const Gemv& gemv, cudaStream_t stream);
 

@@ -1,4 +1,4 @@
-// The product of few rows: a warp streams kOuts rows of the weight past all rows of x. Weights bypass the L1 cache, which
+// GEMV for a few rows: a warp streams kOuts rows of the weight past all rows of x. Weights bypass the L1 cache, which
 // holds x for everybody. A lane adds up in the order of its vectors whatever kRows, kOuts and kAhead are, so that a row's
 // result does not depend on what it shares the launch with.
 #pragma once
@@ -19,7 +19,7 @@ __device__ __forceinline__ uint4 load_once(const uint4* from) {
   return v;
 }
 
-// Eight products of a vector onto one sum; a bf16 is the upper half of a float.
+// Eight multiply-adds of a vector onto one sum; a bf16 is the upper half of a float.
 __device__ __forceinline__ float dot8(float sum, const uint4& a, const uint4& b) {
   const uint32_t u[4] = {a.x, a.y, a.z, a.w}, v[4] = {b.x, b.y, b.z, b.w};
 #pragma unroll
@@ -30,7 +30,7 @@ __device__ __forceinline__ float dot8(float sum, const uint4& a, const uint4& b)
   return sum;
 }
 
-__device__ __forceinline__ float gated(Gate gate, float x) {
+__device__ __forceinline__ float activate(Gate gate, float x) {
   if (gate == Gate::kSilu) return x / (1 + __expf(-x));
   return 0.5f * x * (1 + tanhf(0.797884560802865f * (x + 0.044715f * x * x * x)));
 }
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_cons
       if (lane != r) continue;
       const float a = sum[0][r] + (g.output[0].bias == nullptr ? 0.0f : __bfloat162float(g.output[0].bias[out]));
       const float b = sum[kOuts - 1][r] + (g.output[1].bias == nullptr ? 0.0f : __bfloat162float(g.output[1].bias[out]));
-      keep(output, r * output.out + out, gated(g.gate, a) * b);
+      keep(output, r * output.out + out, activate(g.gate, a) * b);
     } else {
 #pragma unroll
       for (int o = 0; o < kOuts; ++o) {

@@ -10,7 +10,7 @@ namespace headzip::cuda {
 struct Extent {
   int tiles = 0, queries = 0, splits = 0;
 };
-// Joins what attention left in launch.scratch to the outputs.
+// Merges what attention left in launch.scratch to the outputs.
 cudaError_t merge_splits(const DecodeLaunch& launch, const Extent& extent, cudaStream_t stream);
 
 namespace {

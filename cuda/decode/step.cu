@@ -1,4 +1,4 @@
-// What lies between the products of a step: rotation with the way into the cache, the best token, the step's own count.
+// What lies between the GEMVs of a step: rotation with the way into the cache, the best token, the step's own count.
 #include <cuda_bf16.h>
 
 #include <atomic>

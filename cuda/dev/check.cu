@@ -31,7 +31,7 @@ Difference difference(const std::vector<float>& a, const std::vector<float>& ref
   return d;
 }
 
-std::vector<float> widened(const std::vector<bf16>& in) {
+std::vector<float> upcast(const std::vector<bf16>& in) {
   std::vector<float> out;
   for (const bf16 x : in) out.push_back(__bfloat162float(x));
   return out;
@@ -67,7 +67,7 @@ int check(const Case& c, Path path, bool lse) {
   int wrong = 0;
   for (const Work* each : {&work, &other}) {
     const auto reference = naive_attention(shape, *each, false);
-    wrong += judge("attention", path, c, difference(widened(each->out->host()), reference),
+    wrong += judge("attention", path, c, difference(upcast(each->out->host()), reference),
                    difference(naive_attention(shape, *each, true), reference));
   }
   if (!c.repeat || c.softcap > 0) return wrong;

@@ -240,9 +240,9 @@ int check(const ProductCase& c) {
       }
   }
   char text[160];
-  std::snprintf(text, sizeof text, "%d rows, %d -> %d (%d products)%s%s%s: off %.1e of values to %.1f", c.rows, c.in, c.outs[0], static_cast<int>(batch),
+  std::snprintf(text, sizeof text, "%d rows, %d -> %d (%d outputs)%s%s%s: off %.1e of values to %.1f", c.rows, c.in, c.outs[0], static_cast<int>(batch),
                 c.gate == Gate::kNone ? "" : ", gated", c.add ? ", added" : "", c.wide ? ", fp32" : "", off, size);
-  return judge(off <= (c.wide ? 2e-5 : 4.1e-3) && size > 1e-3, "product of few rows", text);
+  return judge(off <= (c.wide ? 2e-5 : 4.1e-3) && size > 1e-3, "gemv", text);
 }
 
 int check_best() {

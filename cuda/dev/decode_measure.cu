@@ -65,15 +65,15 @@ void measure_attention(const char* what, int group, int kv_heads, int dim, const
 }
 
 template <typename F>
-void measure_product(const char* what, int rows, int in, int out, int copies, double copy, F&& launch) {
+void measure_gemv(const char* what, int rows, int in, int out, int copies, double copy, F&& launch) {
   const double ms = milliseconds(9, [&] {
     for (int i = 0; i < copies; ++i) launch(i);
   }) / copies, bytes = 2.0 * in * out;
-  std::printf("decode     product %-16s %d x %5d -> %6d: %.1f us %.2f TB/s, %.0f%% of the copy rate\n", what, rows, in, out, ms * 1e3, bytes / ms / 1e9,
+  std::printf("decode     gemv    %-16s %d x %5d -> %6d: %.1f us %.2f TB/s, %.0f%% of the copy rate\n", what, rows, in, out, ms * 1e3, bytes / ms / 1e9,
               bytes / ms / copy * 100);
 }
 
-void measure_products(int in, int out, double copy) {
+void measure_gemvs(int in, int out, double copy) {
   const auto each = static_cast<size_t>(in) * out;
   const int copies = static_cast<int>(std::max<size_t>(1, (size_t{1} << 30) / (2 * each)));
   const Array<bf16> w(each * copies), x(8 * static_cast<size_t>(in));
@@ -87,14 +87,14 @@ void measure_products(int in, int out, double copy) {
     g.params[0] = {w.get() + i * each, nullptr, {y.get(), true}, out, false};
     return g;
   };
-  for (const int rows : {1, 2, 4, 8}) measure_product("few rows", rows, in, out, copies, copy, [&](int i) { MUST(gemv(params(rows, i), nullptr)); });
+  for (const int rows : {1, 2, 4, 8}) measure_gemv("few rows", rows, in, out, copies, copy, [&](int i) { MUST(gemv(params(rows, i), nullptr)); });
   // Other ways to cut it, to choose from.
-  measure_product("1 out, 2 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 1, 2, false>(params(1, i), nullptr))); });
-  measure_product("1 out, 8 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 1, 8, false>(params(1, i), nullptr))); });
-  measure_product("2 outs, 4 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 2, 4, false>(params(1, i), nullptr))); });
-  measure_product("4 outs, 2 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 4, 2, false>(params(1, i), nullptr))); });
+  measure_gemv("1 out, 2 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 1, 2, false>(params(1, i), nullptr))); });
+  measure_gemv("1 out, 8 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 1, 8, false>(params(1, i), nullptr))); });
+  measure_gemv("2 outs, 4 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 2, 4, false>(params(1, i), nullptr))); });
+  measure_gemv("4 outs, 2 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 4, 2, false>(params(1, i), nullptr))); });
   for (const int rows : {1, 8})
-    measure_product("cuBLASLt", rows, in, out, copies, copy, [&](int i) { gemm.run({x.get(), w.get() + i * each, nullptr, {y.get(), true}, rows, out, in}, nullptr); });
+    measure_gemv("cuBLASLt", rows, in, out, copies, copy, [&](int i) { gemm.run({x.get(), w.get() + i * each, nullptr, {y.get(), true}, rows, out, in}, nullptr); });
   std::fflush(stdout);
 }
 
@@ -103,7 +103,7 @@ void measure_gate(double copy) {
   const Array<bf16> w(size_t{2} * kIn * kOut * kCopies), x(kIn), y(kOut);
   fill_normal(w.get(), w.count(), 1);
   fill_normal(x.get(), x.count(), 2);
-  measure_product("gate and up", 1, kIn, 2 * kOut, kCopies, copy, [&](int i) {
+  measure_gemv("gate and up", 1, kIn, 2 * kOut, kCopies, copy, [&](int i) {
     Gemv g{x.get(), 1, kIn, 2, {}, Gate::kSilu};
     for (int j = 0; j < 2; ++j) g.params[j] = {w.get() + (size_t{2} * i + j) * kIn * kOut, nullptr, {y.get(), false}, kOut, false};
     MUST(gemv(g, nullptr));
@@ -139,7 +139,7 @@ void measure_decode() {
   measure_attention("all heads", 4, 8, 128, std::vector<int32_t>(8, 124030), copy);
   measure_attention("all heads", 4, 8, 64, std::vector<int32_t>(8, 124030), copy);
   measure_attention("all heads", 2, 8, 256, std::vector<int32_t>(8, 62030), copy);
-  for (const auto& [in, out] : {std::pair{3584, 3584}, {3584, 4608}, {18944, 3584}, {3584, 18944}, {3584, 152064}}) measure_products(in, out, copy);
+  for (const auto& [in, out] : {std::pair{3584, 3584}, {3584, 4608}, {18944, 3584}, {3584, 18944}, {3584, 152064}}) measure_gemvs(in, out, copy);
   measure_gate(copy);
   measure_small();
 }

@@ -1,5 +1,5 @@
 // gpu_ladder check [small|decode] | measure [decode]: the kernels held against naive ones, or timed. Needs nothing but the
-// driver (and cuBLASLt for the products).
+// driver (and cuBLASLt for the GEMMs).
 #include <cstdio>
 #include <string_view>
 

@@ -60,11 +60,11 @@ void measure_repeat(int heads, int kv_heads, int head_dim, int context, int inpu
   }
 }
 
-void measure_products() {
+void measure_gemms() {
   const Array<std::byte> workspace(size_t{64} << 20);
   Gemm gemm(workspace.get(), workspace.count());
   if (!gemm.reason().empty()) {
-    std::printf("products: %s\n", gemm.reason().c_str());
+    std::printf("gemm: %s\n", gemm.reason().c_str());
     return;
   }
   const int sizes[][2] = {{3584, 3584}, {512, 3584}, {18944, 3584}, {3584, 18944}, {4096, 4096}, {1024, 4096}, {14336, 4096}, {4096, 14336}};
@@ -76,7 +76,7 @@ void measure_products() {
       fill_normal(w.get(), w.count(), 2);
       std::string why;
       const double ms = milliseconds(7, [&] { why = gemm.run({x.get(), w.get(), nullptr, {y.get(), false}, rows, out, in}, nullptr); });
-      std::printf("product    %5d x %5d x %5d: %.3f ms %.0f TFLOP/s %s\n", rows, out, in, ms, 2.0 * rows * out * in / ms / 1e9, why.c_str());
+      std::printf("gemm       %5d x %5d x %5d: %.3f ms %.0f TFLOP/s %s\n", rows, out, in, ms, 2.0 * rows * out * in / ms / 1e9, why.c_str());
     }
 }
 
@@ -107,7 +107,7 @@ void measure_kernels() {
   measure_repeat(28, 4, 128, 124000, 8, true);
   measure_repeat(28, 4, 128, 124000, 8, false);
   measure_repeat(32, 8, 128, 124000, 8, false);
-  measure_products();
+  measure_gemms();
   measure_elementwise();
 }
 

@@ -1,4 +1,4 @@
-// Everything between the products: one pass over its bytes each, 16 bytes a thread where the shape allows.
+// Everything between the GEMMs: one pass over its bytes each, 16 bytes a thread where the shape allows.
 #include "values.cuh"
 
 namespace headzip::cuda {
@@ -8,7 +8,7 @@ template <typename T>
 __global__ void embed_kernel(const bf16* table, const int32_t* ids, int64_t rows, int64_t width, T* out) {
   for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
     const bf16* from = table + ids[row] * width;
-    for (int64_t c = threadIdx.x; c < width; c += blockDim.x) out[row * width + c] = narrow<T>(widen(from[c]));
+    for (int64_t c = threadIdx.x; c < width; c += blockDim.x) out[row * width + c] = downcast<T>(upcast(from[c]));
   }
 }
 
@@ -41,7 +41,7 @@ __global__ void gate_mul_kernel(bf16* gate, const bf16* up, int64_t pairs) {
 template <typename T>
 __global__ void scale_kernel(T* x, int64_t count, float factor) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kThreads)
-    x[i] = narrow<T>(widen(x[i]) * factor);
+    x[i] = downcast<T>(upcast(x[i]) * factor);
 }
 
 __global__ void gather_rows_kernel(const bf16* x, const int32_t* index, int64_t count, int64_t width, bf16* out) {
@@ -53,20 +53,20 @@ template <typename T>
 __global__ void scatter_add_rows_kernel(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width, T* out) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count * width; i += int64_t{gridDim.x} * kThreads) {
     T* to = out + index[i / width] * width + i % width;
-    *to = narrow<T>(widen(*to) + weight[i / width] * widen(x[i]));
+    *to = downcast<T>(upcast(*to) + weight[i / width] * upcast(x[i]));
   }
 }
 
 template <typename T>
 __global__ void bias_kernel(T* x, const bf16* bias, int64_t rows, int64_t width) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < rows * width; i += int64_t{gridDim.x} * kThreads)
-    x[i] = narrow<T>(widen(x[i]) + widen(bias[i % width]));
+    x[i] = downcast<T>(upcast(x[i]) + upcast(bias[i % width]));
 }
 
 template <typename In, typename Out>
 __global__ void convert_kernel(const In* in, int64_t count, Out* out) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count; i += int64_t{gridDim.x} * kThreads)
-    out[i] = narrow<Out>(widen(in[i]));
+    out[i] = downcast<Out>(upcast(in[i]));
 }
 
 // Counter-based: the number at an index depends on nothing else (SplitMix64's mixing, Box and Muller's transform).

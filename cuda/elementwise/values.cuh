@@ -1,4 +1,4 @@
-// What the kernels between the products share: values kept as bf16 or fp32, 16 bytes at once where the shape allows.
+// What the kernels between the GEMMs share: values kept as bf16 or fp32, 16 bytes at once where the shape allows.
 #pragma once
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -34,13 +34,13 @@ __device__ __forceinline__ void store4(bf16* to, float4 v) {
 }
 
 template <typename T>
-__device__ __forceinline__ float widen(T x) { return static_cast<float>(x); }
+__device__ __forceinline__ float upcast(T x) { return static_cast<float>(x); }
 template <typename T>
-__device__ __forceinline__ T narrow(float x);
+__device__ __forceinline__ T downcast(float x);
 template <>
-__device__ __forceinline__ float narrow(float x) { return x; }
+__device__ __forceinline__ float downcast(float x) { return x; }
 template <>
-__device__ __forceinline__ bf16 narrow(float x) { return __float2bfloat16_rn(x); }
+__device__ __forceinline__ bf16 downcast(float x) { return __float2bfloat16_rn(x); }
 
 // Calls `launch` with the array as what it is, then tells how the launch went.
 template <typename F>

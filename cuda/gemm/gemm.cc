@@ -48,7 +48,7 @@ std::string Gemm::plan(const Key& key, Plan& into) {
   return "";
 }
 
-std::string Gemm::run(const Product& p, cudaStream_t stream) {
+std::string Gemm::run(const GemmParams& p, cudaStream_t stream) {
   if (!reason_.empty()) return reason_;
   const bool biased = p.bias != nullptr;
   if (biased && (p.add || p.y.wide)) return "a bias goes with a bf16 result that is not added to";

@@ -9,7 +9,7 @@
 
 namespace headzip::cuda {
 
-struct Product {
+struct GemmParams {
   const bf16 *x, *w;
   const bf16* bias;  // (out), or nullptr; with bf16 y and without `add` only
   Values y;
@@ -25,7 +25,7 @@ class Gemm {
   Gemm(const Gemm&) = delete;
   Gemm& operator=(const Gemm&) = delete;
   // Empty when it went well, else one sentence.
-  std::string run(const Product& product, cudaStream_t stream);
+  std::string run(const GemmParams& params, cudaStream_t stream);
   // Why this object cannot work; empty when it can.
   const std::string& reason() const { return reason_; }
 

@@ -1,4 +1,4 @@
-// The reconstruction score on Hopper (sm_90a): the two passes of score.cu with warpgroup products. A producer warpgroup
+// The reconstruction score on Hopper (sm_90a): the two passes of score.cu with warpgroup MMAs. A producer warpgroup
 // feeds tiles of K, first those of [prefix | chunk | self], unless the forward pass left their log-sum-exp, then the chunk's; two consumer warpgroups own 64 query rows
 // of one head each and take turns on the tensor cores by themselves.
 #include "../attention/hopper.cuh"
@@ -60,7 +60,7 @@ __device__ __forceinline__ void produce(const AttentionParams* batch, const Tile
         const uint32_t k_full = shared_address(&signals.k_full[stage]);
         barrier_wait(shared_address(&signals.k_empty[stage]), (count / S::kStages & 1) ^ 1);
         KeyTile tile = walk.tile();
-        tile.flags |= KeyTile::kHide;  // raising needs to know where the tile lies
+        tile.flags |= KeyTile::kMask;  // raising needs to know where the tile lies
         leave(signals.note[stage], tile);
         barrier_expect(k_full, S::kKeyBytes);
         load_keys<D, kKeys, 1>(k + stage * S::kKeyBytes, &maps->score_k, walk.first(), 0, k_full);
@@ -137,7 +137,7 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
     pin(s);
     if (lane == 0) barrier_arrive(shared_address(&signals.k_empty[stage]));  // each warp has read the note itself
     ++count;
-    hide_unseen<kKeys>(s, tile, position, row, shape.window);
+    apply_mask<kKeys>(s, tile, position, row, shape.window);
   };
   Item item;
   for (int round = 0; item_at(round, tiles, tile_count, shape.heads, item); ++round) {

@@ -53,7 +53,7 @@ Row peak() {
   return row;
 }
 
-Row product(int64_t rows, int64_t columns, int64_t depth, StoredType type, std::mt19937& random) {
+Row gemm(int64_t rows, int64_t columns, int64_t depth, StoredType type, std::mt19937& random) {
   cpu::CpuBackend backend(0);
   std::vector<float> w(static_cast<size_t>(columns * depth));
   fill(w, random);
@@ -99,10 +99,10 @@ Napi::Value bench(const Napi::CallbackInfo& info) {
     std::mt19937 random(7);
     rows->push_back(peak());
     for (const StoredType type : {StoredType::kBF16, StoredType::kF32}) {
-      rows->push_back(product(768, 3072, 1024, type, random));
-      rows->push_back(product(768, 1024, 3072, type, random));
-      rows->push_back(product(768, 512, 256, type, random));
-      rows->push_back(product(1, 3072, 1024, type, random));
+      rows->push_back(gemm(768, 3072, 1024, type, random));
+      rows->push_back(gemm(768, 1024, 3072, type, random));
+      rows->push_back(gemm(768, 512, 256, type, random));
+      rows->push_back(gemm(1, 3072, 1024, type, random));
     }
     rows->push_back(attend(768, 6144, 8, 4, 64, random));
     rows->push_back(attend(768, 6144, 8, 2, 128, random));

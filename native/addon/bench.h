@@ -4,7 +4,7 @@
 
 namespace headzip::addon {
 
-// Promise of [{ name, seconds, flops }]: fused multiply-add peak on all threads first, then products and attention.
+// Promise of [{ name, seconds, flops }]: fused multiply-add peak on all threads first, then GEMMs and attention.
 Napi::Value bench(const Napi::CallbackInfo& info);
 
 }  // namespace headzip::addon

@@ -43,7 +43,7 @@ std::vector<LayerSpec> read_layers(const Napi::Value& value) {
   return layers;
 }
 
-MixtureSpec read_mixture(const Napi::Value& value) {
+MoeSpec read_moe(const Napi::Value& value) {
   if (value.IsNull()) return {};
   const Napi::Object o = object(value, "mixture");
   const auto size = [&](const char* name) { return integer(field(o, name), name); };
@@ -83,7 +83,7 @@ ModelSpec read_spec(const Napi::Value& value) {
   s.out_norms = boolean(field(o, "outNorms"), "outNorms");
   s.ropes = read_ropes(field(o, "ropes"));
   s.layer = read_layers(field(o, "layerKinds"));
-  s.mixture = read_mixture(field(o, "mixture"));
+  s.moe = read_moe(field(o, "mixture"));
   return s;
 }
 

@@ -62,8 +62,8 @@ void CpuBackend::download(const ScoreBuffer& s, float* out) { std::copy_n(s.data
 int64_t CpuBackend::tile_rows(const ModelSpec& spec) const {
   // Enough rows that packing a weight is paid for; few enough that the widest buffers stay near 64 MiB.
   const int64_t width = 2 * spec.widest() + (2 * spec.heads + 2 * spec.kv_heads) * spec.head_dim + 2 * spec.hidden;
-  // An expert sees a part of a tile only, so mixtures take four times the rows.
-  const int64_t times = spec.mixture.experts > 0 ? 4 : 1;
+  // An expert sees a part of a tile only, so MoE models take four times the rows.
+  const int64_t times = spec.moe.experts > 0 ? 4 : 1;
   return std::clamp<int64_t>(times * (int64_t{64} << 20) / (width * 4) / 96 * 96, 192, times * 1536);
 }
 
@@ -76,7 +76,7 @@ void CpuBackend::begin(const Model&, size_t) {
 void CpuBackend::embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) {
   each_row(static_cast<int64_t>(ids.size()), table.cols, [&](int64_t i) {
     float* row = floats(out, i);
-    widen(k_, table, ids[i] * table.cols, table.cols, row);
+    dequantize(k_, table, ids[i] * table.cols, table.cols, row);
     if (scale != 1)
       for (int64_t c = 0; c < table.cols; ++c) row[c] *= scale;
   });
@@ -84,7 +84,7 @@ void CpuBackend::embed_rows(const Weight& table, std::span<const int32_t> ids, f
 
 void CpuBackend::rms_norm(Rows x, const Weight& weight, const NormParams& params, Rows out) {
   std::vector<float> w(static_cast<size_t>(x.width));
-  widen(k_, weight, 0, x.width, w.data());
+  dequantize(k_, weight, 0, x.width, w.data());
   if (params.offset != 0)
     for (float& each : w) each += params.offset;
   each_row(x.rows, x.width, [&](int64_t i) {
@@ -156,7 +156,7 @@ void CpuBackend::append(KvLayer& kv, Rows k, Rows v) {
   layer.grow(k.rows);
 }
 
-void CpuBackend::gate_mul(Activation activation, Rows gate, Rows up) {
+void CpuBackend::act_and_mul(Activation activation, Rows gate, Rows up) {
   const auto mul = activation == Activation::kSilu ? k_.silu_mul : k_.gelu_tanh_mul;
   each_row(gate.rows, gate.width, [&](int64_t i) { mul(floats(gate, i), floats(up, i), gate.width); });
 }

@@ -30,7 +30,7 @@ class CpuBackend final : public Backend {
   bool weighs_scores() const override { return true; }
   bool value_norms(const Weight& o, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out) override;
   void row_norms(Rows x, const ScoreBuffer& out) override;
-  void gate_mul(Activation activation, Rows gate, Rows up) override;
+  void act_and_mul(Activation activation, Rows gate, Rows up) override;
   void gather(Rows x, std::span<const int32_t> index, Rows out) override;
   void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) override;
   void download(Rows x, float* out) override;

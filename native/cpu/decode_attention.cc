@@ -1,5 +1,5 @@
 // Attention of a single query, as decoding has it: heads are few and, after eviction, of very different lengths, so
-// the keys are cut into splits of one size and the splits' results are joined.
+// the keys are cut into splits of one size and the splits' results are merged.
 #include <algorithm>
 #include <cmath>
 #include <vector>

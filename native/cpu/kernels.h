@@ -56,7 +56,7 @@ struct AttentionTask {
   const float* value_norms = nullptr;  // (group, value_norm_stride), by entry of the scored span's head; whole panels may be read
   int64_t value_norm_stride = 0;
   const float* row_norms = nullptr;    // (queries)
-  float* lse = nullptr;  // (rows): log2 of the sum of 2^logit, to join results over parts of the keys; nullptr: not wanted
+  float* lse = nullptr;  // (rows): log2 of the sum of 2^logit, to merge results over parts of the keys; nullptr: not wanted
 };
 
 struct Kernels {
@@ -79,7 +79,7 @@ struct Kernels {
   void (*attention)(const AttentionTask& task, void* scratch);
 
   // A part of one row.
-  void (*widen)(Stored type, const void* in, const Scales& scales, int64_t count, float* out);
+  void (*dequantize)(Stored type, const void* in, const Scales& scales, int64_t count, float* out);
   void (*rms_norm)(const float* x, const float* weight, int64_t width, float eps, float* out);
   // Rotates the pairs (head[d], head[pairs + d]) by their angles.
   void (*rotate_halves)(float* head, const float* cosine, const float* sine, int64_t pairs);

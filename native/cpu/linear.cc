@@ -31,7 +31,7 @@ void CpuBackend::linear(Rows x, std::span<const LinearParams> batch) {
   for (const LinearParams& params : batch) {
     if (params.bias == nullptr || !*params.bias) continue;
     std::vector<float> bias(static_cast<size_t>(params.out.width));
-    widen(k_, *params.bias, 0, params.out.width, bias.data());
+    dequantize(k_, *params.bias, 0, params.out.width, bias.data());
     each_row(x.rows, params.out.width, [&](int64_t i) {
       float* y = floats(params.out, i);
       for (int64_t c = 0; c < params.out.width; ++c) y[c] += bias[c];

@@ -24,11 +24,11 @@ float half_log2(double square) { return static_cast<float>(0.5 * std::log2(squar
 
 }  // namespace
 
-// One product a query head, tile by tile: values (entries, head_dim) times the head's columns of `o` (hidden, head_dim).
+// One GEMM a query head, tile by tile: values (entries, head_dim) times the head's columns of `o` (hidden, head_dim).
 bool CpuBackend::value_norms(const Weight& o, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out) {
   const auto& layer = static_cast<const CpuKvLayer&>(kv);
   const int64_t heads = out.kv_heads, group = heads / layer.kv_heads(), dim = o.cols / heads, stride = layer.value_stride();
-  // A head's columns may begin within a block of the stored type: whole blocks around the group's are widened.
+  // A head's columns may begin within a block of the stored type: whole blocks around the group's are dequantised.
   const int64_t width = group * dim;
   const auto down = [](int64_t n) { return n / kWholeBlocks * kWholeBlocks; };
   std::vector<float> wide(static_cast<size_t>(threads_ * std::min(o.cols, width + 2 * kWholeBlocks)));
@@ -42,7 +42,7 @@ bool CpuBackend::value_norms(const Weight& o, const KvLayer& kv, int64_t begin, 
     const int64_t from = down(g * width), to = std::min(o.cols, down(g * width + width - 1) + kWholeBlocks);
     parallel(o.rows, [&](int64_t r, int thread) {
       float* row = wide.data() + thread * static_cast<int64_t>(wide.size()) / threads_;
-      widen(k_, o, r * o.cols + from, to - from, row);
+      dequantize(k_, o, r * o.cols + from, to - from, row);
       for (int64_t h = 0; h < group; ++h)
         std::copy_n(row + g * width - from + h * dim, dim, columns.data() + (h * o.rows + r) * stride);
     });
@@ -53,12 +53,12 @@ bool CpuBackend::value_norms(const Weight& o, const KvLayer& kv, int64_t begin, 
         const int64_t entries = std::min(tile, begin + count - at);
         float* values = layer.view(g).v + at * stride;
         const Rows x{reinterpret_cast<std::byte*>(values), entries, stride, static_cast<size_t>(stride) * sizeof(float)};
-        const Rows product{added.data, entries, o.rows, added.row_bytes};
-        const LinearParams params{&head, nullptr, product};
+        const Rows projected{added.data, entries, o.rows, added.row_bytes};
+        const LinearParams params{&head, nullptr, projected};
         // Always packed: few rows would be summed in another order, and shards of a context must agree with the whole.
         packed_linear(x, {&params, 1});
         parallel(entries, [&](int64_t i, int) {
-          const double square = squares(floats(product, i), o.rows);
+          const double square = squares(floats(projected, i), o.rows);
           if (!std::isfinite(square)) good = false;
           norms[at + i] = half_log2(square);
         });

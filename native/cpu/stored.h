@@ -15,11 +15,11 @@ inline Scales scales_at(const Weight& w, int64_t row, int64_t col) {
 }
 
 // `count` elements of a weight in fp32, row by row; the first of them starts a block of its type.
-inline void widen(const Kernels& k, const Weight& w, int64_t first, int64_t count, float* out) {
-  if (w.scales.data == nullptr) return k.widen(stored(w.type), w.data + bytes_of(w.type, first), Scales{}, count, out);
+inline void dequantize(const Kernels& k, const Weight& w, int64_t first, int64_t count, float* out) {
+  if (w.scales.data == nullptr) return k.dequantize(stored(w.type), w.data + bytes_of(w.type, first), Scales{}, count, out);
   while (count > 0) {
     const int64_t row = first / w.cols, col = first % w.cols, part = count < w.cols - col ? count : w.cols - col;
-    k.widen(stored(w.type), w.data + bytes_of(w.type, first), scales_at(w, row, col), part, out);
+    k.dequantize(stored(w.type), w.data + bytes_of(w.type, first), scales_at(w, row, col), part, out);
     first += part, count -= part, out += part;
   }
 }

@@ -73,7 +73,7 @@ void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::Atte
     if (params.scores != nullptr) scored.push_back(described);
     if (params.out.data == nullptr) continue;
     forward.push_back(described);
-    join_segments(forward.back());
+    merge_segments(forward.back());
   }
   if (fast) launch_hopper(shape, seen, scored, forward);
   else launch_portable(shape, seen, scored, forward);

@@ -25,7 +25,7 @@ bool follows(const AttentionParams& params, const Segment& a, const Segment& b) 
 
 }  // namespace
 
-void join_segments(AttentionParams& params) {
+void merge_segments(AttentionParams& params) {
   int32_t kept = 0;
   for (int32_t i = 0; i < params.segments; ++i) {
     const Segment s = params.segment[i];

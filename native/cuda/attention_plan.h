@@ -12,7 +12,7 @@ namespace headzip::cuda {
 
 // Segments that go on where the one before ends are one to the forward pass, which does not tell scored keys apart (but
 // meets those in the score first, when it is to leave their log-sum-exp).
-void join_segments(AttentionParams& params);
+void merge_segments(AttentionParams& params);
 
 // Tiles of `rows` query rows of everything in the batch, the costliest first, so that the chip empties evenly. The portable kernels count
 // `rows_a_query` rows a query.

@@ -97,7 +97,7 @@ void CudaBackend::begin(const Model& model, size_t working_bytes) {
 void CudaBackend::enter_layer(const Model& model, int64_t layer) { weights_.enter(model, layer); }
 
 int64_t CudaBackend::tile_rows(const ModelSpec& spec) const {
-  // Rows enough for the products and for a dozen waves of attention tiles, within an eighth of the memory allowed.
+  // Rows enough for the GEMMs and for a dozen waves of attention tiles, within an eighth of the memory allowed.
   const int64_t width = 2 * spec.widest() + 2 * (spec.heads + spec.kv_heads) * spec.head_dim + spec.hidden;
   const auto most = static_cast<int64_t>(meter_->limit() / 8) / (width * 2);
   return std::clamp<int64_t>(most / 1024 * 1024, 1024, 16384);
@@ -126,7 +126,7 @@ void CudaBackend::embed_on_device(const Weight& table, std::span<const int32_t> 
 
 // A table that is used once a job is not worth memory on the GPU when weights are streamed.
 void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out) {
-  // Quantised rows are widened here: the GPU knows plain numbers only.
+  // Quantised rows are dequantised here: the GPU knows plain numbers only.
   const bool wide = quantised(table.type);
   const auto stored_row = static_cast<size_t>(bytes_of(table.type, table.cols));
   const size_t row = wide ? static_cast<size_t>(table.cols) * sizeof(float) : stored_row;
@@ -138,7 +138,7 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
     for (size_t i = 0; i < count; ++i) {
       const std::byte* from = table.data + static_cast<size_t>(ids[at + i]) * stored_row;
       std::byte* to = gathered.data() + i * row;
-      if (wide) cpu::widen(cpu::kernels(), table, ids[at + i] * table.cols, table.cols, reinterpret_cast<float*>(to));
+      if (wide) cpu::dequantize(cpu::kernels(), table, ids[at + i] * table.cols, table.cols, reinterpret_cast<float*>(to));
       else std::memcpy(to, from, row);
     }
     HEADZIP_CUDA(cudaMemcpyAsync(table_rows.as(), gathered.data(), count * row, cudaMemcpyHostToDevice, stream_));
@@ -155,12 +155,12 @@ void CudaBackend::rms_norm(Rows x, const Weight& weight, const NormParams& param
 }
 
 void CudaBackend::linear(Rows x, std::span<const LinearParams> batch) {
-  const Timeline::Span timed(timeline_, "products");
+  const Timeline::Span timed(timeline_, "gemm");
   if (few(x)) return few_rows_linear(x, batch);
   for (const LinearParams& params : batch) {
     const Values out = stored(params.out);
     const bf16* bias = params.bias != nullptr && *params.bias ? weights_.get(*params.bias) : nullptr;
-    const bool within = bias != nullptr && !params.add && !out.wide;  // the product adds it before it rounds
+    const bool within = bias != nullptr && !params.add && !out.wide;  // the GEMM adds it before it rounds
     const std::string why = gemm_->run({values(x), weights_.get(*params.weight), within ? bias : nullptr, out, x.rows, params.weight->rows,
                                         params.weight->cols, params.add}, work_);
     if (!why.empty()) throw Error(why);
@@ -195,7 +195,7 @@ void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
   layer.grow(k.rows);
 }
 
-void CudaBackend::gate_mul(Activation activation, Rows gate, Rows up) {
+void CudaBackend::act_and_mul(Activation activation, Rows gate, Rows up) {
   const Timeline::Span span(timeline_, "gate");
   const auto mul = activation == Activation::kSilu ? cuda::silu_mul : cuda::gelu_tanh_mul;
   HEADZIP_CUDA(mul(values(gate), values(up), gate.rows * gate.width, work_));

@@ -35,8 +35,8 @@ class CudaBackend final : public Backend {
   void append(KvLayer& kv, Rows k, Rows v) override;
   void rope_append(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& rope, int64_t position) override;
   void attention(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) override;
-  void gated(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) override;
-  void gate_mul(Activation activation, Rows gate, Rows up) override;
+  void gated_mlp(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) override;
+  void act_and_mul(Activation activation, Rows gate, Rows up) override;
   void gather(Rows x, std::span<const int32_t> index, Rows out) override;
   void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) override;
   void download(Rows x, float* out) override;

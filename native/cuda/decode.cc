@@ -134,9 +134,9 @@ void CudaBackend::few_rows_linear(Rows x, std::span<const LinearParams> batch) {
   }
 }
 
-void CudaBackend::gated(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) {
-  if (!few(x)) return Backend::gated(activation, x, gate, up);
-  const Timeline::Span timed(timeline_, "products");
+void CudaBackend::gated_mlp(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) {
+  if (!few(x)) return Backend::gated_mlp(activation, x, gate, up);
+  const Timeline::Span timed(timeline_, "gemm");
   Gemv g{values(x), static_cast<int32_t>(x.rows), static_cast<int32_t>(x.width), 2, {few_rows_output(gate), few_rows_output(up)},
          activation == Activation::kSilu ? Gate::kSilu : Gate::kGeluTanh};
   HEADZIP_CUDA(gemv(g, work_));

@@ -29,17 +29,17 @@ std::vector<const Weight*> weights_of(const LayerWeights& l) {
     for (const Weight* w : list)
       if (*w) there.push_back(w);
   };
-  const auto add_gated = [&](const GatedWeights& g) { add({&g.gate, &g.up, &g.down, &g.gate_bias, &g.up_bias, &g.down_bias}); };
+  const auto add_mlp = [&](const MlpWeights& g) { add({&g.gate, &g.up, &g.down, &g.gate_bias, &g.up_bias, &g.down_bias}); };
   add({&l.attn_norm, &l.q, &l.k, &l.v, &l.o, &l.q_bias, &l.k_bias, &l.v_bias, &l.o_bias, &l.q_norm, &l.k_norm, &l.attn_out_norm,
        &l.mlp_norm, &l.mlp_out_norm, &l.router, &l.shared_router});
-  add_gated(l.mlp);
-  for (const GatedWeights& expert : l.experts) add_gated(expert);
-  add_gated(l.shared);
+  add_mlp(l.mlp);
+  for (const MlpWeights& expert : l.experts) add_mlp(expert);
+  add_mlp(l.shared);
   return there;
 }
 
 WeightStore::WeightStore(std::shared_ptr<DeviceMeter> meter, cudaStream_t compute, uint64_t random_seed)
-    : meter_(std::move(meter)), compute_(compute), random_seed_(random_seed), widening_(meter_, kStage, "a staging buffer") {
+    : meter_(std::move(meter)), compute_(compute), random_seed_(random_seed), dequant_buffer_(meter_, kStage, "a staging buffer") {
   for (void*& stage : stages_) HEADZIP_CUDA(cudaMallocHost(&stage, kStage));
   reader_ = std::thread([this] {
     std::unique_lock lock(mutex_);
@@ -123,22 +123,22 @@ void WeightStore::copy_stored(const Weight& w, std::byte* to, cudaStream_t strea
   if (w.type == StoredType::kBF16) return copy_in(w.data, count * element, to, stream);
   for (size_t at = 0, step = kStage / element; at < count; at += step) {
     const size_t part = std::min(step, count - at);
-    copy_in(w.data + at * element, part * element, widening_.as(), stream);
-    HEADZIP_CUDA(convert(widening_.as(), static_cast<int>(w.type), static_cast<int64_t>(part), {to + at * 2, false}, stream));
+    copy_in(w.data + at * element, part * element, dequant_buffer_.as(), stream);
+    HEADZIP_CUDA(convert(dequant_buffer_.as(), static_cast<int>(w.type), static_cast<int64_t>(part), {to + at * 2, false}, stream));
   }
 }
 
-// Quantised weights are widened on the host, straight into the pinned buffer.
+// Quantised weights are dequantised on the host, straight into the pinned buffer.
 void WeightStore::copy_blocks(const Weight& w, std::byte* to, cudaStream_t stream) {
   constexpr auto kStep = static_cast<int64_t>(kStage / sizeof(float));
   for (int64_t at = 0, count = w.rows * w.cols; at < count; at += kStep) {
     const int64_t part = std::min(kStep, count - at);
     HEADZIP_CUDA(cudaEventSynchronize(stage_free_[stage_]));
-    cpu::widen(cpu::kernels(), w, at, part, static_cast<float*>(stages_[stage_]));
-    HEADZIP_CUDA(cudaMemcpyAsync(widening_.as(), stages_[stage_], static_cast<size_t>(part) * sizeof(float), cudaMemcpyHostToDevice, stream));
+    cpu::dequantize(cpu::kernels(), w, at, part, static_cast<float*>(stages_[stage_]));
+    HEADZIP_CUDA(cudaMemcpyAsync(dequant_buffer_.as(), stages_[stage_], static_cast<size_t>(part) * sizeof(float), cudaMemcpyHostToDevice, stream));
     HEADZIP_CUDA(cudaEventRecord(stage_free_[stage_], stream));
     stage_ ^= 1;
-    HEADZIP_CUDA(convert(widening_.as(), static_cast<int>(StoredType::kF32), part, {to + at * 2, false}, stream));
+    HEADZIP_CUDA(convert(dequant_buffer_.as(), static_cast<int>(StoredType::kF32), part, {to + at * 2, false}, stream));
   }
 }
 

@@ -62,7 +62,7 @@ class WeightStore {
   void* stages_[2] = {};  // pinned
   Event stage_free_[2];
   int stage_ = 0;
-  DeviceMemory widening_;  // a stored part before it becomes bf16
+  DeviceMemory dequant_buffer_;  // a stored part before it becomes bf16
 
   std::thread reader_;
   std::mutex mutex_;

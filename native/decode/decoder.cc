@@ -56,7 +56,7 @@ void Decoder::advance(Rows x, std::span<Tail* const> tails, bool lm_head, JobCon
   };
   control.check();
   // Routing to experts goes by way of the host, and many tails come and go too often for a recording to pay.
-  if (model_.spec.mixture.experts > 0 || tails.size() > kMostRecordedTails) return step();
+  if (model_.spec.moe.experts > 0 || tails.size() > kMostRecordedTails) return step();
   if (lm_head != recorded_lm_head_ || !std::equal(tails.begin(), tails.end(), recorded_.begin(), recorded_.end())) recording_.reset();
   recorded_.assign(tails.begin(), tails.end());
   recorded_lm_head_ = lm_head;

@@ -6,7 +6,7 @@
 
 #include "../error.h"
 #include "../finite.h"
-#include "mixture.h"
+#include "moe.h"
 
 namespace headzip {
 
@@ -26,8 +26,8 @@ LayerRunner::LayerRunner(Backend& backend, const Model& model, std::vector<RopeR
       gate_(backend.rows(rows, model.spec.widest())),
       up_(backend.rows(rows, model.spec.widest())) {
   if (model.spec.out_norms) added_ = backend.rows(rows, model.spec.hidden);
-  if (model.spec.mixture.experts == 0) return;
-  routed_ = backend.rows(rows, model.spec.mixture.experts);
+  if (model.spec.moe.experts == 0) return;
+  routed_ = backend.rows(rows, model.spec.moe.experts);
   gathered_ = backend.rows(rows, 2 * model.spec.hidden);
 }
 
@@ -121,28 +121,28 @@ void LayerRunner::add_columns(Rows x, std::vector<double>& sums) {
 
 void LayerRunner::feed_forward(int64_t layer, Rows x) {
   const LayerWeights& w = model_.layers[layer];
-  const bool apart = model_.spec.out_norms, mixed = model_.spec.layer[layer].mixture;
+  const bool apart = model_.spec.out_norms, mixed = model_.spec.layer[layer].moe;
   const Rows h = normed_.slice(0, x.rows), out = apart ? added_.slice(0, x.rows) : x;
   norm(x, w.mlp_norm, h);
-  if (mixed) mixture(layer, h, out);
-  else gated(w.mlp, h, out, !apart);
+  if (mixed) moe(layer, h, out);
+  else gated_mlp(w.mlp, h, out, !apart);
   if (apart) norm(out, w.mlp_out_norm, x, true);
 }
 
-void LayerRunner::gated(const GatedWeights& w, Rows h, Rows out, bool add) {
+void LayerRunner::gated_mlp(const MlpWeights& w, Rows h, Rows out, bool add) {
   const auto buffer = [&](const OwnedRows& of) {
     return Rows{of.data, h.rows, w.gate.rows, of.row_bytes / static_cast<size_t>(of.width) * static_cast<size_t>(w.gate.rows)};
   };
   const Rows gate = buffer(gate_), up = buffer(up_);
-  backend_.gated(model_.spec.activation, h, {&w.gate, &w.gate_bias, gate}, {&w.up, &w.up_bias, up});
+  backend_.gated_mlp(model_.spec.activation, h, {&w.gate, &w.gate_bias, gate}, {&w.up, &w.up_bias, up});
   const LinearParams narrow{&w.down, &w.down_bias, out, add};
   backend_.linear(gate, {&narrow, 1});
 }
 
 // Expert by expert, so that each one's weights are read once a tile.
-void LayerRunner::mixture(int64_t layer, Rows h, Rows out) {
+void LayerRunner::moe(int64_t layer, Rows h, Rows out) {
   const LayerWeights& w = model_.layers[layer];
-  const MixtureSpec& spec = model_.spec.mixture;
+  const MoeSpec& spec = model_.spec.moe;
   const Rows routed = routed_.slice(0, h.rows);
   const LinearParams params{&w.router, nullptr, routed};
   backend_.linear(h, {&params, 1});
@@ -160,13 +160,13 @@ void LayerRunner::mixture(int64_t layer, Rows h, Rows out) {
     if (count == 0) continue;
     const Rows in = rows(count, 0), answer = rows(count, gathered_.rows);
     backend_.gather(h, plan[e].rows, in);
-    gated(w.experts[e], in, answer, false);
+    gated_mlp(w.experts[e], in, answer, false);
     backend_.scatter_add(answer, plan[e].rows, plan[e].weights, out);
   }
   if (spec.shared_intermediate == 0) return;
 
   const Rows answer = rows(h.rows, gathered_.rows);
-  gated(w.shared, h, answer, false);
+  gated_mlp(w.shared, h, answer, false);
   const Rows share{routed.data, h.rows, 1, routed.row_bytes / static_cast<size_t>(routed.width)};
   const LinearParams weigh{&w.shared_router, nullptr, share};
   backend_.linear(h, {&weigh, 1});
@@ -204,12 +204,12 @@ std::vector<float> LayerRunner::logits(int64_t rows) {
 }
 
 int64_t buffer_values(const ModelSpec& s) {
-  return 2 * s.widest() + 2 * (s.heads + s.kv_heads) * s.head_dim + 4 * s.hidden + s.mixture.experts;
+  return 2 * s.widest() + 2 * (s.heads + s.kv_heads) * s.head_dim + 4 * s.hidden + s.moe.experts;
 }
 
 double linear_work(const ModelSpec& s, int64_t layer) {
-  const MixtureSpec& m = s.mixture;
-  const int64_t inner = s.layer[layer].mixture ? m.per_token * m.intermediate + m.shared_intermediate : s.intermediate;
+  const MoeSpec& m = s.moe;
+  const int64_t inner = s.layer[layer].moe ? m.per_token * m.intermediate + m.shared_intermediate : s.intermediate;
   return static_cast<double>(s.hidden) * static_cast<double>(2 * s.heads * s.head_dim + 2 * s.kv_heads * s.head_dim + 3 * inner);
 }
 

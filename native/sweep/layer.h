@@ -51,8 +51,8 @@ class LayerRunner {
  private:
   void feed_forward(int64_t layer, Rows x);
   // out (+)= down(activation(gate(h)) * up(h))
-  void gated(const GatedWeights& w, Rows h, Rows out, bool add);
-  void mixture(int64_t layer, Rows h, Rows out);
+  void gated_mlp(const MlpWeights& w, Rows h, Rows out, bool add);
+  void moe(int64_t layer, Rows h, Rows out);
   void norm(Rows x, const Weight& weight, Rows out, bool add = false);
   // Normalises every head of rows that lie without gaps.
   void norm_heads(Rows x, const Weight& weight);
@@ -66,7 +66,7 @@ class LayerRunner {
   ScoreBuffer row_norms_;        // (1, rows) of a tile, once scores are weighted
   OwnedRows logits_;  // as many rows as were asked for at most
   OwnedRows added_;              // what a part adds to the stream, where it is normalised first
-  OwnedRows routed_, gathered_;  // mixtures: router logits; rows of one expert, then its answers
+  OwnedRows routed_, gathered_;  // MoE: router logits; rows of one expert, then its answers
 };
 
 // Values that a runner's buffers hold for one row of a tile.

@@ -24,8 +24,8 @@ int64_t ModelSpec::visible(int64_t l, int64_t tokens) const {
 
 int64_t ModelSpec::widest() const {
   bool dense = false, mixed = false;
-  for (const LayerSpec& l : layer) (l.mixture ? mixed : dense) = true;
-  return std::max(dense ? intermediate : 0, mixed ? std::max(mixture.intermediate, mixture.shared_intermediate) : 0);
+  for (const LayerSpec& l : layer) (l.moe ? mixed : dense) = true;
+  return std::max(dense ? intermediate : 0, mixed ? std::max(moe.intermediate, moe.shared_intermediate) : 0);
 }
 
 void check_ropes(const std::vector<RopeRef>& ropes, const ModelSpec& s) {
@@ -67,16 +67,16 @@ void check_spec(const ModelSpec& s) {
   for (const LayerSpec& l : s.layer) {
     if (l.window < 0) throw Error("a layer's window must not be negative");
     if (l.rope >= s.ropes.size()) throw Error("a layer names a rope that is not in the list");
-    mixed |= l.mixture;
+    mixed |= l.moe;
     scored |= l.scored;
   }
   if (!scored) throw Error("at least one layer must be scored");
   if (!mixed) return;
-  if (s.out_norms) throw Error("a mixture whose answer is normalised is not supported");
-  within("num_experts", s.mixture.experts, 4096);
-  within("num_experts_per_tok", s.mixture.per_token, s.mixture.experts);
-  within("moe_intermediate_size", s.mixture.intermediate, 1 << 20);
-  if (s.mixture.shared_intermediate != 0) within("shared_expert_intermediate_size", s.mixture.shared_intermediate, 1 << 20);
+  if (s.out_norms) throw Error("a mixture of experts whose answer is normalised is not supported");
+  within("num_experts", s.moe.experts, 4096);
+  within("num_experts_per_tok", s.moe.per_token, s.moe.experts);
+  within("moe_intermediate_size", s.moe.intermediate, 1 << 20);
+  if (s.moe.shared_intermediate != 0) within("shared_expert_intermediate_size", s.moe.shared_intermediate, 1 << 20);
 }
 
 struct Want {
@@ -87,7 +87,7 @@ struct Want {
 
 using Wanted = std::map<std::string, Want>;
 
-void want_gated(Wanted& want, const std::string& at, GatedWeights& w, int64_t hidden, int64_t inner) {
+void want_mlp(Wanted& want, const std::string& at, MlpWeights& w, int64_t hidden, int64_t inner) {
   want.emplace(at + "gate", Want{&w.gate, inner, hidden});
   want.emplace(at + "up", Want{&w.up, inner, hidden});
   want.emplace(at + "down", Want{&w.down, hidden, inner});
@@ -126,17 +126,17 @@ Wanted wanted(Model& m) {
       want.emplace(at + "attn_out_norm", Want{&w.attn_out_norm, s.hidden, 1});
       want.emplace(at + "mlp_out_norm", Want{&w.mlp_out_norm, s.hidden, 1});
     }
-    if (!s.layer[l].mixture) {
-      want_gated(want, at, w.mlp, s.hidden, s.intermediate);
+    if (!s.layer[l].moe) {
+      want_mlp(want, at, w.mlp, s.hidden, s.intermediate);
       continue;
     }
-    want.emplace(at + "router", Want{&w.router, s.mixture.experts, s.hidden});
-    w.experts.resize(s.mixture.experts);
-    for (int64_t e = 0; e < s.mixture.experts; ++e)
-      want_gated(want, at + "experts." + std::to_string(e) + ".", w.experts[e], s.hidden, s.mixture.intermediate);
-    if (s.mixture.shared_intermediate == 0) continue;
+    want.emplace(at + "router", Want{&w.router, s.moe.experts, s.hidden});
+    w.experts.resize(s.moe.experts);
+    for (int64_t e = 0; e < s.moe.experts; ++e)
+      want_mlp(want, at + "experts." + std::to_string(e) + ".", w.experts[e], s.hidden, s.moe.intermediate);
+    if (s.moe.shared_intermediate == 0) continue;
     want.emplace(at + "shared_router", Want{&w.shared_router, 1, s.hidden});
-    want_gated(want, at + "shared.", w.shared, s.hidden, s.mixture.shared_intermediate);
+    want_mlp(want, at + "shared.", w.shared, s.hidden, s.moe.shared_intermediate);
   }
   return want;
 }

@@ -22,7 +22,7 @@ void check_values(const ScalesRef& s, const MappedFile& file, int64_t count) {
   float values[kPart];
   for (int64_t at = 0; at < count; at += kPart) {
     const int64_t part = std::min(kPart, count - at);
-    cpu::kernels().widen(cpu::stored(s.type), file.data() + s.offset + bytes_of(s.type, at), cpu::Scales{}, part, values);
+    cpu::kernels().dequantize(cpu::stored(s.type), file.data() + s.offset + bytes_of(s.type, at), cpu::Scales{}, part, values);
     for (int64_t i = 0; i < part; ++i)
       if (!(values[i] >= 0) || !std::isfinite(values[i]))
         throw Error(file.path() + ": scale " + std::to_string(at + i) + " of " + s.name + " must be a finite number of at least 0, got " +

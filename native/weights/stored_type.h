@@ -31,7 +31,7 @@ constexpr StoredBlock block_of(StoredType type) {
   return {1, 4};
 }
 
-// Numbers that only the CPU's kernels can widen, and vectors never come in.
+// Numbers that only the CPU's kernels can dequantise, and vectors never come in.
 constexpr bool quantised(StoredType type) { return type > StoredType::kBF16; }
 
 // Bytes of `count` elements that start at a block's start.

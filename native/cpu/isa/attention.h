@@ -21,19 +21,19 @@ HZ_INLINE int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
 struct Tile {
   float* q;        // strips of (head_dim, height)
   float* logits;   // (kStrip, kLds): of one strip
-  float* powers;   // (kStrip, kLds)
+  float* p;        // softmax weights, (kStrip, kLds)
   float* o;        // (rows, value_stride)
   float* saved;    // (rows, saved_stride): logits of the scored span
   float* columns;  // (saved_stride): maximum over rows
-  RowStats* attended;
-  RowStats* scored;
+  SoftmaxState* attended;
+  SoftmaxState* scored;
   int64_t rows, saved_stride;
 };
 
 int64_t attention_scratch(int64_t rows, int64_t head_dim, int64_t scored_keys) {
   const int64_t saved = scored_keys > 0 ? round_up(scored_keys, kPanel) + 2 * kPanel : 0;
   const int64_t floats = rows * (head_dim + round_up(head_dim, kPanel) + saved) + 2 * kStrip * kLds + saved;
-  return floats * 4 + 2 * rows * static_cast<int64_t>(sizeof(RowStats)) + 9 * 64;
+  return floats * 4 + 2 * rows * static_cast<int64_t>(sizeof(SoftmaxState)) + 9 * 64;
 }
 
 Tile lay_out(const AttentionTask& t, void* scratch) {
@@ -49,13 +49,13 @@ Tile lay_out(const AttentionTask& t, void* scratch) {
     if (t.spans[s].scored) tile.saved_stride = round_up(t.spans[s].end - t.spans[s].begin, kPanel) + 2 * kPanel;
   tile.q = static_cast<float*>(take(tile.rows * t.head_dim * 4));
   tile.logits = static_cast<float*>(take(kStrip * kLds * 4));
-  tile.powers = static_cast<float*>(take(kStrip * kLds * 4));
+  tile.p = static_cast<float*>(take(kStrip * kLds * 4));
   tile.o = static_cast<float*>(take(tile.rows * t.value_stride * 4));
   tile.saved = static_cast<float*>(take(tile.rows * tile.saved_stride * 4));
   tile.columns = static_cast<float*>(take(tile.saved_stride * 4));
-  tile.attended = static_cast<RowStats*>(take(tile.rows * sizeof(RowStats)));
-  tile.scored = static_cast<RowStats*>(take(tile.rows * sizeof(RowStats)));
-  for (int64_t r = 0; r < tile.rows; ++r) tile.attended[r] = tile.scored[r] = RowStats{};
+  tile.attended = static_cast<SoftmaxState*>(take(tile.rows * sizeof(SoftmaxState)));
+  tile.scored = static_cast<SoftmaxState*>(take(tile.rows * sizeof(SoftmaxState)));
+  for (int64_t r = 0; r < tile.rows; ++r) tile.attended[r] = tile.scored[r] = SoftmaxState{};
   memset(tile.o, 0, tile.rows * t.value_stride * 4);
   return tile;
 }
@@ -98,7 +98,7 @@ HZ_INLINE Ahead block_ahead(const AttentionTask& t, int64_t rows, const SpanView
           round_up((keys * t.value_stride + rows - 1) / rows, kPanel)};
 }
 
-// Hides the columns of some rows of logits that are outside [low, high) or, row by row, outside what the row may see.
+// Masks the columns of some rows of logits that are outside [low, high) or, row by row, outside what the row may see.
 void mask(const AttentionTask& t, const SpanView& span, int64_t first, int64_t rows, int64_t base, int64_t low,
           int64_t high, int64_t width, float* logits, int64_t stride) {
   const int64_t start = t.position + first / t.group, last = t.position + (first + rows - 1) / t.group;
@@ -114,7 +114,7 @@ void mask(const AttentionTask& t, const SpanView& span, int64_t first, int64_t r
   }
 }
 
-// Strip by strip, so that a strip's logits are still in the L1 cache when they are turned into powers and multiplied.
+// Strip by strip, so that a strip's logits are still in the L1 cache when they become softmax weights and are multiplied.
 void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span, int64_t base, int64_t low, int64_t high,
                   int64_t saved_at, Ahead ahead) {
   const float* keys = span.head.k + base * t.head_dim;
@@ -133,18 +133,18 @@ void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span
     const int64_t width = groups * kPanel;
     float* logits = span.scored ? tile.saved + r * tile.saved_stride + saved_at : tile.logits;
     const int64_t stride = span.scored ? tile.saved_stride : kLds;
-    strip_product<0>(height, groups, t.head_dim, tile.q + r * t.head_dim, keys + skip * t.head_dim, kPanel,
+    strip_gemm<0>(height, groups, t.head_dim, tile.q + r * t.head_dim, keys + skip * t.head_dim, kPanel,
                      t.head_dim * kPanel, logits, stride, false);
     mask(t, span, r, height, base + skip, start, end, width, logits, stride);
     for (int64_t i = 0; i < height; ++i, ahead.keys += ahead.count, ahead.values += ahead.count) {
-      const float factor = absorb(t, logits + i * stride, width, in_score, ahead, tile.powers + i * kLds,
+      const float rescale = absorb(t, logits + i * stride, width, in_score, ahead, tile.p + i * kLds,
                                   tile.attended[r + i], tile.scored[r + i]);
-      if (factor == 1.0f) continue;
+      if (rescale == 1.0f) continue;
       float* o = tile.o + (r + i) * t.value_stride;
-      for (int64_t d = 0; d < t.value_stride; d += W) store(o + d, load(o + d) * splat(factor));
+      for (int64_t d = 0; d < t.value_stride; d += W) store(o + d, load(o + d) * splat(rescale));
     }
     if (t.out == nullptr) continue;
-    strip_product<kLds>(height, t.value_stride / kPanel, end - base - skip, tile.powers, values + skip * t.value_stride,
+    strip_gemm<kLds>(height, t.value_stride / kPanel, end - base - skip, tile.p, values + skip * t.value_stride,
                         t.value_stride, kPanel, tile.o + r * t.value_stride, t.value_stride, true);
   }
 }
@@ -167,8 +167,8 @@ void write_scores(const AttentionTask& t, const Tile& tile, int64_t first, int64
   const vf by = splat(t.score_scale * kLog2e);
   bool overflowed = false;
   for (int64_t r = 0; r < tile.rows; ++r) {
-    const RowStats& stats = tile.scored[r];
-    float less = stats.reference + __builtin_log2f(sum(load(stats.total)));
+    const SoftmaxState& stats = tile.scored[r];
+    float less = stats.reference + __builtin_log2f(sum(load(stats.sum)));
     overflowed |= less - less != 0.0f;
     if (kWeighted) less += t.row_norms[r / t.group];
     const vf lse = splat(less);
@@ -221,9 +221,9 @@ void attention(const AttentionTask& t, void* scratch) {
   }
   if (t.out == nullptr) return;
   if (t.lse != nullptr)
-    for (int64_t r = 0; r < tile.rows; ++r) t.lse[r] = tile.attended[r].reference + __builtin_log2f(sum(load(tile.attended[r].total)));
+    for (int64_t r = 0; r < tile.rows; ++r) t.lse[r] = tile.attended[r].reference + __builtin_log2f(sum(load(tile.attended[r].sum)));
   for (int64_t r = 0; r < tile.rows; ++r) {
-    const float inverse = 1.0f / sum(load(tile.attended[r].total));
+    const float inverse = 1.0f / sum(load(tile.attended[r].sum));
     float* out = t.out + r / t.group * t.out_stride + r % t.group * t.head_dim;
     const float* o = tile.o + r * t.value_stride;
     for (int64_t d = 0; d < t.head_dim; ++d) out[d] = o[d] * inverse;

@@ -1,7 +1,7 @@
-// Quantised blocks as GGUF files hold them. Each layout says once how its numbers are widened, in storage order and a
-// vector at a time; products and packing only differ in what they do with a vector.
+// Quantised blocks as GGUF files hold them. Each layout says once how its numbers are dequantised, in storage order and a
+// vector at a time; GEMMs and packing only differ in what they do with a vector.
 //
-// Every widened value is the exact product of scale and integer, with at most one rounding where an offset is added.
+// Every dequantised value is the exact product of scale and integer, with at most one rounding where an offset is added.
 #pragma once
 #include "vec.h"
 #if defined(__x86_64__)
@@ -65,7 +65,7 @@ HZ_INLINE float half_at(const uint8_t* p) {
   memcpy(&bits, p, 2);
   return __builtin_ia32_vcvtph2ps(v8{static_cast<short>(bits)})[0];
 #else
-  return widen_one(Stored::kF16, p);
+  return upcast_one(Stored::kF16, p);
 #endif
 }
 
@@ -114,7 +114,7 @@ HZ_INLINE GroupScales group_scales(const uint8_t* block) {
   return g;
 }
 
-// Layout<S>: elements and bytes of a block; widen(block, emit) calls emit(first element, W values) for all of them.
+// Layout<S>: elements and bytes of a block; dequantize(block, emit) calls emit(first element, W values) for all of them.
 template <Stored S>
 struct Layout;
 
@@ -122,7 +122,7 @@ template <>
 struct Layout<Stored::kQ8_0> {  // f16 scale, 32 signed bytes
   static constexpr int kElements = 32, kBytes = 34;
   template <typename Emit>
-  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
+  static HZ_INLINE void dequantize(const uint8_t* b, Emit&& emit) {
     const vf d = splat(half_at(b));
 #pragma GCC unroll 16
     for (int i = 0; i < 32; i += W) emit(i, to_float(load_signed_bytes(b + 2 + i)) * d);
@@ -133,7 +133,7 @@ template <>
 struct Layout<Stored::kQ4_0> {  // f16 scale, 32 nibbles less 8: bytes hold elements i and i + 16
   static constexpr int kElements = 32, kBytes = 18;
   template <typename Emit>
-  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
+  static HZ_INLINE void dequantize(const uint8_t* b, Emit&& emit) {
     const float d = half_at(b);
     nibbles<16>(b + 2, d, -8 * d, d, -8 * d, 0, 16, emit);
   }
@@ -143,7 +143,7 @@ template <>
 struct Layout<Stored::kQ4_1> {  // f16 scale, f16 offset, 32 nibbles
   static constexpr int kElements = 32, kBytes = 20;
   template <typename Emit>
-  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
+  static HZ_INLINE void dequantize(const uint8_t* b, Emit&& emit) {
     const float d = half_at(b), m = half_at(b + 2);
     nibbles<16>(b + 4, d, m, d, m, 0, 16, emit);
   }
@@ -167,7 +167,7 @@ template <>
 struct Layout<Stored::kQ5_0> {  // f16 scale, a word of fifth bits, 32 nibbles, less 16
   static constexpr int kElements = 32, kBytes = 22;
   template <typename Emit>
-  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
+  static HZ_INLINE void dequantize(const uint8_t* b, Emit&& emit) {
     const float d = half_at(b);
     five_bits(b + 2, b + 6, d, -16 * d, emit);
   }
@@ -177,7 +177,7 @@ template <>
 struct Layout<Stored::kQ5_1> {  // f16 scale, f16 offset, a word of fifth bits, 32 nibbles
   static constexpr int kElements = 32, kBytes = 24;
   template <typename Emit>
-  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
+  static HZ_INLINE void dequantize(const uint8_t* b, Emit&& emit) {
     five_bits(b + 4, b + 8, half_at(b), half_at(b + 2), emit);
   }
 };
@@ -186,7 +186,7 @@ template <>
 struct Layout<Stored::kQ4_K> {  // 8 groups of 32: f16 scale and offset for all, six bits each a group; 128 bytes of nibbles
   static constexpr int kElements = 256, kBytes = 144;
   template <typename Emit>
-  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
+  static HZ_INLINE void dequantize(const uint8_t* b, Emit&& emit) {
     const GroupScales g = group_scales(b);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j)
@@ -199,7 +199,7 @@ template <>
 struct Layout<Stored::kQ5_K> {  // as Q4_K, with 32 bytes of fifth bits: bit g of byte i belongs to element i of group g
   static constexpr int kElements = 256, kBytes = 176;
   template <typename Emit>
-  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
+  static HZ_INLINE void dequantize(const uint8_t* b, Emit&& emit) {
     const GroupScales g = group_scales(b);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j)
@@ -216,7 +216,7 @@ template <>
 struct Layout<Stored::kQ6_K> {  // 128 bytes of low nibbles, 64 of upper bit pairs, 16 signed scales of 16 elements, f16 scale
   static constexpr int kElements = 256, kBytes = 210;
   template <typename Emit>
-  static HZ_INLINE void widen(const uint8_t* b, Emit&& emit) {
+  static HZ_INLINE void dequantize(const uint8_t* b, Emit&& emit) {
     const float d = half_at(b + 208);
     const auto* scales = reinterpret_cast<const int8_t*>(b + 192);
 #pragma GCC unroll 2
@@ -236,15 +236,15 @@ struct Layout<Stored::kQ6_K> {  // 128 bytes of low nibbles, 64 of upper bit pai
 };
 
 template <Stored S>
-void widen_blocks_as(const uint8_t* in, int64_t count, float* out) {
+void dequantize_blocks_as(const uint8_t* in, int64_t count, float* out) {
   using L = Layout<S>;
   for (int64_t c = 0; c < count; c += L::kElements, in += L::kBytes)
-    L::widen(in, [out, c](int i, vf v) HZ_INLINE_LAMBDA { store(out + c + i, v); });
+    L::dequantize(in, [out, c](int i, vf v) HZ_INLINE_LAMBDA { store(out + c + i, v); });
 }
 
-// Panels of 16 rows, each (depth, 16); widen_row(row, from, count, out) widens 256 elements at a time, which are transposed.
-template <typename WidenRow>
-HZ_INLINE void pack_transposed(int64_t rows, int64_t depth, float* out, WidenRow&& widen_row) {
+// Panels of 16 rows, each (depth, 16); dequantize_row(row, from, count, out) dequantises 256 elements at a time, which are transposed.
+template <typename DequantizeRow>
+HZ_INLINE void pack_transposed(int64_t rows, int64_t depth, float* out, DequantizeRow&& dequantize_row) {
   constexpr int64_t kRun = 256;
   alignas(64) float wide[kPanel][kRun];
   for (int64_t r = 0; r < rows; r += kPanel) {
@@ -252,7 +252,7 @@ HZ_INLINE void pack_transposed(int64_t rows, int64_t depth, float* out, WidenRow
     if (height < kPanel) memset(wide, 0, sizeof wide);
     for (int64_t from = 0; from < depth; from += kRun) {
       const int64_t run = depth - from < kRun ? depth - from : kRun;
-      for (int64_t j = 0; j < height; ++j) widen_row(r + j, from, run, wide[j]);
+      for (int64_t j = 0; j < height; ++j) dequantize_row(r + j, from, run, wide[j]);
       for (int64_t p = 0; p < run; ++p, out += kPanel)
         for (int64_t j = 0; j < kPanel; ++j) out[j] = wide[j][p];
     }
@@ -264,7 +264,7 @@ void pack_block_panels_as(const uint8_t* w, int64_t cols, int64_t rows, int64_t 
   using L = Layout<S>;
   const int64_t row_bytes = cols / L::kElements * L::kBytes;
   pack_transposed(rows, depth, out, [w, row_bytes](int64_t row, int64_t from, int64_t count, float* wide) HZ_INLINE_LAMBDA {
-    widen_blocks_as<S>(w + row * row_bytes + from / L::kElements * L::kBytes, count, wide);
+    dequantize_blocks_as<S>(w + row * row_bytes + from / L::kElements * L::kBytes, count, wide);
   });
 }
 
@@ -277,7 +277,7 @@ void few_rows_of_blocks_as(const uint8_t* w, int64_t cols, int64_t rows, const f
     vf acc[M][4] = {};
     const float* at = x;
     for (int64_t c = 0; c < cols; c += L::kElements, w += L::kBytes, at += L::kElements)
-      L::widen(w, [&acc, at, x_stride](int i, vf v) HZ_INLINE_LAMBDA {
+      L::dequantize(w, [&acc, at, x_stride](int i, vf v) HZ_INLINE_LAMBDA {
 #pragma GCC unroll 4
         for (int m = 0; m < M; ++m) acc[m][i / W % 4] += v * load(at + m * x_stride + i);
       });
@@ -320,8 +320,8 @@ HZ_INLINE void with_layout(Stored type, Fn&& fn) {
   }
 }
 
-void widen_blocks(Stored type, const void* in, int64_t count, float* out) {
-  with_layout(type, [&](auto s) { widen_blocks_as<s.value>(static_cast<const uint8_t*>(in), count, out); });
+void dequantize_blocks(Stored type, const void* in, int64_t count, float* out) {
+  with_layout(type, [&](auto s) { dequantize_blocks_as<s.value>(static_cast<const uint8_t*>(in), count, out); });
 }
 
 void pack_block_panels(Stored type, const void* w, int64_t cols, int64_t rows, int64_t depth, float* out) {

@@ -4,9 +4,9 @@
 namespace headzip::cpu {
 namespace {
 
-void widen(Stored type, const void* in, const Scales& scales, int64_t count, float* out) {
-  if (type == Stored::kF8_E4M3) return widen_fp8(static_cast<const uint8_t*>(in), scales, 0, 0, count, out);
-  if (in_blocks(type)) return widen_blocks(type, in, count, out);
+void dequantize(Stored type, const void* in, const Scales& scales, int64_t count, float* out) {
+  if (type == Stored::kF8_E4M3) return dequantize_fp8(static_cast<const uint8_t*>(in), scales, 0, 0, count, out);
+  if (in_blocks(type)) return dequantize_blocks(type, in, count, out);
   const auto* from = static_cast<const char*>(in);
   int64_t i = 0;
   for (; i + W <= count; i += W) {
@@ -14,7 +14,7 @@ void widen(Stored type, const void* in, const Scales& scales, int64_t count, flo
     else if (type == Stored::kF16) store(out + i, load_as<Stored::kF16>(from + i * 2));
     else store(out + i, load_as<Stored::kBF16>(from + i * 2));
   }
-  for (; i < count; ++i) out[i] = widen_one(type, from + i * stored_bytes(type));
+  for (; i < count; ++i) out[i] = upcast_one(type, from + i * stored_bytes(type));
 }
 
 // out = x / sqrt(mean(x^2) + eps) * weight; NaN where the mean overflows, as dividing by it would hide what happened.
@@ -51,7 +51,7 @@ HZ_INLINE vf gelu_tanh(vf x) {
 
 // gate = f(gate) * up
 template <vf F(vf)>
-void gate_mul(float* gate, const float* up, int64_t count) {
+void act_and_mul(float* gate, const float* up, int64_t count) {
   const FlushTiny flush;
   int64_t i = 0;
   for (; i + W <= count; i += W) store(gate + i, F(load(gate + i)) * load(up + i));
@@ -62,8 +62,8 @@ void gate_mul(float* gate, const float* up, int64_t count) {
   store(tail_gate, F(load(tail_gate)) * load(tail_up));
   memcpy(gate + i, tail_gate, (count - i) * sizeof(float));
 }
-void silu_mul(float* gate, const float* up, int64_t count) { gate_mul<silu>(gate, up, count); }
-void gelu_tanh_mul(float* gate, const float* up, int64_t count) { gate_mul<gelu_tanh>(gate, up, count); }
+void silu_mul(float* gate, const float* up, int64_t count) { act_and_mul<silu>(gate, up, count); }
+void gelu_tanh_mul(float* gate, const float* up, int64_t count) { act_and_mul<gelu_tanh>(gate, up, count); }
 
 bool finite(const float* x, int64_t count) {
   vf bad = vf{};

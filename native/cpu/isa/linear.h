@@ -1,4 +1,4 @@
-// Linear layers: packing, the blocked product, and products with a handful of rows.
+// Linear layers: packing, the blocked GEMM, and GEMV for a handful of rows.
 #pragma once
 #include "fp8.h"
 #include "micro.h"
@@ -16,7 +16,7 @@ void pack_rows(const float* x, int64_t stride, int64_t rows, int64_t depth, floa
   }
 }
 
-// A panel is a strip of 16 rows of the weight, widened a part at a time.
+// A panel is a strip of 16 rows of the weight, dequantised a part at a time.
 template <Stored S>
 void pack_panels_as(const char* w, int64_t row_bytes, int64_t rows, int64_t depth, float* out) {
   constexpr int64_t kPart = 64;
@@ -30,7 +30,7 @@ void pack_panels_as(const char* w, int64_t row_bytes, int64_t rows, int64_t dept
         const char* from = w + (r + j) * row_bytes + p * stored_bytes(S);
         int64_t i = 0;
         for (; i + W <= part; i += W) store(wide[j] + i, load_as<S>(from + i * stored_bytes(S)));
-        for (; i < part; ++i) wide[j][i] = widen_one(S, from + i * stored_bytes(S));
+        for (; i < part; ++i) wide[j][i] = upcast_one(S, from + i * stored_bytes(S));
       }
       pack_strip(kPanel, part, out + p * kPanel, [&](int64_t j) { return wide[j]; });
     }
@@ -54,10 +54,10 @@ void gemm(const float* a, int64_t rows, const float* b, int64_t columns, int64_t
   for (int64_t r = 0; r < rows; r += kStrip, a += depth * kStrip) {
     const int64_t height = rows - r < kStrip ? rows - r : kStrip;
     float* to = c + r * ldc;
-    strip_product<0>(height, whole, depth, a, b, kPanel, depth * kPanel, to, ldc, add);
+    strip_gemm<0>(height, whole, depth, a, b, kPanel, depth * kPanel, to, ldc, add);
     if (rest == 0) continue;
     float edge[kStrip * kPanel];
-    strip_product<0>(height, 1, depth, a, b + whole * depth * kPanel, kPanel, 0, edge, kPanel, false);
+    strip_gemm<0>(height, 1, depth, a, b + whole * depth * kPanel, kPanel, 0, edge, kPanel, false);
     for (int64_t i = 0; i < height; ++i)
       for (int64_t j = 0; j < rest; ++j) {
         float& y = to[i * ldc + whole * kPanel + j];
@@ -82,7 +82,7 @@ void few_rows_as(const char* w, int64_t cols, int64_t rows, const float* x, int6
       }
     for (int m = 0; m < M; ++m) {
       float dot = sum(acc[m][0] + acc[m][1]);
-      for (int64_t p = c; p < cols; ++p) dot += widen_one(S, row + p * stored_bytes(S)) * x[m * x_stride + p];
+      for (int64_t p = c; p < cols; ++p) dot += upcast_one(S, row + p * stored_bytes(S)) * x[m * x_stride + p];
       float& to = y[m * y_stride + r];
       to = add ? to + dot : dot;
     }

@@ -1,4 +1,4 @@
-// The register tile that every product goes through: c (rows x columns) (+)= a (rows x depth) * b (depth x columns).
+// The register tile that every GEMM goes through: c (rows x columns) (+)= a (rows x depth) * b (depth x columns).
 #pragma once
 #include "vec.h"
 
@@ -72,7 +72,7 @@ HZ_INLINE Micro micro_for(int64_t rows) {
 
 // rows x (groups of 16 columns), any number of groups.
 template <int Lda>
-HZ_INLINE void strip_product(int64_t rows, int64_t groups, int64_t depth, const float* a, const float* b, int64_t b_step,
+HZ_INLINE void strip_gemm(int64_t rows, int64_t groups, int64_t depth, const float* a, const float* b, int64_t b_step,
                              int64_t b_group, float* c, int64_t ldc, bool add) {
   int64_t g = 0;
   if constexpr (kGroups == 2 && Lda != 0) {

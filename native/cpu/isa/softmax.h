@@ -1,4 +1,4 @@
-// Rows of logits become powers, a block of keys at a time: the softmaxes of the output and of the score.
+// Rows of logits become softmax weights, a block of keys at a time: the softmaxes of the output and of the score.
 #pragma once
 #include "vec.h"
 
@@ -8,13 +8,13 @@ namespace {
 constexpr float kNone = -__builtin_inff();
 
 // A row's softmax so far: the sum, kept as a vector's worth of partial sums, of 2^(logit - reference).
-struct RowStats {
+struct SoftmaxState {
   float reference = kNone;
-  float total[W] = {};
+  float sum[W] = {};
 };
-// A reference is a maximum that a row's logits may exceed until some of their powers add up to this: finding out
-// beforehand would take a pass of its own, and the powers lose nothing by it.
-constexpr float kMostTotal = 0x1p16f;
+// A reference is a maximum that a row's logits may exceed until some of their weights add up to this: finding out
+// beforehand would take a pass of its own, and the weights lose nothing by it.
+constexpr float kMaxSum = 0x1p16f;
 
 HZ_INLINE float highest(const float* row, int64_t width) {
   vf top = load(row);
@@ -22,15 +22,15 @@ HZ_INLINE float highest(const float* row, int64_t width) {
   return peak(top);
 }
 
-// Moves statistics to another reference; returns the factor that old sums are scaled by.
-HZ_INLINE float refer(RowStats& stats, float reference) {
-  const float factor = at(exp2(splat(stats.reference - reference)), 0);
+// Moves statistics to another reference; returns the rescale that old sums are scaled by.
+HZ_INLINE float refer(SoftmaxState& stats, float reference) {
+  const float rescale = at(exp2(splat(stats.reference - reference)), 0);
   stats.reference = reference;
-  store(stats.total, load(stats.total) * splat(factor));
-  return factor;
+  store(stats.sum, load(stats.sum) * splat(rescale));
+  return rescale;
 }
 
-// The part of the next block that a row asks for before it is turned into powers. A part a row: all at once they would
+// The part of the next block that a row asks for before it becomes weights. A part a row: all at once they would
 // hold up the loads of this block.
 struct Ahead {
   const float *keys, *values;
@@ -39,7 +39,7 @@ struct Ahead {
 
 // 2^(logit * scale - shift) of a row, added up in W parts; with kKeep they are written to `out`.
 template <bool kKeep>
-HZ_INLINE vf powers(const float* row, int64_t width, float scale, float shift, const Ahead& ahead, float* out) {
+HZ_INLINE vf softmax_weights(const float* row, int64_t width, float scale, float shift, const Ahead& ahead, float* out) {
   for (int64_t i = 0; i < ahead.count; i += kPanel) {
     __builtin_prefetch(ahead.keys + i, 0, 2);
     if (kKeep) __builtin_prefetch(ahead.values + i, 0, 2);
@@ -54,42 +54,42 @@ HZ_INLINE vf powers(const float* row, int64_t width, float scale, float shift, c
   return total;
 }
 
-// A row of logits joins a softmax, whose reference is raised where it must be: old sums are then scaled by `factor`.
+// A row of logits updates a softmax, whose reference is raised where it must be: old sums are then scaled by `rescale`.
 template <bool kKeep>
-HZ_INLINE vf join(RowStats& stats, const float* row, int64_t width, float scale, const Ahead& ahead, float* out, float& factor) {
+HZ_INLINE vf update(SoftmaxState& stats, const float* row, int64_t width, float scale, const Ahead& ahead, float* out, float& rescale) {
   vf total{};
-  factor = 1.0f;
-  if (stats.reference != kNone) total = powers<kKeep>(row, width, scale, stats.reference, ahead, out);
-  if (stats.reference == kNone || any_above(total, kMostTotal)) {
+  rescale = 1.0f;
+  if (stats.reference != kNone) total = softmax_weights<kKeep>(row, width, scale, stats.reference, ahead, out);
+  if (stats.reference == kNone || any_above(total, kMaxSum)) {
     const float reached = highest(row, width) * scale;
-    if (reached > stats.reference) factor = refer(stats, reached);
+    if (reached > stats.reference) rescale = refer(stats, reached);
     if (stats.reference == kNone) {  // nothing visible yet
       if (kKeep) memset(out, 0, width * sizeof(float));
       return total;
     }
-    total = powers<kKeep>(row, width, scale, stats.reference, ahead, out);
+    total = softmax_weights<kKeep>(row, width, scale, stats.reference, ahead, out);
   }
-  store(stats.total, load(stats.total) + total);
+  store(stats.sum, load(stats.sum) + total);
   return total;
 }
 
-// A row of logits joins the output's softmax (its powers go to `out`) and, where `in_score`, the score's. Returns the
-// factor that the row's output must be scaled by.
+// A row of logits updates the output's softmax (its weights go to `out`) and, where `in_score`, the score's. Returns the
+// rescale that the row's output must be scaled by.
 HZ_INLINE float absorb(const AttentionTask& t, const float* row, int64_t width, bool in_score, const Ahead& ahead, float* out,
-                       RowStats& attended, RowStats& scored) {
-  float factor = 1.0f, unused;
+                       SoftmaxState& attended, SoftmaxState& scored) {
+  float rescale = 1.0f, unused;
   vf total{};
-  if (t.out != nullptr) total = join<true>(attended, row, width, t.scale * kLog2e, ahead, out, factor);
-  if (!in_score) return factor;
-  // One set of powers serves both sums, unless the scales differ or the output's reference lies so far above these
+  if (t.out != nullptr) total = update<true>(attended, row, width, t.scale * kLog2e, ahead, out, rescale);
+  if (!in_score) return rescale;
+  // One set of weights serves both sums, unless the scales differ or the output's reference lies so far above these
   // logits that what they are to the score would vanish.
   if (t.scale == t.score_scale && any_above(total, 0x1p-40f)) {
     if (scored.reference != attended.reference) refer(scored, attended.reference);
-    store(scored.total, load(scored.total) + total);
+    store(scored.sum, load(scored.sum) + total);
   } else {
-    join<false>(scored, row, width, t.score_scale * kLog2e, t.out == nullptr ? ahead : Ahead{}, nullptr, unused);
+    update<false>(scored, row, width, t.score_scale * kLog2e, t.out == nullptr ? ahead : Ahead{}, nullptr, unused);
   }
-  return factor;
+  return rescale;
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Strips: how the rows of a product's left side are packed.
+// Strips: how the rows of a GEMM's A operand are packed.
 #pragma once
 #include "vec.h"
 

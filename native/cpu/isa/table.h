@@ -17,7 +17,7 @@ constexpr Kernels kTable{
     .few_rows = few_rows,
     .attention_scratch = attention_scratch,
     .attention = attention,
-    .widen = widen,
+    .dequantize = dequantize,
     .rms_norm = rms_norm,
     .rotate_halves = rotate_halves,
     .silu_mul = silu_mul,

@@ -70,8 +70,8 @@ HZ_INLINE float peak(vf v) {
 }
 
 HZ_INLINE vf as_float(vu bits) { return (vf)bits; }
-HZ_INLINE vf widen_bf16(vh h) { return as_float(__builtin_convertvector(h, vu) << 16); }
-HZ_INLINE vf widen_f16(vh h) {
+HZ_INLINE vf upcast_bf16(vh h) { return as_float(__builtin_convertvector(h, vu) << 16); }
+HZ_INLINE vf upcast_f16(vh h) {
 #if HEADZIP_VECTOR_BYTES == 64
   return _mm512_maskz_cvtph_ps(0xffff, (__m256i)h);
 #elif HEADZIP_VECTOR_BYTES == 32 && defined(__F16C__)
@@ -92,10 +92,10 @@ HZ_INLINE vf load_as(const void* p) {
   } else {
     vh h;
     memcpy(&h, p, sizeof h);
-    return S == Stored::kBF16 ? widen_bf16(h) : widen_f16(h);
+    return S == Stored::kBF16 ? upcast_bf16(h) : upcast_f16(h);
   }
 }
-HZ_INLINE float widen_one(Stored s, const void* p) {
+HZ_INLINE float upcast_one(Stored s, const void* p) {
   if (s == Stored::kF32) {
     float f;
     memcpy(&f, p, 4);
@@ -104,13 +104,13 @@ HZ_INLINE float widen_one(Stored s, const void* p) {
   uint16_t bits;
   memcpy(&bits, p, 2);
   const vh h = vh{} + bits;
-  return s == Stored::kBF16 ? at(widen_bf16(h), 0) : at(widen_f16(h), 0);
+  return s == Stored::kBF16 ? at(upcast_bf16(h), 0) : at(upcast_f16(h), 0);
 }
 constexpr int64_t stored_bytes(Stored s) { return s == Stored::kF32 ? 4 : 2; }
 
 #if HEADZIP_VECTOR_BYTES == 64
-// 2^x for any x, relative error below 2e-7: 0 at -inf, infinity from 128 on. Two instructions split x and join the
-// powers, where the other sets need seven and two more for the ends of the range.
+// 2^x for any x, relative error below 2e-7: 0 at -inf, infinity from 128 on. Two instructions split x and put the
+// parts together, where the other sets need seven and two more for the ends of the range.
 HZ_INLINE vf exp2(vf x) {
   constexpr __mmask16 kAll = 0xffff;  // costs nothing; GCC 12 warns of the plain forms
   const vf f = _mm512_maskz_reduce_ps(kAll, x, _MM_FROUND_TO_NEG_INF);  // x - floor(x), 0 at -inf

@@ -18,13 +18,13 @@ __device__ __forceinline__ HeadSplits splits_of(const DecodeSpan& span, int head
   return {before, splits_of(span.lengths[head], span.chunk)};
 }
 
-// One block a (query, head): its splits are shared out to teams of D / 4 threads, then the teams are joined.
-constexpr int kJoinThreads = 512;
+// One block a (query, head): its splits are shared out to teams of D / 4 threads, then the teams' results are merged.
+constexpr int kMergeThreads = 512;
 
 struct Running {
   float4 sum{0, 0, 0, 0};
   float top = kNone, total = 0;
-  __device__ __forceinline__ void join(float4 x, float2 part) {
+  __device__ __forceinline__ void merge(float4 x, float2 part) {
     const bool seen = part.y > 0;  // a split of which nothing is seen may hold anything
     const float peak = fmaxf(top, seen ? part.x : kNone), shift = peak == kNone ? 0.0f : peak;
     const float keep = exp2_fast(top - shift), share = seen ? exp2_fast(part.x - shift) : 0.0f;
@@ -36,8 +36,8 @@ struct Running {
 };
 
 template <int D>
-__global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
-  constexpr int kTeam = D / 4, kTeams = kJoinThreads / kTeam, kAhead = 4;
+__global__ void __launch_bounds__(kMergeThreads) merge_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
+  constexpr int kTeam = D / 4, kTeams = kMergeThreads / kTeam, kAhead = 4;
   __shared__ float4 partial_out[kTeams][kTeam];
   __shared__ float2 tops[kTeams];
   const DecodeParams& params = launch.params[blockIdx.z];
@@ -71,14 +71,14 @@ __global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constan
       if (!there) part[a].y = 0;
     }
 #pragma unroll
-    for (int a = 0; a < kAhead; ++a) mine.join(x[a], part[a]);
+    for (int a = 0; a < kAhead; ++a) mine.merge(x[a], part[a]);
   }
   partial_out[team][at] = mine.sum;
   if (at == 0) tops[team] = {mine.top, mine.total};
   __syncthreads();
   if (team != 0 || at * 4 >= launch.shape.head_dim) return;
   Running all;
-  for (int t = 0; t < kTeams; ++t) all.join(partial_out[t][at], tops[t]);
+  for (int t = 0; t < kTeams; ++t) all.merge(partial_out[t][at], tops[t]);
   const float inverse = all.total > 0 ? 1.0f / all.total : 0.0f;
   const uint2 packed = {pack(all.sum.x * inverse, all.sum.y * inverse), pack(all.sum.z * inverse, all.sum.w * inverse)};
   *reinterpret_cast<uint2*>(params.out + query * launch.stride + static_cast<int64_t>(head) * launch.shape.head_dim + at * 4) = packed;
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kJoinThreads) join_kernel(const __grid_constan
 
 template <int D>
 cudaError_t run(const DecodeLaunch& launch, const Extent& e, cudaStream_t stream) {
-  return launch_overlapped(join_kernel<D>, dim3(launch.shape.heads, e.queries, launch.batch), kJoinThreads, 0, stream, launch, e.tiles, e.splits);
+  return launch_overlapped(merge_kernel<D>, dim3(launch.shape.heads, e.queries, launch.batch), kMergeThreads, 0, stream, launch, e.tiles, e.splits);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "mixture.h"
+#include "moe.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 namespace headzip {
 
-std::vector<ExpertRows> route(const std::vector<float>& logits, const MixtureSpec& spec) {
+std::vector<ExpertRows> route(const std::vector<float>& logits, const MoeSpec& spec) {
   const auto experts = static_cast<size_t>(spec.experts), chosen = static_cast<size_t>(spec.per_token);
   std::vector<ExpertRows> out(experts);
   std::vector<int32_t> order(experts);

@@ -1,4 +1,4 @@
-// Mixtures of experts: which expert a row goes to, and the rows of one expert side by side.
+// Mixture of experts (MoE): which expert a row goes to, and the rows of one expert side by side.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -15,6 +15,6 @@ struct ExpertRows {
 
 // logits (rows, experts) of the router; softmax over all experts, then the `per_token` largest of each row.
 // One entry an expert. Ties go to the lower index.
-std::vector<ExpertRows> route(const std::vector<float>& logits, const MixtureSpec& spec);
+std::vector<ExpertRows> route(const std::vector<float>& logits, const MoeSpec& spec);
 
 }  // namespace headzip
