@@ -122,7 +122,7 @@ struct NormParams {
 };
 
 // The largest value of a row of logits, and its lowest index; the value is no finite number where one of the row is not.
-struct Best {
+struct Argmax {
   int32_t index = 0;
   float value = 0;
 };
@@ -146,7 +146,7 @@ class Backend {
   virtual const char* name() const = 0;
 
   // Throws Error when this device cannot run such a model.
-  virtual void admit(const ModelSpec&) const {}
+  virtual void check_supported(const ModelSpec&) const {}
   virtual OwnedRows rows(int64_t count, int64_t width) = 0;
   // Rows of the residual stream, which may be kept more exactly: what embed() fills, norms read and linear() adds to.
   virtual OwnedRows stream(int64_t count, int64_t width) { return rows(count, width); }
@@ -203,18 +203,18 @@ class Backend {
   virtual void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) = 0;
   // Copies rows to host memory as fp32, (rows, width).
   virtual void download(Rows x, float* out) = 0;
-  // The best value of every row. The host waits for it and nothing else.
-  virtual std::vector<Best> best(Rows x) = 0;
+  // The largest value of every row. The host waits for it and nothing else.
+  virtual std::vector<Argmax> argmax(Rows x) = 0;
   // Runs `step`, which appends to KV layers that have room and differs from the last time only in that their entries, and
   // the positions of its rows, go on by what it appended. A backend may play back what it recorded in `recording`
   // instead; the caller drops that when anything else changes. Host results do not come back this way.
-  virtual void repeat(std::unique_ptr<Recording>& /*recording*/, const std::function<void()>& step) { step(); }
-  // False when a value is not finite. A backend that works ahead of its caller may say so only when settle() is called,
+  virtual void replay(std::unique_ptr<Recording>& /*recording*/, const std::function<void()>& step) { step(); }
+  // False when a value is not finite. A backend that works ahead of its caller may say so only when synchronize() is called,
   // and find it only when the next norm or rope reads it.
   virtual bool finite(Rows x) = 0;
-  virtual bool settle() { return true; }
+  virtual bool synchronize() { return true; }
   // Called between tiles: keeps a backend that works ahead from running away from progress and abort.
-  virtual void pace() {}
+  virtual void throttle() {}
 
   virtual size_t allocated_bytes() const = 0;
   virtual size_t peak_bytes() const = 0;

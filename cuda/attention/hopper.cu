@@ -35,10 +35,10 @@ struct Shape : Plan<D> {
   static_assert(128 * (Plan<D>::kProducerRegisters + Plan<D>::kConsumers * Plan<D>::kConsumerRegisters) <= kThreads * 168);
 };
 
-// Barriers and notes, one set a block.
+// Barriers and tile infos, one set a block.
 struct Signals {
   uint64_t q_full, q_empty, k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
-  Note note[kStages];
+  TileInfo info[kStages];
 };
 
 struct Item {
@@ -94,7 +94,7 @@ __device__ __forceinline__ void produce(const AttentionParams* batch, const Tile
       barrier_wait(shared_address(&signals.k_empty[stage]), parity);
       KeyTile tile = walk.tile();
       if (needs_mask<S::kKeys, S::kRows>(tile, params.position + item.row, shape.window)) tile.flags |= KeyTile::kMask;
-      leave(signals.note[stage], tile);
+      store(signals.info[stage], tile);
       barrier_expect(k_full, S::kKeyBytes);
       load_keys<D, S::kKeys, kCluster>(k + stage * S::kKeyBytes, &maps->k[kCluster - 1], walk.first(), rank, k_full);
       barrier_wait(shared_address(&signals.v_empty[stage]), parity);
@@ -116,7 +116,7 @@ __device__ __forceinline__ void release(uint64_t& barrier) {
     if (thread < kCluster) barrier_arrive(shared_address(&barrier), thread);
   }
 }
-// The WGMMAs of all four warps are done when one's are; but each warp read the note beside the keys by itself.
+// The WGMMAs of all four warps are done when one's are; but each warp read the info beside the keys by itself.
 template <int kCluster>
 __device__ __forceinline__ void release_keys(uint64_t& barrier) { release<kCluster, 32>(barrier); }
 template <int kCluster>
@@ -210,7 +210,7 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
     named_barrier_sync(mine);
     issue_qk(count);
     named_barrier_arrive(following);
-    read(signals.note[count % kStages], tile);  // while the WGMMAs run
+    load(signals.info[count % kStages], tile);  // while the WGMMAs run
     wgmma_wait<0>();
     pin(s);
     release_keys<kCluster>(signals.k_empty[count % kStages]);
@@ -224,7 +224,7 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
       issue_qk(count);
       issue_pv(count - 1);
       named_barrier_arrive(following);
-      read(signals.note[count % kStages], tile);
+      load(signals.info[count % kStages], tile);
       wgmma_wait<1>();
       pin(s);
       release_keys<kCluster>(signals.k_empty[count % kStages]);

@@ -22,29 +22,29 @@ __device__ __forceinline__ void load_keys(uint32_t to, const TensorMap* map, int
   }
 }
 
-// The producer's note on a tile, left in shared memory beside it. The barriers of the tile order all accesses; they are
+// What the producer says of a tile, left in shared memory beside it. The barriers of the tile order all accesses; they are
 // atomic all the same, since racecheck does not know barriers that are written in PTX.
-struct Note {
+struct TileInfo {
   unsigned long long range;  // first, end; this and shift are there with kMask only
   int shift;
   uint32_t flags;
 };
-__device__ __forceinline__ void leave(Note& note, const KeyTile& tile) {
+__device__ __forceinline__ void store(TileInfo& info, const KeyTile& tile) {
   if (tile.flags & KeyTile::kMask) {
-    atomicExch(&note.range, static_cast<unsigned long long>(static_cast<uint32_t>(tile.end)) << 32 | static_cast<uint32_t>(tile.first));
-    atomicExch(&note.shift, tile.shift);
+    atomicExch(&info.range, static_cast<unsigned long long>(static_cast<uint32_t>(tile.end)) << 32 | static_cast<uint32_t>(tile.first));
+    atomicExch(&info.shift, tile.shift);
   }
-  atomicExch(&note.flags, tile.flags);
+  atomicExch(&info.flags, tile.flags);
 }
 // By a whole warp: one lane reads for all.
-__device__ __forceinline__ void read(Note& note, KeyTile& tile) {
+__device__ __forceinline__ void load(TileInfo& info, KeyTile& tile) {
   const bool reads = threadIdx.x % 32 == 0;
-  tile.flags = __shfl_sync(~0u, reads ? atomicOr(&note.flags, 0u) : 0u, 0);
+  tile.flags = __shfl_sync(~0u, reads ? atomicOr(&info.flags, 0u) : 0u, 0);
   if (!(tile.flags & KeyTile::kMask)) return;
-  const unsigned long long range = __shfl_sync(~0u, reads ? atomicOr(&note.range, 0ull) : 0ull, 0);
+  const unsigned long long range = __shfl_sync(~0u, reads ? atomicOr(&info.range, 0ull) : 0ull, 0);
   tile.first = static_cast<int>(range);
   tile.end = static_cast<int>(range >> 32);
-  tile.shift = __shfl_sync(~0u, reads ? atomicOr(&note.shift, 0) : 0, 0);
+  tile.shift = __shfl_sync(~0u, reads ? atomicOr(&info.shift, 0) : 0, 0);
 }
 
 // s (64 x kKeys) = q k^T, kept going; `q` is this warpgroup's first row.

@@ -93,14 +93,14 @@ struct RopeAppend {
 };
 cudaError_t rope_append(const RopeAppend& params, cudaStream_t stream);
 
-// best[row]: the largest of x (rows, width), its lowest index, as a key that orders values and then indices. A number that
-// is not finite wins. best_of() reads a key.
-cudaError_t best(const float* x, int64_t rows, int64_t width, uint64_t* best, cudaStream_t stream);
-struct Found {
+// keys[row]: the largest of x (rows, width), its lowest index, as a key that orders values and then indices. A number that
+// is not finite wins. argmax_of() reads a key.
+cudaError_t argmax(const float* x, int64_t rows, int64_t width, uint64_t* keys, cudaStream_t stream);
+struct ArgmaxResult {
   int32_t index;
   float value;
 };
-Found best_of(uint64_t key);
+ArgmaxResult argmax_of(uint64_t key);
 // Whether kernels of a step may start while the one before still runs, where the GPU can. They may, until told otherwise.
 void overlap_steps(bool wanted);
 // *counter += 1

@@ -1,4 +1,4 @@
-// What lies between the GEMVs of a step: rotation with the way into the cache, the best token, the step's own count.
+// What lies between the GEMVs of a step: rotation with the way into the cache, argmax of the logits, the step's own count.
 #include <cuda_bf16.h>
 
 #include <atomic>
@@ -62,7 +62,7 @@ __device__ __forceinline__ unsigned long long key_of(float value, int index) {
   return static_cast<unsigned long long>(bits) << 32 | static_cast<uint32_t>(~index);
 }
 
-__global__ void best_kernel(const float* x, int64_t width, unsigned long long* best) {
+__global__ void argmax_kernel(const float* x, int64_t width, unsigned long long* keys) {
   const float* row = x + blockIdx.y * width;
   unsigned long long mine = 0;
   for (int64_t c = blockIdx.x * int64_t{kThreads} + threadIdx.x; c < width; c += int64_t{gridDim.x} * kThreads) {
@@ -73,7 +73,7 @@ __global__ void best_kernel(const float* x, int64_t width, unsigned long long* b
     const unsigned long long other = __shfl_xor_sync(~0u, mine, step);
     mine = mine > other ? mine : other;
   }
-  if (threadIdx.x % 32 == 0) atomicMax(best + blockIdx.y, mine);
+  if (threadIdx.x % 32 == 0) atomicMax(keys + blockIdx.y, mine);
 }
 
 __global__ void advance_kernel(int32_t* counter) { *counter += 1; }
@@ -99,19 +99,19 @@ cudaError_t rope_append(const RopeAppend& p, cudaStream_t stream) {
   return launch_overlapped(rope_append_kernel, dim3((p.q == nullptr ? 0 : p.heads) + p.kv_heads, p.rows), kThreads, 0, stream, p);
 }
 
-cudaError_t best(const float* x, int64_t rows, int64_t width, uint64_t* best, cudaStream_t stream) {
+cudaError_t argmax(const float* x, int64_t rows, int64_t width, uint64_t* keys, cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
-  if (const cudaError_t status = cudaMemsetAsync(best, 0, static_cast<size_t>(rows) * sizeof *best, stream); status != cudaSuccess) return status;
+  if (const cudaError_t status = cudaMemsetAsync(keys, 0, static_cast<size_t>(rows) * sizeof *keys, stream); status != cudaSuccess) return status;
   const int64_t blocks = (width + kThreads * 8 - 1) / (kThreads * 8);
-  best_kernel<<<dim3(static_cast<unsigned>(blocks < 256 ? blocks : 256), static_cast<unsigned>(rows)), kThreads, 0, stream>>>(
-      x, width, reinterpret_cast<unsigned long long*>(best));
+  argmax_kernel<<<dim3(static_cast<unsigned>(blocks < 256 ? blocks : 256), static_cast<unsigned>(rows)), kThreads, 0, stream>>>(
+      x, width, reinterpret_cast<unsigned long long*>(keys));
   return cudaGetLastError();
 }
 
-Found best_of(uint64_t key) {
+ArgmaxResult argmax_of(uint64_t key) {
   uint32_t bits = static_cast<uint32_t>(key >> 32);
   bits = bits == 0xffffffffu ? 0x7fc00000u : bits & 0x80000000u ? bits & 0x7fffffffu : ~bits;
-  Found b{static_cast<int32_t>(~static_cast<uint32_t>(key)), 0};
+  ArgmaxResult b{static_cast<int32_t>(~static_cast<uint32_t>(key)), 0};
   std::memcpy(&b.value, &bits, sizeof bits);
   return b;
 }

@@ -245,25 +245,25 @@ int check(const ProductCase& c) {
   return judge(off <= (c.wide ? 2e-5 : 4.1e-3) && size > 1e-3, "gemv", text);
 }
 
-int check_best() {
+int check_argmax() {
   int wrong = 0;
   for (const int width : {1, 19, 4096, 152064}) {
     std::vector<float> x(2 * static_cast<size_t>(width));
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 2654435761u % 1000) - 900;
     const Array<float> device_x(x);
     const Array<uint64_t> keys(2);
-    MUST(best(device_x.get(), 2, width, keys.get(), nullptr));
+    MUST(argmax(device_x.get(), 2, width, keys.get(), nullptr));
     const auto got = keys.host();
     for (int row = 0; row < 2; ++row) {
       const auto from = x.begin() + row * width, top = std::max_element(from, from + width);
-      const Found b = best_of(got[row]);
-      wrong += judge(b.index == top - from && b.value == *top, "best", (std::to_string(b.index) + " of " + std::to_string(width)).c_str());
+      const ArgmaxResult b = argmax_of(got[row]);
+      wrong += judge(b.index == top - from && b.value == *top, "argmax", (std::to_string(b.index) + " of " + std::to_string(width)).c_str());
     }
   }
   const Array<float> x(std::vector<float>{1, -INFINITY, 2, NAN});
   const Array<uint64_t> key(1);
-  MUST(best(x.get(), 1, 4, key.get(), nullptr));
-  return wrong + judge(!std::isfinite(best_of(key.host()[0]).value), "best", "a number that is not finite wins");
+  MUST(argmax(x.get(), 1, 4, key.get(), nullptr));
+  return wrong + judge(!std::isfinite(argmax_of(key.host()[0]).value), "argmax", "a number that is not finite wins");
 }
 
 // Against the kernels that rope_append() stands in for.
@@ -340,7 +340,7 @@ int check_decode() {
     wrong += check(ProductCase{rows, 72, {9, 9}, Gate::kGeluTanh, false, false, true});
     wrong += check(ProductCase{rows, 8, {3}, Gate::kNone, true, false, true});
   }
-  wrong += check_best();
+  wrong += check_argmax();
   wrong += check_rope_append(false, 128, 64, true) + check_rope_append(false, 64, 16, false) + check_rope_append(true, 64, 32, true) + check_rope_append(false, 256, 128, false);
   return wrong;
 }

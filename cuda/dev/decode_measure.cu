@@ -122,8 +122,8 @@ void measure_small() {
   tell("rms_norm", milliseconds(9, [&] {
     for (int i = 0; i < kTimes; ++i) MUST(rms_norm({x.get(), true}, weight.get(), 1e-6f, 0, false, 1, kHidden, {y.get(), false}, flag.get(), nullptr));
   }));
-  tell("best", milliseconds(9, [&] {
-    for (int i = 0; i < kTimes; ++i) MUST(best(logits.get(), 1, kVocab, key.get(), nullptr));
+  tell("argmax", milliseconds(9, [&] {
+    for (int i = 0; i < kTimes; ++i) MUST(argmax(logits.get(), 1, kVocab, key.get(), nullptr));
   }));
 }
 

@@ -18,7 +18,7 @@ struct Shape {
 template <int D>
 struct Signals {
   uint64_t q_full, q_empty, k_full[Shape<D>::kStages], k_empty[Shape<D>::kStages];
-  Note note[Shape<D>::kStages];
+  TileInfo info[Shape<D>::kStages];
 };
 
 struct Item {
@@ -61,7 +61,7 @@ __device__ __forceinline__ void produce(const AttentionParams* batch, const Tile
         barrier_wait(shared_address(&signals.k_empty[stage]), (count / S::kStages & 1) ^ 1);
         KeyTile tile = walk.tile();
         tile.flags |= KeyTile::kMask;  // raising needs to know where the tile lies
-        leave(signals.note[stage], tile);
+        store(signals.info[stage], tile);
         barrier_expect(k_full, S::kKeyBytes);
         load_keys<D, kKeys, 1>(k + stage * S::kKeyBytes, &maps->score_k, walk.first(), 0, k_full);
         ++count;
@@ -132,10 +132,10 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
     const int stage = count % S::kStages;
     barrier_wait(shared_address(&signals.k_full[stage]), count / S::kStages & 1);
     issue_logits<D, kRows, kKeys>(s, q + consumer * 64 * 128, k + stage * S::kKeyBytes);
-    read(signals.note[stage], tile);
+    load(signals.info[stage], tile);
     wgmma_wait<0>();
     pin(s);
-    if (lane == 0) barrier_arrive(shared_address(&signals.k_empty[stage]));  // each warp has read the note itself
+    if (lane == 0) barrier_arrive(shared_address(&signals.k_empty[stage]));  // each warp has read the info itself
     ++count;
     apply_mask<kKeys>(s, tile, position, row, shape.window);
   };

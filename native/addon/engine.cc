@@ -42,7 +42,7 @@ Engine::Engine(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     if (device == "cpu") runtime->backend = make_cpu_backend(static_cast<int>(threads));
     else if (device == "cuda") runtime->backend = make_cuda_backend(static_cast<size_t>(memory), static_cast<uint64_t>(seed), timed);
     else throw Error("the device must be cpu or cuda, got " + device);
-    runtime->backend->admit(runtime->model->spec);
+    runtime->backend->check_supported(runtime->model->spec);
     runtime_ = std::move(runtime);
   } catch (const Error& e) {
     throw engine_error(info.Env(), e.what());

@@ -179,8 +179,8 @@ void CpuBackend::download(Rows x, float* out) {
   for (int64_t i = 0; i < x.rows; ++i) std::memcpy(out + i * x.width, floats(x, i), x.width * sizeof(float));
 }
 
-std::vector<Best> CpuBackend::best(Rows x) {
-  std::vector<Best> out;
+std::vector<Argmax> CpuBackend::argmax(Rows x) {
+  std::vector<Argmax> out;
   for (int64_t i = 0; i < x.rows; ++i) {
     const float *row = floats(x, i), *top = std::max_element(row, row + x.width);
     // Comparisons pass a NaN over.

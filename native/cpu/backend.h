@@ -34,7 +34,7 @@ class CpuBackend final : public Backend {
   void gather(Rows x, std::span<const int32_t> index, Rows out) override;
   void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) override;
   void download(Rows x, float* out) override;
-  std::vector<Best> best(Rows x) override;
+  std::vector<Argmax> argmax(Rows x) override;
   bool finite(Rows x) override;
   size_t allocated_bytes() const override { return meter_->now(); }
   size_t peak_bytes() const override { return meter_->peak(); }

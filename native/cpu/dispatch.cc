@@ -8,10 +8,10 @@ namespace headzip::cpu {
 
 const Kernels& kernels() {
   const char* asked = std::getenv("HEADZIP_CPU");
-  const std::string_view want = asked == nullptr ? "" : asked;
+  const std::string_view wanted = asked == nullptr ? "" : asked;
   for (const Kernels* k : {avx512_kernels(), avx2_kernels(), baseline_kernels()})
-    if (k != nullptr && (want.empty() || want == k->name)) return *k;
-  throw Error("HEADZIP_CPU=" + std::string(want) + " is not one of the instruction sets this processor runs (baseline, avx2, avx512)");
+    if (k != nullptr && (wanted.empty() || wanted == k->name)) return *k;
+  throw Error("HEADZIP_CPU=" + std::string(wanted) + " is not one of the instruction sets this processor runs (baseline, avx2, avx512)");
 }
 
 }  // namespace headzip::cpu

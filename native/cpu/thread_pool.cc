@@ -28,7 +28,7 @@ struct ThreadPool::State {
   std::atomic<uint64_t> claim{kTask};
   std::atomic<const std::function<void(int64_t, int)>*> fn{nullptr};
   std::atomic<uint32_t> tasks{0};
-  std::atomic<int> admitted{0};  // threads that may join the round, the caller counted
+  std::atomic<int> team{0};  // threads that may join the round, the caller counted
   std::atomic<uint32_t> done{0};
   std::atomic<int> asleep{0};
   std::mutex mutex;  // of sleepers
@@ -38,14 +38,14 @@ struct ThreadPool::State {
   // Whether a task is waiting for this thread.
   bool waiting(int thread) const {
     const uint64_t now = claim.load();
-    return (now & kTask) != kTask && thread < admitted.load() && (now & kTask) < tasks.load();
+    return (now & kTask) != kTask && thread < team.load() && (now & kTask) < tasks.load();
   }
 
   void drain(int thread) {
     for (uint64_t now = claim.load(); (now & kTask) != kTask;) {
       const auto* call = fn.load();
       const uint32_t count = tasks.load();
-      if (thread >= admitted.load() || (now & kTask) >= count) return;
+      if (thread >= team.load() || (now & kTask) >= count) return;
       // Success means that the round has not changed since `now` was read: function and count are its own.
       if (!claim.compare_exchange_weak(now, now + 1)) continue;
       (*call)(static_cast<int64_t>(now & kTask), thread);
@@ -73,7 +73,7 @@ struct ThreadPool::State {
     claim.store(next);  // closes the last round before anything of it is overwritten
     fn.store(&call);
     tasks.store(count);
-    admitted.store(threads);
+    team.store(threads);
     done.store(0);
     claim.store(next & ~kTask);
     if (asleep.load() > 0) {

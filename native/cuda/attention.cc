@@ -82,14 +82,14 @@ void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::Atte
 void CudaBackend::launch_hopper(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionParams>& scored,
                                 const std::vector<AttentionParams>& forward) {
   const std::vector<Tile> score_tiles = tiles_of(scored, hopper_score_tiles(shape.head_dim).rows, 1);
-  const Manner manner = manner_of(forward, shape.head_dim);
-  const int cluster = cluster_ != 0 ? cluster_ : manner.cluster;
+  const Schedule schedule = schedule_of(forward, shape.head_dim);
+  const int cluster = cluster_ != 0 ? cluster_ : schedule.cluster;
   const std::vector<Tile> tiles = tiles_of(forward, hopper_attention_tiles(shape.head_dim).rows * cluster, 1);
   AttentionShape ordered = seen;
-  ordered.by_kv_head = manner.by_kv_head;
+  ordered.by_kv_head = schedule.by_kv_head;
   Image image;
   const size_t scored_at = image.add(scored), forward_at = image.add(forward), score_tiles_at = image.add(score_tiles), tiles_at = image.add(tiles);
-  bring(image);
+  upload(image);
   if (!tiles.empty()) {
     const Timeline::Span span(timeline_, "attention");
     HEADZIP_CUDA(hopper_attention(planned<AttentionParams>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), ordered, cluster,
@@ -107,7 +107,7 @@ void CudaBackend::launch_portable(const AttentionShape& shape, const AttentionSh
   const std::vector<Tile> score_tiles = tiles_of(scored, rows, group), tiles = tiles_of(forward, rows, group);
   Image image;
   const size_t scored_at = image.add(scored), forward_at = image.add(forward), score_tiles_at = image.add(score_tiles), tiles_at = image.add(tiles);
-  bring(image);
+  upload(image);
   if (!tiles.empty()) {
     const Timeline::Span span(timeline_, "attention");
     HEADZIP_CUDA(portable_attention(planned<AttentionParams>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), seen, stream_));
@@ -118,7 +118,7 @@ void CudaBackend::launch_portable(const AttentionShape& shape, const AttentionSh
                                     shape, stream_));
 }
 
-void CudaBackend::bring(const Image& image) {
+void CudaBackend::upload(const Image& image) {
   if (plan_.bytes() < image.bytes().size()) {
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
     plan_ = DeviceMemory();

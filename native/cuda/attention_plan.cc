@@ -35,7 +35,7 @@ void merge_segments(AttentionParams& params) {
   params.segments = kept;
 }
 
-Manner manner_of(const std::vector<AttentionParams>& batch, int64_t head_dim) {
+Schedule schedule_of(const std::vector<AttentionParams>& batch, int64_t head_dim) {
   int64_t fewest = INT64_MAX, most = 0;
   for (const AttentionParams& params : batch) {
     fewest = std::min(fewest, keys_seen(params, 0, 1));

@@ -1,5 +1,5 @@
 // How attention calls become launches: which segments are one, which tiles there are and in which order, and the tables that
-// bring them to the device.
+// upload them.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -19,13 +19,13 @@ void merge_segments(AttentionParams& params);
 std::vector<Tile> tiles_of(const std::vector<AttentionParams>& batch, int64_t rows, int64_t rows_a_query);
 
 // How the Hopper kernel should go about this batch, by what was measured on an H100 (bench/gpu).
-struct Manner {
+struct Schedule {
   int cluster;       // blocks that share tiles of keys
   bool by_kv_head;   // AttentionShape::by_kv_head
 };
-Manner manner_of(const std::vector<AttentionParams>& batch, int64_t head_dim);
+Schedule schedule_of(const std::vector<AttentionParams>& batch, int64_t head_dim);
 
-// Tables for the device, one after another in one image, so that one copy brings them there.
+// Tables for the device, one after another in one image, so that one copy uploads them.
 class Image {
  public:
   template <typename T>

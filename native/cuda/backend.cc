@@ -37,7 +37,7 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
       weights_(meter_, stream_, random_seed),
       workspace_(meter_, kWorkspace, "cuBLASLt's workspace"),
       gemm_(std::make_unique<Gemm>(workspace_.as(), kWorkspace)),
-      best_keys_(meter_, kBestKeys * sizeof(uint64_t), "the best logits") {
+      argmax_keys_(meter_, kArgmaxKeys * sizeof(uint64_t), "the keys of an argmax") {
   if (!gemm_->reason().empty()) throw Error(gemm_->reason());
   int device = 0, major = 0, minor = 0;
   HEADZIP_CUDA(cudaGetDevice(&device));
@@ -230,16 +230,16 @@ void CudaBackend::download(Rows x, float* out) {
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
 }
 
-bool CudaBackend::settle() {
+bool CudaBackend::synchronize() {
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));
   timeline_.collect();
   return std::exchange(*flag_.as<volatile int32_t>(), 0) == 0;
 }
 
-void CudaBackend::pace() {
-  HEADZIP_CUDA(cudaEventSynchronize(paces_[pace_]));  // of kAhead tiles ago
-  HEADZIP_CUDA(cudaEventRecord(paces_[pace_], stream_));
-  pace_ = (pace_ + 1) % kAhead;
+void CudaBackend::throttle() {
+  HEADZIP_CUDA(cudaEventSynchronize(throttle_events_[throttle_at_]));  // of kAhead tiles ago
+  HEADZIP_CUDA(cudaEventRecord(throttle_events_[throttle_at_], stream_));
+  throttle_at_ = (throttle_at_ + 1) % kAhead;
 }
 
 }  // namespace headzip::cuda

@@ -40,11 +40,11 @@ class CudaBackend final : public Backend {
   void gather(Rows x, std::span<const int32_t> index, Rows out) override;
   void scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) override;
   void download(Rows x, float* out) override;
-  std::vector<Best> best(Rows x) override;
-  void repeat(std::unique_ptr<Recording>& recording, const std::function<void()>& step) override;
-  bool finite(Rows) override { return true; }  // rope and the norms look at what they read, settle() tells
-  bool settle() override;
-  void pace() override;
+  std::vector<Argmax> argmax(Rows x) override;
+  void replay(std::unique_ptr<Recording>& recording, const std::function<void()>& step) override;
+  bool finite(Rows) override { return true; }  // rope and the norms look at what they read, synchronize() tells
+  bool synchronize() override;
+  void throttle() override;
   size_t allocated_bytes() const override { return meter_->now(); }
   size_t peak_bytes() const override { return meter_->peak(); }
   void reset_peak() override { meter_->reset_peak(); }
@@ -74,7 +74,7 @@ class CudaBackend final : public Backend {
   const float* frequencies(const RopeRef& rope);
   bool records() const;
   void not_recorded(const char* what) const;  // throws Error while a step is recorded
-  void bring(const Image& image);  // into plan_
+  void upload(const Image& image);  // into plan_
   template <typename T>
   const T* planned(size_t offset) const { return reinterpret_cast<const T*>(plan_.as<std::byte>() + offset); }
   void embed_on_device(const Weight& table, std::span<const int32_t> ids, Rows out);
@@ -101,11 +101,11 @@ class CudaBackend final : public Backend {
   DeviceMemory lse_;               // AttentionParams::lse of a launch
   PinnedMemory flag_{sizeof(int32_t)};  // set by whatever met a value that is not finite
   static constexpr int kAhead = 2;  // tiles that may be under way
-  Event paces_[kAhead];
-  int pace_ = 0;
-  static constexpr int64_t kBestKeys = 1024;
-  DeviceMemory best_keys_;
-  PinnedMemory host_keys_{kBestKeys * sizeof(uint64_t)};
+  Event throttle_events_[kAhead];
+  int throttle_at_ = 0;
+  static constexpr int64_t kArgmaxKeys = 1024;
+  DeviceMemory argmax_keys_;
+  PinnedMemory host_keys_{kArgmaxKeys * sizeof(uint64_t)};
   static constexpr size_t kFewIds = 64;
   PinnedMemory few_ids_{kFewIds * sizeof(int32_t)};  // token ids that the GPU reads where they are
   Event ids_read_;

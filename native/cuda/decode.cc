@@ -159,17 +159,17 @@ void CudaBackend::rope_append(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v
   layer.grow(k.rows);
 }
 
-std::vector<Best> CudaBackend::best(Rows x) {
-  std::vector<Best> out(static_cast<size_t>(x.rows));
-  if (!stored(x).wide) throw Error("the best value is looked for among fp32 values only");
-  constexpr int64_t kMost = kBestKeys;
+std::vector<Argmax> CudaBackend::argmax(Rows x) {
+  std::vector<Argmax> out(static_cast<size_t>(x.rows));
+  if (!stored(x).wide) throw Error("argmax is of fp32 values only");
+  constexpr int64_t kMost = kArgmaxKeys;
   for (int64_t row = 0; row < x.rows; row += kMost) {
     const int64_t count = std::min(kMost, x.rows - row);
-    HEADZIP_CUDA(cuda::best(reinterpret_cast<const float*>(x.slice(row, count).data), count, x.width, best_keys_.as<uint64_t>(), stream_));
-    HEADZIP_CUDA(cudaMemcpyAsync(host_keys_.as<uint64_t>(), best_keys_.as(), static_cast<size_t>(count) * sizeof(uint64_t), cudaMemcpyDeviceToHost, stream_));
+    HEADZIP_CUDA(cuda::argmax(reinterpret_cast<const float*>(x.slice(row, count).data), count, x.width, argmax_keys_.as<uint64_t>(), stream_));
+    HEADZIP_CUDA(cudaMemcpyAsync(host_keys_.as<uint64_t>(), argmax_keys_.as(), static_cast<size_t>(count) * sizeof(uint64_t), cudaMemcpyDeviceToHost, stream_));
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
     for (int64_t i = 0; i < count; ++i) {
-      const auto [index, value] = best_of(host_keys_.as<uint64_t>()[i]);
+      const auto [index, value] = argmax_of(host_keys_.as<uint64_t>()[i]);
       out[static_cast<size_t>(row + i)] = {index, value};
     }
   }
@@ -184,7 +184,7 @@ bool CudaBackend::records() const {
 
 // The first time a step runs as it is: what it needs is then allocated, and nothing is allocated or copied while the
 // second one is recorded.
-void CudaBackend::repeat(std::unique_ptr<Recording>& recording, const std::function<void()>& step) {
+void CudaBackend::replay(std::unique_ptr<Recording>& recording, const std::function<void()>& step) {
   if (!records()) return step();
   auto* known = static_cast<StepGraph*>(recording.get());
   if (known != nullptr && known->fits(scratch_.as())) return known->play(stream_);

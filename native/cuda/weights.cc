@@ -49,7 +49,7 @@ WeightStore::WeightStore(std::shared_ptr<DeviceMeter> meter, cudaStream_t comput
       lock.unlock();
       std::string failure;
       try {
-        load_layer(*want_model_, want_layer_, slots_[want_slot_]);
+        load_layer(*wanted_model_, wanted_layer_, slots_[wanted_slot_]);
       } catch (const std::exception& e) {
         failure = e.what();
       }
@@ -164,9 +164,9 @@ void WeightStore::fetch(const Model& model, int64_t layer, Slot& slot) {
   wait_for_reader();
   slot.layer = -1;
   std::lock_guard lock(mutex_);
-  want_model_ = &model;
-  want_layer_ = layer;
-  want_slot_ = static_cast<int>(&slot - slots_);
+  wanted_model_ = &model;
+  wanted_layer_ = layer;
+  wanted_slot_ = static_cast<int>(&slot - slots_);
   reading_ = true;
   signal_.notify_all();
 }

@@ -68,9 +68,9 @@ class WeightStore {
   std::mutex mutex_;
   std::condition_variable signal_;
   bool reading_ = false, stopping_ = false;
-  const Model* want_model_ = nullptr;
-  int64_t want_layer_ = -1;
-  int want_slot_ = 0;
+  const Model* wanted_model_ = nullptr;
+  int64_t wanted_layer_ = -1;
+  int wanted_slot_ = 0;
   std::string failure_;
 };
 

@@ -40,7 +40,7 @@ void Decoder::pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const>
       p.spans.push_back({cache_.layers[l].get(), 0, -1, cache_.position - 1, true});
       p.spans.push_back({p.own, 0, -1, cache_.position});
     }
-    runner_.run(static_cast<int64_t>(l), x, groups, Need::kHidden);
+    runner_.run(static_cast<int64_t>(l), x, groups, LayerOutput::kHidden);
   }
 }
 
@@ -60,14 +60,14 @@ void Decoder::advance(Rows x, std::span<Tail* const> tails, bool lm_head, JobCon
   if (lm_head != recorded_lm_head_ || !std::equal(tails.begin(), tails.end(), recorded_.begin(), recorded_.end())) recording_.reset();
   recorded_.assign(tails.begin(), tails.end());
   recorded_lm_head_ = lm_head;
-  backend_.repeat(recording_, step);
+  backend_.replay(recording_, step);
 }
 
-void Decoder::settle() {
-  if (!backend_.settle()) throw NotFinite();
+void Decoder::synchronize() {
+  if (!backend_.synchronize()) throw NotFinite();
 }
 
-StepResult Decoder::step(std::span<Tail* const> tails, std::span<const int32_t> ids, Want want, JobControl& control) {
+StepResult Decoder::step(std::span<Tail* const> tails, std::span<const int32_t> ids, StepOutput wanted, JobControl& control) {
   StepResult out;
   for (Tail* tail : tails)
     for (const auto& layer : tail->layers) layer->reserve(1);
@@ -75,16 +75,16 @@ StepResult Decoder::step(std::span<Tail* const> tails, std::span<const int32_t> 
     const size_t rows = std::min(static_cast<size_t>(tile_), ids.size() - at);
     const Rows x = x_.slice(0, static_cast<int64_t>(rows));
     backend_.embed(model_.embed, ids.subspan(at, rows), model_.spec.embed_scale, x);
-    advance(x, tails.subspan(at, rows), want != Want::kNothing, control);
+    advance(x, tails.subspan(at, rows), wanted != StepOutput::kNothing, control);
     for (size_t i = 0; i < rows; ++i) tails[at + i]->tokens += 1;
-    if (want == Want::kBest) {
-      const std::vector<Best> part = backend_.best(runner_.logit_rows(x.rows));
-      out.best.insert(out.best.end(), part.begin(), part.end());
-    } else if (want == Want::kLogits) {
+    if (wanted == StepOutput::kArgmax) {
+      const std::vector<Argmax> part = backend_.argmax(runner_.logit_rows(x.rows));
+      out.argmax.insert(out.argmax.end(), part.begin(), part.end());
+    } else if (wanted == StepOutput::kLogits) {
       const std::vector<float> part = runner_.logits(x.rows);
       out.logits.insert(out.logits.end(), part.begin(), part.end());
     }
-    settle();
+    synchronize();
   }
   return out;
 }

@@ -18,10 +18,10 @@ struct Tail {
 };
 
 // What is wanted of the rows of a step.
-enum class Want { kNothing, kBest, kLogits };
+enum class StepOutput { kNothing, kArgmax, kLogits };
 
 struct StepResult {
-  std::vector<Best> best;     // (tails)
+  std::vector<Argmax> argmax;     // (tails)
   std::vector<float> logits;  // (tails, vocab)
 };
 
@@ -36,14 +36,14 @@ class Decoder {
   template <typename Take>
   void extend(Tail& tail, std::span<const int32_t> ids, size_t first, JobControl& control, Take&& take);
   // One more token in each tail, all in one pass.
-  StepResult step(std::span<Tail* const> tails, std::span<const int32_t> ids, Want want, JobControl& control);
+  StepResult step(std::span<Tail* const> tails, std::span<const int32_t> ids, StepOutput wanted, JobControl& control);
 
  private:
   void pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const> tails, JobControl& control);
   std::vector<float> rows_logits(Rows x) { return runner_.logits(x); }
   // pass() and the LM head behind it, one row a tail; played back while nothing but the tails' lengths changes.
   void advance(Rows x, std::span<Tail* const> tails, bool lm_head, JobControl& control);
-  void settle();
+  void synchronize();
 
   Backend& backend_;
   const Model& model_;
@@ -73,10 +73,10 @@ void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job
     for (int64_t row = std::max<int64_t>(0, static_cast<int64_t>(first) - static_cast<int64_t>(at)); row < rows; row += kLogitRows) {
       const int64_t count = std::min(kLogitRows, rows - row);
       const std::vector<float> logits = rows_logits(x.slice(row, count));
-      settle();  // before anybody acts on them
+      synchronize();  // before anybody acts on them
       take(static_cast<int64_t>(at) + row, count, logits);
     }
-    settle();
+    synchronize();
     control.advance(static_cast<double>(rows));
   }
 }

@@ -44,8 +44,8 @@ class Sequence {
     }
     take_id(id, keep);
   }
-  // The same of the best logit, where the sampler is greedy.
-  void take(const Best& best, bool keep) { take_id(sampler_.pick(best), keep); }
+  // The same of the argmax, where the sampler is greedy.
+  void take(const Argmax& argmax, bool keep) { take_id(sampler_.pick(argmax), keep); }
   bool greedy() const { return sampler_.greedy(); }
   void end() {
     done = true;
@@ -126,18 +126,18 @@ std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& c
   std::vector<int32_t> ids;
   while (true) {
     active.clear(), tails.clear(), ids.clear();
-    Want want = Want::kNothing;
+    StepOutput wanted = StepOutput::kNothing;
     for (Sequence& s : all) {
       if (s.done) continue;
       active.push_back(&s), tails.push_back(&s.tail), ids.push_back(s.next);
       // A cap may make unequal logits equal: who caps them looks at all of them.
-      if (!s.last) want = std::max(want, s.greedy() && model.spec.logit_cap == 0 ? Want::kBest : Want::kLogits);
+      if (!s.last) wanted = std::max(wanted, s.greedy() && model.spec.logit_cap == 0 ? StepOutput::kArgmax : StepOutput::kLogits);
     }
     if (active.empty()) return all;
-    const StepResult made = decoder.step(tails, ids, want, control);
+    const StepResult made = decoder.step(tails, ids, wanted, control);
     for (size_t i = 0; i < active.size(); ++i) {
       if (active[i]->last) active[i]->end();
-      else if (want == Want::kBest) active[i]->take(made.best[i], keep);
+      else if (wanted == StepOutput::kArgmax) active[i]->take(made.argmax[i], keep);
       else active[i]->take(std::span(made.logits).subspan(i * model.spec.vocab, model.spec.vocab), keep);
     }
     control.advance(static_cast<double>(active.size()));

@@ -46,9 +46,9 @@ double Sampler::uniform() {
   return static_cast<double>(z >> 11) * 0x1p-53;
 }
 
-int32_t Sampler::pick(const Best& best) const {
-  if (!std::isfinite(best.value)) throw NotFinite();
-  return best.index;
+int32_t Sampler::pick(const Argmax& argmax) const {
+  if (!std::isfinite(argmax.value)) throw NotFinite();
+  return argmax.index;
 }
 
 int32_t Sampler::pick(std::span<const float> logits) {

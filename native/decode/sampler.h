@@ -31,7 +31,7 @@ class Sampler {
   int32_t pick(std::span<const float> logits);
   // Greedy sampling needs the best logit only.
   bool greedy() const { return sampling_.temperature == 0; }
-  int32_t pick(const Best& best) const;
+  int32_t pick(const Argmax& argmax) const;
 
  private:
   double uniform();

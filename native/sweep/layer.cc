@@ -31,12 +31,12 @@ LayerRunner::LayerRunner(Backend& backend, const Model& model, std::vector<RopeR
   gathered_ = backend.rows(rows, 2 * model.spec.hidden);
 }
 
-void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, Need need, ProjectionMeans* means) {
+void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, LayerOutput output, ProjectionMeans* means) {
   model_.check_read();  // what came before may have read zeros
   const ModelSpec& spec = model_.spec;
   const LayerWeights& w = model_.layers[layer];
-  const bool queries = need == Need::kHidden || need == Need::kScores || need == Need::kMeans;
-  const bool values = need == Need::kHidden || need == Need::kValues;
+  const bool queries = output == LayerOutput::kHidden || output == LayerOutput::kScores || output == LayerOutput::kMeans;
+  const bool values = output == LayerOutput::kHidden || output == LayerOutput::kValues;
   const Rows h = normed_.slice(0, x.rows), q = q_.slice(0, x.rows), k = k_.slice(0, x.rows);
   const Rows v = v_.slice(0, x.rows), out = attended_.slice(0, x.rows);
 
@@ -61,7 +61,7 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, N
     add_columns(q, means->queries);
     add_columns(k, means->keys);
   }
-  if (need == Need::kMeans) return;
+  if (output == LayerOutput::kMeans) return;
 
   const LayerSpec& kind = spec.layer[layer];
   const RopeRef& rope = ropes_[kind.rope];
@@ -77,13 +77,13 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, N
   for (const RowGroup& p : groups) {
     if (!queries) break;
     batch.push_back({q.slice(p.first, p.rows), p.position, p.spans,
-                    need == Need::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores, p.score_stride,
+                    output == LayerOutput::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores, p.score_stride,
                     p.weights});
     if (weighted) batch.back().weights.rows = row_norms_.data + p.first;
   }
   if (!queries) return;
   backend_.attention(spec, batch);
-  if (need != Need::kHidden) return;
+  if (output != LayerOutput::kHidden) return;
 
   const Rows added = spec.out_norms ? added_.slice(0, x.rows) : x;
   const LinearParams project{&w.o, &w.o_bias, added, !spec.out_norms};
@@ -97,8 +97,8 @@ void LayerRunner::value_norms(int64_t layer, const KvLayer& kv, int64_t begin, i
   if (!backend_.value_norms(model_.layers[layer].o, kv, begin, count, out)) not_finite(layer);
 }
 
-void LayerRunner::settle(int64_t layer) {
-  if (!backend_.settle()) not_finite(layer);
+void LayerRunner::synchronize(int64_t layer) {
+  if (!backend_.synchronize()) not_finite(layer);
 }
 
 void LayerRunner::norm(Rows x, const Weight& weight, Rows out, bool add) {

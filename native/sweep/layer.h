@@ -18,7 +18,7 @@ struct RowGroup {
   ScoreWeights weights{};       // `rows` is filled in
 };
 
-enum class Need {
+enum class LayerOutput {
   kHidden,  // the layer's output
   kKeys,    // keys only: nothing after this layer reads these rows
   kValues,  // keys and values only
@@ -35,12 +35,12 @@ class LayerRunner {
  public:
   // Work buffers for tiles of up to `rows` rows. `ropes` stand in for the model's own.
   LayerRunner(Backend& backend, const Model& model, std::vector<RopeRef> ropes, int64_t rows);
-  // x (rows, hidden) becomes the layer's output with Need::kHidden. `means`, where queries are needed, grow by these rows'.
-  void run(int64_t layer, Rows x, std::span<const RowGroup> groups, Need need, ProjectionMeans* means = nullptr);
-  // Norms of what entries [begin, begin + count) of `kv` add to the stream, for ScoreWeights. Throws as settle() does.
+  // x (rows, hidden) becomes the layer's output with LayerOutput::kHidden. `means`, where queries are needed, grow by these rows'.
+  void run(int64_t layer, Rows x, std::span<const RowGroup> groups, LayerOutput output, ProjectionMeans* means = nullptr);
+  // Norms of what entries [begin, begin + count) of `kv` add to the stream, for ScoreWeights. Throws as synchronize() does.
   void value_norms(int64_t layer, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out);
   // Waits for the layer's work; throws Error when a value in it was not finite.
-  void settle(int64_t layer);
+  void synchronize(int64_t layer);
   // Logits of a few rows after the last layer: (rows, vocab) in the backend's memory, without the model's cap.
   void lm_head(Rows rows);
   Rows logit_rows(int64_t count) const { return logits_.slice(0, count); }

@@ -19,8 +19,8 @@ void check_means(const MeansParams& params, const ModelSpec& spec) {
 }
 
 // Multiply-adds of one layer for all rows of the text.
-double layer_work(const ModelSpec& spec, int64_t layer, int64_t rows, Need need) {
-  if (need == Need::kMeans) return static_cast<double>(rows) * linear_work(spec, layer) / 8;
+double layer_work(const ModelSpec& spec, int64_t layer, int64_t rows, LayerOutput output) {
+  if (output == LayerOutput::kMeans) return static_cast<double>(rows) * linear_work(spec, layer) / 8;
   double keys = static_cast<double>(rows) / 2;
   if (const int64_t window = spec.layer[layer].window; window > 0) keys = std::min(keys, static_cast<double>(window));
   return static_cast<double>(rows) * (linear_work(spec, layer) + attention_work(spec) * keys);
@@ -39,7 +39,7 @@ MeansResult run_means(Backend& backend, const Model& model, const MeansParams& p
   int64_t tile = std::min(backend.tile_rows(spec), rows);
   if (params.tile_rows > 0) tile = std::min(tile, params.tile_rows);
   const int64_t last = spec.scored_layers().back();
-  const auto need = [last](int64_t layer) { return layer == last ? Need::kMeans : Need::kHidden; };
+  const auto output_of = [last](int64_t layer) { return layer == last ? LayerOutput::kMeans : LayerOutput::kHidden; };
 
   backend.reset_peak();
   const int64_t stream = rows * spec.hidden, values = rows * 2 * spec.kv_heads * spec.head_dim + tile * buffer_values(spec);
@@ -49,7 +49,7 @@ MeansResult run_means(Backend& backend, const Model& model, const MeansParams& p
   const auto kv = backend.kv(spec.kv_heads, spec.head_dim, rows);
   LayerRunner runner(backend, model, params.ropes.empty() ? spec.ropes : params.ropes, tile);
   double total = 0;
-  for (int64_t layer = 0; layer <= last; ++layer) total += layer_work(spec, layer, rows, need(layer));
+  for (int64_t layer = 0; layer <= last; ++layer) total += layer_work(spec, layer, rows, output_of(layer));
   control.total = total;
 
   MeansResult result;
@@ -61,11 +61,11 @@ MeansResult run_means(Backend& backend, const Model& model, const MeansParams& p
     for (int64_t row = 0; row < rows; row += tile) {
       const int64_t count = std::min(tile, rows - row);
       const RowGroup group{0, count, row, kv.get(), {{kv.get(), 0, -1, 0}}, nullptr, 0};
-      runner.run(layer, x.slice(row, count), {&group, 1}, need(layer), scored ? &means : nullptr);
-      backend.pace();
-      control.advance(layer_work(spec, layer, rows, need(layer)) * static_cast<double>(count) / static_cast<double>(rows));
+      runner.run(layer, x.slice(row, count), {&group, 1}, output_of(layer), scored ? &means : nullptr);
+      backend.throttle();
+      control.advance(layer_work(spec, layer, rows, output_of(layer)) * static_cast<double>(count) / static_cast<double>(rows));
     }
-    runner.settle(layer);
+    runner.synchronize(layer);
     if (!scored) continue;
     append_means(means.queries, rows, result.queries);
     append_means(means.keys, rows, result.keys);

@@ -66,11 +66,11 @@ void SweepRun::plan() {
   const bool narrow = params_.kind != SweepKind::kFull;
   const double context_keys = params_.kind == SweepKind::kBlock ? std::min(context, chunk) / 2 : context / 2;
   for (int64_t l = 0; l < end_; ++l) {
-    if (!params_.full) total += tile_work(l, prefill_, context_keys, last_of_context(l) ? Need::kKeys : Need::kHidden);
+    if (!params_.full) total += tile_work(l, prefill_, context_keys, last_of_context(l) ? LayerOutput::kKeys : LayerOutput::kHidden);
     if (l > last_scored_) continue;
     if (weighted() && spec_.layer[l].scored) total += weigh_work(scored_positions());
     const bool last = last_of_repeat(l);
-    total += tile_work(l, row, narrow || last ? 1.5 * chunk : context + chunk / 2, last ? Need::kScores : Need::kHidden);
+    total += tile_work(l, row, narrow || last ? 1.5 * chunk : context + chunk / 2, last ? LayerOutput::kScores : LayerOutput::kHidden);
   }
   control_.total = total;
 }
@@ -146,7 +146,7 @@ SweepResult SweepRun::run() {
       for (const Group& group : groups_) repeat_group(layer, context_kv, group, scored ? scores.data : nullptr);
     if (summary.valid()) summary.get();
     if (scored) backend_.download(scores, host.data());
-    runner_->settle(layer);
+    runner_->synchronize(layer);
     if (scored)
       summary = std::async(std::launch::async, [&, layer] {
         summarise(host, heads, layer, result.max, result.mean, result.p99);
@@ -159,7 +159,7 @@ SweepResult SweepRun::run() {
   if (summary.valid()) summary.get();
   if (result.cache) {
     result.cache->last_logits = runner_->logits(context_rows_.slice(prefill_ - 1, 1));
-    runner_->settle(spec_.layers - 1);
+    runner_->synchronize(spec_.layers - 1);
   }
   result.peak_bytes = backend_.peak_bytes();
   result.kernels = backend_.kernel_times();

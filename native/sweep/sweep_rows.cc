@@ -6,9 +6,9 @@
 
 namespace headzip {
 
-double SweepRun::tile_work(int64_t layer, int64_t rows, double keys, Need need) const {
-  const double linear = linear_work(spec_, layer) / (need == Need::kHidden ? 1 : 8);
-  const double attention = need == Need::kHidden ? attention_work(spec_) : need == Need::kScores ? attention_work(spec_) / 2 : 0;
+double SweepRun::tile_work(int64_t layer, int64_t rows, double keys, LayerOutput output) const {
+  const double linear = linear_work(spec_, layer) / (output == LayerOutput::kHidden ? 1 : 8);
+  const double attention = output == LayerOutput::kHidden ? attention_work(spec_) : output == LayerOutput::kScores ? attention_work(spec_) / 2 : 0;
   if (const int64_t window = spec_.layer[layer].window; window > 0) keys = std::min(keys, static_cast<double>(window));
   return static_cast<double>(rows) * (linear + attention * keys);
 }
@@ -47,13 +47,13 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
     const int64_t end = context_tile_end(row, last);
     const std::vector<RowGroup> groups = context_groups(row, end, kv);
     const bool final_row = last && params_.want_cache && row == prefill_ - 1;
-    const Need need = !last || final_row ? Need::kHidden : last_need();
-    runner_->run(layer, context_rows_.slice(row, end - row), groups, need);
-    backend_.pace();
+    const LayerOutput output = !last || final_row ? LayerOutput::kHidden : last_output();
+    runner_->run(layer, context_rows_.slice(row, end - row), groups, output);
+    backend_.throttle();
     double work = 0;
     for (const RowGroup& p : groups) {
       const double middle = static_cast<double>(row + p.first) + static_cast<double>(p.rows) / 2;
-      work += tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.spans.back().begin - prefix_) : 0), need);
+      work += tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.spans.back().begin - prefix_) : 0), output);
     }
     control_.advance(work);
     row = end;
@@ -80,7 +80,7 @@ RowGroup SweepRun::repeat_rows(KvLayer& kv, KvLayer& own, const Chunk& c, int64_
 }
 
 void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores) {
-  const Need need = last_of_repeat(layer) ? Need::kScores : Need::kHidden;
+  const LayerOutput output = last_of_repeat(layer) ? LayerOutput::kScores : LayerOutput::kHidden;
   for (size_t i = 0; i < group.chunks; ++i)
     for (int64_t h = 0; h < spec_.kv_heads; ++h) own_[i]->truncate(h, 0);
   for (int64_t from = 0; from < group.rows; from += tile_) {
@@ -95,14 +95,14 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
       if (low < high) {
         groups.push_back(repeat_rows(kv, *own_[i], c, low - input, high - low, scores));
         groups.back().first = low - from;
-        const bool narrow = params_.kind != SweepKind::kFull || need == Need::kScores;
+        const bool narrow = params_.kind != SweepKind::kFull || output == LayerOutput::kScores;
         const int64_t context = narrow ? prefix_ + c.end - c.start : prefill_;
-        work += tile_work(layer, high - low, static_cast<double>(context + (low + high) / 2 - input), need);
+        work += tile_work(layer, high - low, static_cast<double>(context + (low + high) / 2 - input), output);
       }
       input += rows;
     }
-    runner_->run(layer, repeat_rows_.slice(group.first_row + from, to - from), groups, need);
-    backend_.pace();
+    runner_->run(layer, repeat_rows_.slice(group.first_row + from, to - from), groups, output);
+    backend_.throttle();
     control_.advance(work);
   }
 }

@@ -38,7 +38,7 @@ class SweepRun {
   void evict(int64_t layer, KvLayer& kv, std::span<const float> scores, KvCache& cache) const;
   int64_t context_tile_end(int64_t row, bool last) const;  // of the tile that starts at `row` of the context
   std::vector<RowGroup> context_groups(int64_t row, int64_t end, KvLayer& kv) const;
-  double tile_work(int64_t layer, int64_t rows, double keys, Need need) const;
+  double tile_work(int64_t layer, int64_t rows, double keys, LayerOutput output) const;
   double weigh_work(int64_t entries) const {
     return static_cast<double>(entries) * static_cast<double>(spec_.heads * spec_.head_dim * spec_.hidden);
   }
@@ -49,7 +49,7 @@ class SweepRun {
   bool blocks() const { return params_.kind == SweepKind::kBlock && scoring(); }
   bool weighted() const { return scoring() && params_.method == ScoreMethod::kKvzipPlus; }
   // Of the context in the last layer, where no output is wanted.
-  Need last_need() const { return params_.want_cache || weighted() ? Need::kValues : Need::kKeys; }
+  LayerOutput last_output() const { return params_.want_cache || weighted() ? LayerOutput::kValues : LayerOutput::kKeys; }
   // Context positions of all chunks, which lie in a row.
   int64_t scored_positions() const { return params_.chunks.back().end - params_.chunks.front().start; }
 

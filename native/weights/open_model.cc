@@ -79,27 +79,27 @@ void check_spec(const ModelSpec& s) {
   if (s.moe.shared_intermediate != 0) within("shared_expert_intermediate_size", s.moe.shared_intermediate, 1 << 20);
 }
 
-struct Want {
+struct Expected {
   Weight* slot;
   int64_t rows, cols;
   bool optional = false;
 };
 
-using Wanted = std::map<std::string, Want>;
+using ExpectedWeights = std::map<std::string, Expected>;
 
-void want_mlp(Wanted& want, const std::string& at, MlpWeights& w, int64_t hidden, int64_t inner) {
-  want.emplace(at + "gate", Want{&w.gate, inner, hidden});
-  want.emplace(at + "up", Want{&w.up, inner, hidden});
-  want.emplace(at + "down", Want{&w.down, hidden, inner});
-  want.emplace(at + "gate_bias", Want{&w.gate_bias, inner, 1, true});
-  want.emplace(at + "up_bias", Want{&w.up_bias, inner, 1, true});
-  want.emplace(at + "down_bias", Want{&w.down_bias, hidden, 1, true});
+void expect_mlp(ExpectedWeights& expected, const std::string& at, MlpWeights& w, int64_t hidden, int64_t inner) {
+  expected.emplace(at + "gate", Expected{&w.gate, inner, hidden});
+  expected.emplace(at + "up", Expected{&w.up, inner, hidden});
+  expected.emplace(at + "down", Expected{&w.down, hidden, inner});
+  expected.emplace(at + "gate_bias", Expected{&w.gate_bias, inner, 1, true});
+  expected.emplace(at + "up_bias", Expected{&w.up_bias, inner, 1, true});
+  expected.emplace(at + "down_bias", Expected{&w.down_bias, hidden, 1, true});
 }
 
-Wanted wanted(Model& m) {
+ExpectedWeights expected_weights(Model& m) {
   const ModelSpec& s = m.spec;
   const int64_t q = s.heads * s.head_dim, kv = s.kv_heads * s.head_dim;
-  Wanted want{
+  ExpectedWeights expected{
       {"embed", {&m.embed, s.vocab, s.hidden}},
       {"final_norm", {&m.final_norm, s.hidden, 1}},
       {"lm_head", {&m.lm_head, s.vocab, s.hidden}},
@@ -108,37 +108,37 @@ Wanted wanted(Model& m) {
   for (int64_t l = 0; l < s.layers; ++l) {
     LayerWeights& w = m.layers[l];
     const std::string at = "layers." + std::to_string(l) + ".";
-    want.emplace(at + "attn_norm", Want{&w.attn_norm, s.hidden, 1});
-    want.emplace(at + "q", Want{&w.q, q, s.hidden});
-    want.emplace(at + "k", Want{&w.k, kv, s.hidden});
-    want.emplace(at + "v", Want{&w.v, kv, s.hidden});
-    want.emplace(at + "o", Want{&w.o, s.hidden, q});
-    want.emplace(at + "q_bias", Want{&w.q_bias, q, 1, true});
-    want.emplace(at + "k_bias", Want{&w.k_bias, kv, 1, true});
-    want.emplace(at + "v_bias", Want{&w.v_bias, kv, 1, true});
-    want.emplace(at + "o_bias", Want{&w.o_bias, s.hidden, 1, true});
-    want.emplace(at + "mlp_norm", Want{&w.mlp_norm, s.hidden, 1});
+    expected.emplace(at + "attn_norm", Expected{&w.attn_norm, s.hidden, 1});
+    expected.emplace(at + "q", Expected{&w.q, q, s.hidden});
+    expected.emplace(at + "k", Expected{&w.k, kv, s.hidden});
+    expected.emplace(at + "v", Expected{&w.v, kv, s.hidden});
+    expected.emplace(at + "o", Expected{&w.o, s.hidden, q});
+    expected.emplace(at + "q_bias", Expected{&w.q_bias, q, 1, true});
+    expected.emplace(at + "k_bias", Expected{&w.k_bias, kv, 1, true});
+    expected.emplace(at + "v_bias", Expected{&w.v_bias, kv, 1, true});
+    expected.emplace(at + "o_bias", Expected{&w.o_bias, s.hidden, 1, true});
+    expected.emplace(at + "mlp_norm", Expected{&w.mlp_norm, s.hidden, 1});
     if (s.head_norms) {
-      want.emplace(at + "q_norm", Want{&w.q_norm, s.head_dim, 1});
-      want.emplace(at + "k_norm", Want{&w.k_norm, s.head_dim, 1});
+      expected.emplace(at + "q_norm", Expected{&w.q_norm, s.head_dim, 1});
+      expected.emplace(at + "k_norm", Expected{&w.k_norm, s.head_dim, 1});
     }
     if (s.out_norms) {
-      want.emplace(at + "attn_out_norm", Want{&w.attn_out_norm, s.hidden, 1});
-      want.emplace(at + "mlp_out_norm", Want{&w.mlp_out_norm, s.hidden, 1});
+      expected.emplace(at + "attn_out_norm", Expected{&w.attn_out_norm, s.hidden, 1});
+      expected.emplace(at + "mlp_out_norm", Expected{&w.mlp_out_norm, s.hidden, 1});
     }
     if (!s.layer[l].moe) {
-      want_mlp(want, at, w.mlp, s.hidden, s.intermediate);
+      expect_mlp(expected, at, w.mlp, s.hidden, s.intermediate);
       continue;
     }
-    want.emplace(at + "router", Want{&w.router, s.moe.experts, s.hidden});
+    expected.emplace(at + "router", Expected{&w.router, s.moe.experts, s.hidden});
     w.experts.resize(s.moe.experts);
     for (int64_t e = 0; e < s.moe.experts; ++e)
-      want_mlp(want, at + "experts." + std::to_string(e) + ".", w.experts[e], s.hidden, s.moe.intermediate);
+      expect_mlp(expected, at + "experts." + std::to_string(e) + ".", w.experts[e], s.hidden, s.moe.intermediate);
     if (s.moe.shared_intermediate == 0) continue;
-    want.emplace(at + "shared_router", Want{&w.shared_router, 1, s.hidden});
-    want_mlp(want, at + "shared.", w.shared, s.hidden, s.moe.shared_intermediate);
+    expected.emplace(at + "shared_router", Expected{&w.shared_router, 1, s.hidden});
+    expect_mlp(expected, at + "shared.", w.shared, s.hidden, s.moe.shared_intermediate);
   }
-  return want;
+  return expected;
 }
 
 // What tells a file from another of the same size: all that comes before the first weight, and the middle of each.
@@ -179,12 +179,12 @@ std::shared_ptr<const Model> open_model(ModelSpec spec, const std::vector<std::s
   std::vector<std::shared_ptr<MappedFile>> opened;
   for (const std::string& path : paths) opened.push_back(MappedFile::open(path));
   model->files.assign(opened.begin(), opened.end());
-  Wanted want = wanted(*model);
+  ExpectedWeights expected = expected_weights(*model);
 
   for (const WeightRef& ref : refs) {
-    const auto at = want.find(ref.role);
-    if (at == want.end()) throw Error("weight " + ref.name + " has the unknown role " + ref.role);
-    Want& w = at->second;
+    const auto at = expected.find(ref.role);
+    if (at == expected.end()) throw Error("weight " + ref.name + " has the unknown role " + ref.role);
+    Expected& w = at->second;
     if (*w.slot) throw Error("the role " + ref.role + " is given twice, the second time by " + ref.name);
     if (ref.file >= model->files.size()) throw Error("weight " + ref.name + " names a file that is not in the list");
     const MappedFile& file = *model->files[ref.file];
@@ -201,7 +201,7 @@ std::shared_ptr<const Model> open_model(ModelSpec spec, const std::vector<std::s
       throw Error(file.path() + " is truncated: weight " + ref.name + " lies past its end");
     *w.slot = Weight{file.data() + ref.offset, ref.type, w.rows, w.cols, find_scales(ref, w.rows, w.cols, model->files)};
   }
-  for (const auto& [role, w] : want)
+  for (const auto& [role, w] : expected)
     if (!*w.slot && !w.optional) throw Error("the model has no weight for " + role);
   for (size_t i = 0; i < opened.size(); ++i) opened[i]->seal(marks(refs, i));
   return model;
