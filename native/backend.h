@@ -8,16 +8,20 @@
 #include <string>
 #include <vector>
 
+#include "element.h"
 #include "model.h"
 
 namespace headzip {
 
-// Rows of activations, row-major: (rows, width) of the backend's activation type.
+// Rows of activations, row-major and without gaps: (rows, width) of `element`.
 struct Rows {
   std::byte* data = nullptr;
   int64_t rows = 0, width = 0;
-  size_t row_bytes = 0;
-  Rows slice(int64_t first, int64_t count) const { return {data + first * row_bytes, count, width, row_bytes}; }
+  Element element = Element::kF32;
+  size_t row_bytes() const { return static_cast<size_t>(width) * bytes_of(element); }
+  Rows slice(int64_t first, int64_t count) const { return {data + static_cast<size_t>(first) * row_bytes(), count, width, element}; }
+  // The same memory as `count` rows of another width.
+  Rows reshape(int64_t count, int64_t columns) const { return {data, count, columns, element}; }
 };
 
 // Owns memory of a backend and gives it back.
@@ -48,6 +52,7 @@ class KvLayer {
  public:
   virtual ~KvLayer() = default;
   virtual int64_t heads() const = 0;
+  virtual int64_t head_dim() const = 0;
   virtual int64_t length(int64_t head) const = 0;
   virtual Window window(int64_t head) const = 0;
   virtual void set_window(int64_t head, Window window) = 0;
@@ -156,9 +161,9 @@ class Backend {
   virtual void download(const ScoreBuffer& scores, float* out) = 0;
   // Announces a job on this model and how many bytes of rows and KV it will hold, so that weights can be kept or streamed.
   virtual void begin(const Model&, size_t /*working_bytes*/) {}
-  // Bytes of one activation or KV value, and of one value of the residual stream.
-  virtual size_t element_bytes() const = 0;
-  virtual size_t stream_bytes() const { return element_bytes(); }
+  // Of activations and KV, and of the residual stream.
+  virtual Element element() const = 0;
+  virtual Element stream_element() const { return element(); }
   // Announces the layer whose weights come next, so that they can be on their way.
   virtual void enter_layer(const Model&, int64_t) {}
   // Rows that one pass over the linear layers should hold, for the weights' traffic to be paid for.
@@ -179,7 +184,7 @@ class Backend {
     append(kv, k, v);
     if (q.data != nullptr) rope(q, heads, frequencies, position);
   }
-  virtual void attention(const ModelSpec& spec, std::span<const AttentionParams> batch) = 0;
+  virtual void attention(const AttentionSpec& spec, std::span<const AttentionParams> batch) = 0;
   // Whether scores can be weighted. A backend that cannot is asked for neither of the two below.
   virtual bool weighs_scores() const { return false; }
   // Norms of what entries [begin, begin + count) add to the stream through each query head's columns of `o`, to

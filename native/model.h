@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "weights/mapped_file.h"
@@ -57,11 +58,23 @@ struct Rope {
 // Shared, so that a backend may keep what it derives from one for as long as it holds it.
 using RopeRef = std::shared_ptr<const Rope>;
 
-struct LayerSpec {
-  int64_t window = 0;   // a query sees its own position and window - 1 before it; 0: all
-  size_t rope = 0;      // index into the ropes
-  bool scored = true;   // hybrid models score and evict their global layers only
-  bool moe = false;     // experts instead of one MLP
+struct AttentionSpec {
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  int64_t window = 0;       // a query sees its own position and window - 1 before it; 0: all
+  size_t rope = 0;          // index into the model's ropes
+  float scale = 0;          // factor on logits
+  bool head_norms = false;  // queries and keys are normalised, head by head
+  int64_t group() const { return heads / kv_heads; }
+  int64_t q_width() const { return heads * head_dim; }
+  int64_t kv_width() const { return kv_heads * head_dim; }
+  // The published scorer always divides by sqrt(head_dim), whatever the model itself does.
+  float score_scale() const;
+  // Entries of the layer's KV that a query at `tokens` or later may still see.
+  int64_t visible(int64_t tokens) const;
+};
+
+struct DenseSpec {
+  int64_t intermediate = 0;
 };
 
 struct MoeSpec {
@@ -70,31 +83,37 @@ struct MoeSpec {
   bool normalise = false;           // the chosen experts' weights are made to sum to 1
 };
 
+struct LayerSpec {
+  AttentionSpec attention;
+  std::variant<DenseSpec, MoeSpec> mlp;
+  bool scored = true;  // hybrid models score and evict their global layers only
+  const MoeSpec* moe() const { return std::get_if<MoeSpec>(&mlp); }
+};
+
 enum class Activation : uint8_t { kSilu, kGeluTanh };
 
+// The widest rows of any layer, which work buffers are made for.
+struct Widths {
+  int64_t q = 0, kv = 0, mlp = 0, experts = 0;
+};
+
 struct ModelSpec {
-  int64_t layers = 0, hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, intermediate = 0, vocab = 0;
-  int64_t max_positions = 0;
+  int64_t hidden = 0, vocab = 0, max_positions = 0;
   float norm_eps = 0;
-  float norm_offset = 0;          // added to every norm's weight
-  float attention_scale = 0;      // factor on attention logits
-  float embed_scale = 1;          // factor on embeddings
-  float logit_cap = 0;            // logits become cap * tanh(logits / cap); 0: none
+  float norm_offset = 0;    // added to every norm's weight
+  float embed_scale = 1;    // factor on embeddings
+  float logit_cap = 0;      // logits become cap * tanh(logits / cap); 0: none
   Activation activation = Activation::kSilu;
-  bool head_norms = false;        // queries and keys are normalised, head by head
-  bool out_norms = false;         // what attention and the MLP add is normalised
+  bool out_norms = false;   // what attention and the MLP add is normalised
   std::vector<RopeRef> ropes;
-  std::vector<LayerSpec> layer;   // (layers)
-  MoeSpec moe;
-  int64_t group() const { return heads / kv_heads; }
-  // The published scorer always divides by sqrt(head_dim), whatever the model itself does.
-  float score_scale() const;
-  // Indices of the layers that are scored and evicted.
+  std::vector<LayerSpec> layers;
+
+  int64_t layer_count() const { return static_cast<int64_t>(layers.size()); }
+  const AttentionSpec& attention(int64_t layer) const { return layers[static_cast<size_t>(layer)].attention; }
+  // Indices of the layers that are scored and evicted, and how many KV heads they have together.
   std::vector<int64_t> scored_layers() const;
-  // Entries of the KV of `layer` that a query at `tokens` or later may still see.
-  int64_t visible(int64_t layer, int64_t tokens) const;
-  // The widest MLP that a tile passes through.
-  int64_t widest() const;
+  int64_t scored_heads() const;
+  Widths widths() const;
 };
 
 struct Model {

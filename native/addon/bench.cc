@@ -72,11 +72,11 @@ Row gemm(int64_t rows, int64_t columns, int64_t depth, StoredType type, std::mt1
 
 Row attend(int64_t queries, int64_t keys, int64_t heads, int64_t kv_heads, int64_t dim, std::mt19937& random) {
   cpu::CpuBackend backend(0);
-  ModelSpec spec;
+  AttentionSpec spec;
   spec.heads = heads;
   spec.kv_heads = kv_heads;
   spec.head_dim = dim;
-  spec.attention_scale = spec.score_scale();
+  spec.scale = spec.score_scale();
   const OwnedRows k = backend.rows(keys, kv_heads * dim), v = backend.rows(keys, kv_heads * dim);
   const OwnedRows q = backend.rows(queries, heads * dim), out = backend.rows(queries, heads * dim);
   std::normal_distribution<float> normal;

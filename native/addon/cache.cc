@@ -75,12 +75,12 @@ struct Part {
 Part read_part(const Napi::CallbackInfo& info, const SharedCache& shared) {
   const Part p{integer(info[0], "layer"), integer(info[1], "head"), integer(info[2], "from"), integer(info[3], "count"), 0};
   const KvCache& cache = *shared.cache;
-  if (p.layer < 0 || p.layer >= static_cast<int64_t>(cache.layers.size()) || p.head < 0 || p.head >= cache.kv_heads)
+  if (p.layer < 0 || p.layer >= static_cast<int64_t>(cache.layers.size()) || p.head < 0 || p.head >= cache.layers[p.layer]->heads())
     refuse(info.Env(), "layer and head must be those of the cache");
   if (p.from < 0 || p.count < 0 || p.from + p.count > cache.layers[p.layer]->length(p.head))
     refuse(info.Env(), "from and count must lie within the head's entries");
-  const auto values = static_cast<size_t>(p.count * shared.runtime->model->spec.head_dim);
-  return {p.layer, p.head, p.from, p.count, values * shared.runtime->backend->element_bytes()};
+  const auto values = static_cast<size_t>(p.count * cache.layers[p.layer]->head_dim());
+  return {p.layer, p.head, p.from, p.count, values * bytes_of(shared.runtime->backend->element())};
 }
 
 }  // namespace
@@ -92,7 +92,6 @@ Napi::Value Cache::info(const Napi::CallbackInfo& info) {
   o.Set("usedBytes", static_cast<double>(cache.used_bytes()));
   o.Set("layers", static_cast<double>(cache.layers.size()));
   o.Set("scoredLayers", static_cast<double>(cache.scored.size()));
-  o.Set("kvHeads", static_cast<double>(cache.kv_heads));
   o.Set("sink", static_cast<double>(cache.prefix));
   o.Set("context", static_cast<double>(cache.context));
   o.Set("position", static_cast<double>(cache.position));
@@ -158,7 +157,7 @@ Napi::Value Cache::windows(const Napi::CallbackInfo& info) {
   const auto shared = readable(info.Env());
   std::vector<int64_t> all;
   for (const auto& layer : shared->cache->layers)
-    for (int64_t h = 0; h < shared->cache->kv_heads; ++h) {
+    for (int64_t h = 0; h < layer->heads(); ++h) {
       all.push_back(layer->window(h).sink);
       all.push_back(layer->window(h).recent);
     }

@@ -29,26 +29,39 @@ void read_other_ropes(const Napi::Object& o, std::vector<RopeRef>& ropes, int64_
   if (ropes.empty() || max_positions < 1) refuse(o.Env(), "ropes need entries and the positions they are made for");
 }
 
+AttentionSpec read_attention(const Napi::Value& value) {
+  const Napi::Object o = object(value, "attention");
+  const auto size = [&](const char* name) { return integer(field(o, name), name); };
+  AttentionSpec a;
+  a.heads = size("heads");
+  a.kv_heads = size("kvHeads");
+  a.head_dim = size("headDim");
+  a.window = size("window");
+  const int64_t rope = size("rope");
+  if (rope < 0) refuse(value.Env(), "a layer's rope must not be negative");
+  a.rope = static_cast<size_t>(rope);
+  a.scale = number(field(o, "scale"), "scale");
+  a.head_norms = boolean(field(o, "headNorms"), "headNorms");
+  return a;
+}
+
+std::variant<DenseSpec, MoeSpec> read_mlp(const Napi::Value& value) {
+  const Napi::Object o = object(value, "mlp");
+  const auto size = [&](const char* name) { return integer(field(o, name), name); };
+  if (!o.Has("experts")) return DenseSpec{size("intermediateSize")};
+  return MoeSpec{size("experts"), size("perToken"), size("intermediateSize"), size("sharedIntermediateSize"),
+                 boolean(field(o, "normalise"), "normalise")};
+}
+
 std::vector<LayerSpec> read_layers(const Napi::Value& value) {
-  const Napi::Array a = array(value, "layerKinds");
+  const Napi::Array a = array(value, "layers");
   std::vector<LayerSpec> layers;
   for (uint32_t i = 0; i < a.Length(); ++i) {
     const Napi::HandleScope scope(value.Env());
-    const Napi::Object o = object(a.Get(i), "layerKinds[i]");
-    const int64_t rope = integer(field(o, "rope"), "rope");
-    if (rope < 0) refuse(value.Env(), "a layer's rope must not be negative");
-    layers.push_back({integer(field(o, "window"), "window"), static_cast<size_t>(rope), boolean(field(o, "scored"), "scored"),
-                      boolean(field(o, "mixture"), "mixture")});
+    const Napi::Object o = object(a.Get(i), "layers[i]");
+    layers.push_back({read_attention(field(o, "attention")), read_mlp(field(o, "mlp")), boolean(field(o, "scored"), "scored")});
   }
   return layers;
-}
-
-MoeSpec read_moe(const Napi::Value& value) {
-  if (value.IsNull()) return {};
-  const Napi::Object o = object(value, "mixture");
-  const auto size = [&](const char* name) { return integer(field(o, name), name); };
-  return {size("experts"), size("perToken"), size("intermediateSize"), size("sharedIntermediateSize"),
-          boolean(field(o, "normalise"), "normalise")};
 }
 
 Activation read_activation(const Napi::Value& value) {
@@ -65,25 +78,17 @@ ModelSpec read_spec(const Napi::Value& value) {
   const auto size = [&](const char* name) { return integer(field(o, name), name); };
   const auto real = [&](const char* name) { return number(field(o, name), name); };
   ModelSpec s;
-  s.layers = size("layers");
   s.hidden = size("hiddenSize");
-  s.heads = size("heads");
-  s.kv_heads = size("kvHeads");
-  s.head_dim = size("headDim");
-  s.intermediate = size("intermediateSize");
   s.vocab = size("vocabSize");
   s.max_positions = size("maxPositions");
   s.norm_eps = real("normEps");
   s.norm_offset = real("normOffset");
-  s.attention_scale = real("attentionScale");
   s.embed_scale = real("embedScale");
   s.logit_cap = real("logitCap");
   s.activation = read_activation(field(o, "activation"));
-  s.head_norms = boolean(field(o, "headNorms"), "headNorms");
   s.out_norms = boolean(field(o, "outNorms"), "outNorms");
   s.ropes = read_ropes(field(o, "ropes"));
-  s.layer = read_layers(field(o, "layerKinds"));
-  s.moe = read_moe(field(o, "mixture"));
+  s.layers = read_layers(field(o, "layers"));
   return s;
 }
 

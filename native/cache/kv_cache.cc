@@ -10,7 +10,6 @@ void KvCache::copy_facts(KvCache& to) const {
   to.scored = scored;
   to.ropes = ropes;
   to.max_positions = max_positions;
-  to.kv_heads = kv_heads;
   to.prefix = prefix;
   to.context = context;
   to.last_logits = last_logits;
@@ -41,8 +40,14 @@ size_t KvCache::used_bytes() const {
 std::vector<int64_t> KvCache::lengths() const {
   std::vector<int64_t> all;
   for (const auto& layer : layers)
-    for (int64_t h = 0; h < kv_heads; ++h) all.push_back(layer->length(h));
+    for (int64_t h = 0; h < layer->heads(); ++h) all.push_back(layer->length(h));
   return all;
+}
+
+int64_t KvCache::scored_heads() const {
+  int64_t heads = 0;
+  for (const int64_t l : scored) heads += layers[static_cast<size_t>(l)]->heads();
+  return heads;
 }
 
 void KvCache::check_unpruned() const {
@@ -50,15 +55,15 @@ void KvCache::check_unpruned() const {
 }
 
 void KvCache::check_mask(size_t entries, int64_t a_head, const char* what) const {
-  if (entries != scored.size() * static_cast<size_t>(kv_heads * a_head))
+  if (static_cast<int64_t>(entries) != scored_heads() * a_head)
     throw Error(std::string("the mask of ") + what + " entries");
   check_unpruned();
 }
 
 namespace {
 
-constexpr const char* kHeads = "heads does not have scored layers x kv_heads";
-constexpr const char* kPairs = "pairs does not have scored layers x kv_heads x context";
+constexpr const char* kHeads = "heads does not have as many entries as the scored layers have KV heads";
+constexpr const char* kPairs = "pairs does not have as many entries as the scored layers have KV heads, times the context";
 
 bool all_kept(std::span<const uint8_t> keep) {
   return std::all_of(keep.begin(), keep.end(), [](uint8_t bit) { return bit != 0; });
@@ -79,39 +84,41 @@ void KvCache::evict_head(KvLayer& layer, int64_t head, Window window) const {
 void KvCache::retain_heads(std::span<const uint8_t> mask, Window window) {
   check_mask(mask.size(), 1, kHeads);
   evicted = true;
-  for (size_t row = 0; row < scored.size(); ++row)
-    for (int64_t h = 0; h < kv_heads; ++h)
-      if (mask[row * kv_heads + h] == 0) evict_head(*layers[scored[row]], h, window);
+  size_t row = 0;
+  for (const int64_t l : scored)
+    for (int64_t h = 0; h < layers[l]->heads(); ++h)
+      if (mask[row++] == 0) evict_head(*layers[l], h, window);
 }
 
 void KvCache::retain_pairs(std::span<const uint8_t> mask) {
   check_mask(mask.size(), context, kPairs);
   evicted = true;
-  for (size_t row = 0; row < scored.size(); ++row)
-    for (int64_t h = 0; h < kv_heads; ++h) {
-      const auto keep = mask.subspan((row * kv_heads + h) * context, context);
-      KvLayer& layer = *layers[scored[row]];
+  size_t row = 0;
+  for (const int64_t l : scored)
+    for (int64_t h = 0; h < layers[l]->heads(); ++h) {
+      const auto keep = mask.subspan(row++ * context, context);
+      KvLayer& layer = *layers[l];
       if (!all_kept(keep)) layer.retain(h, kept_entries(layer, h, layer.length(h), {prefix, context}, keep));
     }
 }
 
-// choose(row of the mask, layer, head, entries of the prefill) -> what is kept.
+// choose(row of the mask: one a scored head, layer, head, entries of the prefill) -> what is kept.
 template <typename Choose>
 std::unique_ptr<KvCache> KvCache::select(Choose&& choose) const {
   auto copy = std::make_unique<KvCache>();
   const int64_t since = position - prefix - context;
-  for (size_t l = 0, row = 0; l < layers.size(); ++l) {
-    const bool evictable = row < scored.size() && scored[row] == static_cast<int64_t>(l);
+  size_t row = 0;
+  for (size_t l = 0; l < layers.size(); ++l) {
+    const bool evictable = std::binary_search(scored.begin(), scored.end(), static_cast<int64_t>(l));
     std::vector<std::vector<int64_t>> index;
-    for (int64_t h = 0; h < kv_heads; ++h) {
+    for (int64_t h = 0; h < layers[l]->heads(); ++h) {
       // Before it was pruned a layer only ever lost its oldest entries, and a kept conversation took some of the prefill's.
       if (since > 0 && (layers[l]->length(h) == 0 || layers[l]->position(h, 0) > 0))
         throw Error("sliding layers lost entries of the context to a kept conversation; prefill the context again");
       const int64_t entries = layers[l]->length(h) - since;
-      index.push_back(evictable ? choose(row, *layers[l], h, entries) : all_entries(entries));
+      index.push_back(evictable ? choose(row++, *layers[l], h, entries) : all_entries(entries));
     }
     copy->layers.push_back(layers[l]->gather(index, prefix + context));
-    row += evictable ? 1 : 0;
   }
   copy_facts(*copy);
   copy->position = copy->turn_start = prefix + context;
@@ -122,20 +129,22 @@ std::unique_ptr<KvCache> KvCache::select(Choose&& choose) const {
 std::unique_ptr<KvCache> KvCache::select_heads(std::span<const uint8_t> mask, Window window) const {
   check_mask(mask.size(), 1, kHeads);
   auto copy = select([&](size_t row, const KvLayer& layer, int64_t h, int64_t entries) {
-    if (mask[row * kv_heads + h] != 0) return all_entries(entries);
+    if (mask[row] != 0) return all_entries(entries);
     return window.recent == 0 ? kept_entries(layer, h, entries, {prefix, context}, {})
                               : streaming_entries(layer, h, entries, streaming(window, prefix), prefix + context);
   });
-  for (size_t row = 0; row < scored.size() && window.recent > 0; ++row)
-    for (int64_t h = 0; h < kv_heads; ++h)
-      if (mask[row * kv_heads + h] == 0) copy->layers[scored[row]]->set_window(h, streaming(window, prefix));
+  if (window.recent == 0) return copy;
+  size_t row = 0;
+  for (const int64_t l : scored)
+    for (int64_t h = 0; h < layers[l]->heads(); ++h)
+      if (mask[row++] == 0) copy->layers[l]->set_window(h, streaming(window, prefix));
   return copy;
 }
 
 std::unique_ptr<KvCache> KvCache::select_pairs(std::span<const uint8_t> mask) const {
   check_mask(mask.size(), context, kPairs);
   return select([&](size_t row, const KvLayer& layer, int64_t h, int64_t entries) {
-    const auto keep = mask.subspan((row * kv_heads + h) * context, context);
+    const auto keep = mask.subspan(row * context, context);
     return all_kept(keep) ? all_entries(entries) : kept_entries(layer, h, entries, {prefix, context}, keep);
   });
 }
@@ -143,7 +152,7 @@ std::unique_ptr<KvCache> KvCache::select_pairs(std::span<const uint8_t> mask) co
 // Forgets what a query at `position` and later cannot see.
 void KvCache::trim(std::span<const int64_t> windows) {
   for (size_t l = 0; l < layers.size(); ++l)
-    for (int64_t h = 0; h < kv_heads; ++h) {
+    for (int64_t h = 0; h < layers[l]->heads(); ++h) {
       const Window window = layers[l]->window(h);
       const auto seen = streaming_entries(*layers[l], h, layers[l]->length(h), window, position);
       if (window.recent > 0 && static_cast<int64_t>(seen.size()) < layers[l]->length(h)) layers[l]->retain(h, seen);
@@ -166,7 +175,7 @@ void KvCache::extend(std::span<const std::unique_ptr<KvLayer>> tail, int64_t tok
 void KvCache::rewind(int64_t to) {
   if (to < turn_start || to > position) throw Error("a cache can be rewound within its last turn only, and only where that was asked for");
   for (const auto& layer : layers)
-    for (int64_t h = 0; h < kv_heads; ++h) layer->truncate(h, layer->length(h) - (position - to));
+    for (int64_t h = 0; h < layer->heads(); ++h) layer->truncate(h, layer->length(h) - (position - to));
   position = to;
 }
 

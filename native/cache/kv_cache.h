@@ -14,7 +14,6 @@ struct KvCache {
   std::vector<int64_t> scored;     // layers that are evicted: a mask has a row for each
   std::vector<RopeRef> ropes;      // that its keys were rotated with
   int64_t max_positions = 0;       // that those ropes are made for
-  int64_t kv_heads = 0;
   int64_t prefix = 0, context = 0;  // tokens prefilled; the system prefix is never evicted
   int64_t position = 0;            // of the next token
   int64_t turn_start = 0;          // position where the last turn of the conversation began: rewind() goes back to here at most
@@ -24,12 +23,15 @@ struct KvCache {
   std::unique_ptr<KvCache> clone() const;
   size_t allocated_bytes() const;
   size_t used_bytes() const;
-  std::vector<int64_t> lengths() const;  // (layers, kv_heads)
+  std::vector<int64_t> lengths() const;  // of the heads of all layers, one after another
 
-  // Evict in place and free. mask (scored layers, kv_heads): heads at 0 lose their context, or with a window become streaming
+  // KV heads of the scored layers: a mask of heads has so many entries.
+  int64_t scored_heads() const;
+
+  // Evict in place and free. mask (scored heads): heads at 0 lose their context, or with a window become streaming
   // heads. Throws Error for a mask of another size, and for a cache that was pruned already.
   void retain_heads(std::span<const uint8_t> mask, Window window);
-  // mask (scored layers, kv_heads, context): entries at 0 are dropped.
+  // mask (scored heads, context): entries at 0 are dropped.
   void retain_pairs(std::span<const uint8_t> mask);
   // The same, gathered into a cache of its own, as it was prefilled: what was said since is not in it. *this must not
   // be pruned, and stays as it is.

@@ -9,9 +9,10 @@ namespace headzip {
 namespace {
 
 void check(const CacheShape& shape, const ModelSpec& spec, int64_t most) {
-  const auto heads = static_cast<size_t>(spec.layers * spec.kv_heads);
+  size_t heads = 0;
+  for (const LayerSpec& l : spec.layers) heads += static_cast<size_t>(l.attention.kv_heads);
   if (shape.lengths.size() != heads || shape.windows.size() != 2 * heads)
-    throw Error("a cache needs the length and window of layers x kv_heads heads");
+    throw Error("a cache needs the length and window of every layer's KV heads");
   if (static_cast<int64_t>(shape.last_logits.size()) != spec.vocab) throw Error("a cache needs the logits of its last token");
   if (!all_finite(shape.last_logits)) throw Error("a cache's logits must be finite numbers");
   if (shape.prefix < 0 || shape.context < 0 || shape.prefix + shape.context > shape.position || shape.position > most)
@@ -34,15 +35,14 @@ std::unique_ptr<KvCache> empty_cache(Backend& backend, const ModelSpec& spec, co
   cache->scored = spec.scored_layers();
   cache->ropes = shape.ropes.empty() ? spec.ropes : shape.ropes;
   cache->max_positions = most;
-  for (int64_t l = 0; l < spec.layers; ++l) {
-    cache->layers.push_back(backend.kv(spec.kv_heads, spec.head_dim, 1));
-    for (int64_t h = 0; h < spec.kv_heads; ++h) {
-      const size_t i = static_cast<size_t>(l * spec.kv_heads + h);
+  size_t i = 0;
+  for (const LayerSpec& l : spec.layers) {
+    cache->layers.push_back(backend.kv(l.attention.kv_heads, l.attention.head_dim, 1));
+    for (int64_t h = 0; h < l.attention.kv_heads; ++h, ++i) {
       cache->layers.back()->resize(h, shape.lengths[i], shape.position);
       if (shape.windows[2 * i + 1] > 0) cache->layers.back()->set_window(h, {shape.windows[2 * i], shape.windows[2 * i + 1]});
     }
   }
-  cache->kv_heads = spec.kv_heads;
   cache->prefix = shape.prefix;
   cache->context = shape.context;
   cache->position = cache->turn_start = shape.position;

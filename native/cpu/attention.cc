@@ -48,7 +48,7 @@ int64_t split(const SpanView& all, Window window, int64_t sink_end, int64_t posi
 
 }  // namespace
 
-void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionParams> batch) {
+void CpuBackend::attention(const AttentionSpec& spec, std::span<const AttentionParams> batch) {
   if (decodes(batch)) return decode_attention(spec, batch.front());
   const int64_t group = spec.group();
   std::vector<Planned> plan;
@@ -110,16 +110,16 @@ void CpuBackend::attention(const ModelSpec& spec, std::span<const AttentionParam
     const bool weighted = p.scores && params.weights.values != nullptr;
     const AttentionTask task{
         .q = floats(params.q, p.first) + at,
-        .q_stride = static_cast<int64_t>(params.q.row_bytes / sizeof(float)),
+        .q_stride = params.q.width,
         .out = p.out ? floats(params.out, p.first) + at : nullptr,
-        .out_stride = static_cast<int64_t>(params.out.row_bytes / sizeof(float)),
+        .out_stride = params.out.width,
         .queries = p.queries,
         .group = group,
         .head_dim = spec.head_dim,
         .value_stride = value_stride,
         .position = params.position + p.first,
         .window = p.scores ? 0 : params.window,
-        .scale = spec.attention_scale,
+        .scale = spec.scale,
         .score_scale = spec.score_scale(),
         .spans = spans,
         .span_count = count,

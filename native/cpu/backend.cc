@@ -40,7 +40,7 @@ OwnedRows CpuBackend::rows(int64_t count, int64_t width) {
   auto memory = std::make_unique<Floats>(meter_, static_cast<size_t>(count * width), false);
   auto* data = reinterpret_cast<std::byte*>(memory->data());
   OwnedRows out;
-  static_cast<Rows&>(out) = Rows{data, count, width, static_cast<size_t>(width) * sizeof(float)};
+  static_cast<Rows&>(out) = Rows{data, count, width, Element::kF32};
   out.memory = std::move(memory);
   return out;
 }
@@ -61,9 +61,10 @@ void CpuBackend::download(const ScoreBuffer& s, float* out) { std::copy_n(s.data
 
 int64_t CpuBackend::tile_rows(const ModelSpec& spec) const {
   // Enough rows that packing a weight is paid for; few enough that the widest buffers stay near 64 MiB.
-  const int64_t width = 2 * spec.widest() + (2 * spec.heads + 2 * spec.kv_heads) * spec.head_dim + 2 * spec.hidden;
+  const Widths w = spec.widths();
+  const int64_t width = 2 * w.mlp + 2 * (w.q + w.kv) + 2 * spec.hidden;
   // An expert sees a part of a tile only, so MoE models take four times the rows.
-  const int64_t times = spec.moe.experts > 0 ? 4 : 1;
+  const int64_t times = w.experts > 0 ? 4 : 1;
   return std::clamp<int64_t>(times * (int64_t{64} << 20) / (width * 4) / 96 * 96, 192, times * 1536);
 }
 

@@ -14,7 +14,7 @@ class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(int threads);
   const char* name() const override { return "cpu"; }
-  size_t element_bytes() const override { return sizeof(float); }
+  Element element() const override { return Element::kF32; }
   OwnedRows rows(int64_t count, int64_t width) override;
   std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) override;
   ScoreBuffer scores(int64_t kv_heads, int64_t positions) override;
@@ -26,7 +26,7 @@ class CpuBackend final : public Backend {
   void linear(Rows x, std::span<const LinearParams> batch) override;
   void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
   void append(KvLayer& kv, Rows k, Rows v) override;
-  void attention(const ModelSpec& spec, std::span<const AttentionParams> batch) override;
+  void attention(const AttentionSpec& spec, std::span<const AttentionParams> batch) override;
   bool weighs_scores() const override { return true; }
   bool value_norms(const Weight& o, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out) override;
   void row_norms(Rows x, const ScoreBuffer& out) override;
@@ -44,7 +44,7 @@ class CpuBackend final : public Backend {
   void embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
   // Whether this batch is one query over one span without windows, outputs only.
   static bool decodes(std::span<const AttentionParams> batch);
-  void decode_attention(const ModelSpec& spec, const AttentionParams& params);
+  void decode_attention(const AttentionSpec& spec, const AttentionParams& params);
   void packed_linear(Rows x, std::span<const LinearParams> batch);
   void few_rows_linear(Rows x, std::span<const LinearParams> batch);
   void parallel(int64_t tasks, const std::function<void(int64_t, int)>& fn);
@@ -69,6 +69,6 @@ class CpuBackend final : public Backend {
   Floats packed_rows_, packed_panels_, attention_scratch_;
 };
 
-inline float* floats(Rows x, int64_t row = 0) { return reinterpret_cast<float*>(x.data + row * x.row_bytes); }
+inline float* floats(Rows x, int64_t row = 0) { return reinterpret_cast<float*>(x.data + static_cast<size_t>(row) * x.row_bytes()); }
 
 }  // namespace headzip::cpu

@@ -28,7 +28,7 @@ bool CpuBackend::decodes(std::span<const AttentionParams> batch) {
   return true;
 }
 
-void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionParams& params) {
+void CpuBackend::decode_attention(const AttentionSpec& spec, const AttentionParams& params) {
   const KeySpan& span = params.spans.front();
   const auto& kv = static_cast<const CpuKvLayer&>(*span.kv);
   const int64_t group = spec.group(), width = group * spec.head_dim;
@@ -68,7 +68,7 @@ void CpuBackend::decode_attention(const ModelSpec& spec, const AttentionParams& 
         .value_stride = kv.value_stride(),
         .position = params.position,
         .window = 0,
-        .scale = spec.attention_scale,
+        .scale = spec.scale,
         .score_scale = spec.score_scale(),
         .spans = &view,
         .span_count = 1,

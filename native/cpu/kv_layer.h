@@ -12,6 +12,7 @@ class CpuKvLayer final : public KvLayer {
   CpuKvLayer(std::shared_ptr<Meter> meter, int64_t kv_heads, int64_t head_dim, int64_t capacity);
 
   int64_t heads() const override { return kv_heads(); }
+  int64_t head_dim() const override { return head_dim_; }
   int64_t length(int64_t head) const override { return heads_[head].length; }
   Window window(int64_t head) const override { return heads_[head].window; }
   void set_window(int64_t head, Window window) override { heads_.at(head).window = window; }

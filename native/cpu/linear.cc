@@ -50,7 +50,7 @@ void CpuBackend::few_rows_linear(Rows x, std::span<const LinearParams> batch) {
     const Weight& w = *p.params->weight;
     const int64_t row_bytes = bytes_of(w.type, w.cols);
     k_.few_rows(stored(w.type), w.data + p.panel * row_bytes, scales_at(w, p.panel, 0), w.cols, p.panels, floats(x), x.width,
-                x.rows, floats(p.params->out) + p.panel, static_cast<int64_t>(p.params->out.row_bytes / sizeof(float)), p.params->add);
+                x.rows, floats(p.params->out) + p.panel, p.params->out.width, p.params->add);
   });
 }
 
@@ -90,7 +90,7 @@ void CpuBackend::packed_linear(Rows x, std::span<const LinearParams> batch) {
       k_.pack_panels(stored(w.type), w.data + bytes_of(w.type, column * w.cols + from), scales_at(w, column, from), w.cols,
                      columns, deep, b);
       k_.gemm(packed + from * x.rows + p.row * deep, p.rows, b, columns, deep, floats(p.params->out, p.row) + column,
-              static_cast<int64_t>(p.params->out.row_bytes / sizeof(float)), p.params->add || from > 0);
+              p.params->out.width, p.params->add || from > 0);
     }
   });
 }

@@ -52,8 +52,8 @@ bool CpuBackend::value_norms(const Weight& o, const KvLayer& kv, int64_t begin, 
       for (int64_t at = begin; at < begin + count; at += tile) {
         const int64_t entries = std::min(tile, begin + count - at);
         float* values = layer.view(g).v + at * stride;
-        const Rows x{reinterpret_cast<std::byte*>(values), entries, stride, static_cast<size_t>(stride) * sizeof(float)};
-        const Rows projected{added.data, entries, o.rows, added.row_bytes};
+        const Rows x{reinterpret_cast<std::byte*>(values), entries, stride, Element::kF32};
+        const Rows projected = added.reshape(entries, o.rows);
         const LinearParams params{&head, nullptr, projected};
         // Always packed: few rows would be summed in another order, and shards of a context must agree with the whole.
         packed_linear(x, {&params, 1});

@@ -15,13 +15,13 @@ constexpr int64_t kFewestHopperRows = 64;
 
 }  // namespace
 
-AttentionParams CudaBackend::describe(const ModelSpec& spec, const headzip::AttentionParams& params) const {
+AttentionParams CudaBackend::describe(const AttentionSpec& spec, const headzip::AttentionParams& params) const {
   if (params.spans.size() > kMostSegments) throw Error("an attention call has more key spans than the engine plans for");
   AttentionParams d{};
   d.q = values(params.q);
   d.out = params.out.data == nullptr ? nullptr : values(params.out);
   d.scores = params.scores;
-  d.q_stride = d.out_stride = spec.heads * spec.head_dim;
+  d.q_stride = d.out_stride = spec.q_width();
   d.score_stride = params.score_stride;
   d.queries = static_cast<int32_t>(params.q.rows);
   d.position = static_cast<int32_t>(params.position);
@@ -44,12 +44,12 @@ AttentionParams CudaBackend::describe(const ModelSpec& spec, const headzip::Atte
   return d;
 }
 
-void CudaBackend::attention(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) {
+void CudaBackend::attention(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch) {
   if (batch.empty()) return;
   if (decodes(spec, batch)) return launch_decode(spec, batch);
   not_recorded("attention of many rows");
   AttentionShape shape{static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
-                       spec.attention_scale, spec.score_scale(), 0, 0};
+                       spec.scale, spec.score_scale(), 0, 0};
   AttentionShape seen = shape;  // scores know no window; a layer's batch shares one
   seen.window = static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30));
   int64_t most = 0, rows = 0;

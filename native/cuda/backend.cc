@@ -54,10 +54,10 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
 
 CudaBackend::~CudaBackend() { cudaStreamSynchronize(stream_); }
 
-OwnedRows CudaBackend::allocate(int64_t count, int64_t width, size_t element) {
-  auto memory = std::make_unique<DeviceMemory>(meter_, static_cast<size_t>(count * width) * element, "a buffer of activations");
+OwnedRows CudaBackend::allocate(int64_t count, int64_t width, Element element) {
+  auto memory = std::make_unique<DeviceMemory>(meter_, static_cast<size_t>(count * width) * bytes_of(element), "a buffer of activations");
   OwnedRows out;
-  static_cast<Rows&>(out) = Rows{memory->as<std::byte>(), count, width, static_cast<size_t>(width) * element};
+  static_cast<Rows&>(out) = Rows{memory->as<std::byte>(), count, width, element};
   out.memory = std::move(memory);
   return out;
 }
@@ -98,7 +98,8 @@ void CudaBackend::enter_layer(const Model& model, int64_t layer) { weights_.ente
 
 int64_t CudaBackend::tile_rows(const ModelSpec& spec) const {
   // Rows enough for the GEMMs and for a dozen waves of attention tiles, within an eighth of the memory allowed.
-  const int64_t width = 2 * spec.widest() + 2 * (spec.heads + spec.kv_heads) * spec.head_dim + spec.hidden;
+  const Widths w = spec.widths();
+  const int64_t width = 2 * w.mlp + 2 * (w.q + w.kv) + spec.hidden;
   const auto most = static_cast<int64_t>(meter_->limit() / 8) / (width * 2);
   return std::clamp<int64_t>(most / 1024 * 1024, 1024, 16384);
 }

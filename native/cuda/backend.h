@@ -18,10 +18,10 @@ class CudaBackend final : public Backend {
   CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed);
   ~CudaBackend() override;
   const char* name() const override { return "cuda"; }
-  size_t element_bytes() const override { return 2; }
-  size_t stream_bytes() const override { return sizeof(float); }
-  OwnedRows rows(int64_t count, int64_t width) override { return allocate(count, width, element_bytes()); }
-  OwnedRows stream(int64_t count, int64_t width) override { return allocate(count, width, stream_bytes()); }
+  Element element() const override { return Element::kBF16; }
+  Element stream_element() const override { return Element::kF32; }
+  OwnedRows rows(int64_t count, int64_t width) override { return allocate(count, width, element()); }
+  OwnedRows stream(int64_t count, int64_t width) override { return allocate(count, width, stream_element()); }
   std::unique_ptr<KvLayer> kv(int64_t kv_heads, int64_t head_dim, int64_t capacity) override;
   ScoreBuffer scores(int64_t kv_heads, int64_t positions) override;
   void clear(const ScoreBuffer& scores) override;
@@ -34,7 +34,7 @@ class CudaBackend final : public Backend {
   void rope(Rows x, int64_t heads, const RopeRef& rope, int64_t position) override;
   void append(KvLayer& kv, Rows k, Rows v) override;
   void rope_append(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v, const RopeRef& rope, int64_t position) override;
-  void attention(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) override;
+  void attention(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch) override;
   void gated_mlp(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) override;
   void act_and_mul(Activation activation, Rows gate, Rows up) override;
   void gather(Rows x, std::span<const int32_t> index, Rows out) override;
@@ -54,8 +54,8 @@ class CudaBackend final : public Backend {
 
  private:
   void embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
-  OwnedRows allocate(int64_t count, int64_t width, size_t element);
-  AttentionParams describe(const ModelSpec& spec, const headzip::AttentionParams& params) const;
+  OwnedRows allocate(int64_t count, int64_t width, Element element);
+  AttentionParams describe(const AttentionSpec& spec, const headzip::AttentionParams& params) const;
   // Whether the Hopper kernels serve heads of this width on this GPU.
   bool runs_hopper(int64_t head_dim) const { return hopper_ && hopper_attention_tiles(static_cast<int>(head_dim)).rows > 0; }
   void launch_hopper(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionParams>& scored,
@@ -63,9 +63,9 @@ class CudaBackend final : public Backend {
   void launch_portable(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionParams>& scored,
                        const std::vector<AttentionParams>& forward);
   // Whether the kernels of decode.cc take this batch.
-  bool decodes(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) const;
-  DecodeSpan decode_span(const ModelSpec& spec, const KeySpan& span, bool alone, int64_t window) const;
-  void launch_decode(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch);
+  bool decodes(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch) const;
+  DecodeSpan decode_span(const AttentionSpec& spec, const KeySpan& span, bool alone, int64_t window) const;
+  void launch_decode(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch);
   int blocks_per_sm(int64_t head_dim) const;
   float* scratch(size_t bytes);
   bool few(Rows x) const;
@@ -117,6 +117,6 @@ class CudaBackend final : public Backend {
 };
 
 inline bf16* values(Rows x) { return reinterpret_cast<bf16*>(x.data); }
-inline Values stored(Rows x) { return {x.data, x.row_bytes == static_cast<size_t>(x.width) * sizeof(float)}; }
+inline Values stored(Rows x) { return {x.data, x.element == Element::kF32}; }
 
 }  // namespace headzip::cuda

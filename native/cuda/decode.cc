@@ -36,7 +36,7 @@ bool is_possible(const headzip::AttentionParams& params) {
 
 }  // namespace
 
-bool CudaBackend::decodes(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) const {
+bool CudaBackend::decodes(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch) const {
   const bool special = std::any_of(batch.begin(), batch.end(), is_special);
   const bool possible = std::all_of(batch.begin(), batch.end(), is_possible);
   if (special && !possible) throw Error("the GPU cannot attend to streaming heads, or to heads with gaps under a window, in this way");
@@ -45,7 +45,7 @@ bool CudaBackend::decodes(const ModelSpec& spec, std::span<const headzip::Attent
   }));
 }
 
-DecodeSpan CudaBackend::decode_span(const ModelSpec& spec, const KeySpan& from, bool alone, int64_t window) const {
+DecodeSpan CudaBackend::decode_span(const AttentionSpec& spec, const KeySpan& from, bool alone, int64_t window) const {
   const CudaKvLayer& kv = layer_of(from);
   const auto heads = static_cast<int>(kv.kv_heads());
   DecodeSpan span{};
@@ -78,12 +78,12 @@ int CudaBackend::blocks_per_sm(int64_t head_dim) const {
   return blocks_per_sm_;
 }
 
-void CudaBackend::launch_decode(const ModelSpec& spec, std::span<const headzip::AttentionParams> batch) {
+void CudaBackend::launch_decode(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch) {
   const Timeline::Span timed(timeline_, "attention");
   DecodeLaunch launch{};
   launch.shape = {static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
-                  spec.attention_scale, spec.score_scale(), static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30)), 0};
-  launch.stride = spec.heads * spec.head_dim;
+                  spec.scale, spec.score_scale(), static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30)), 0};
+  launch.stride = spec.q_width();
   launch.advance = advance_;
   const auto flush = [&] {
     if (launch.batch == 0) return;

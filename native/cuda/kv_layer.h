@@ -17,6 +17,7 @@ class CudaKvLayer final : public KvLayer {
   CudaKvLayer(std::shared_ptr<DeviceMeter> meter, cudaStream_t stream, int64_t kv_heads, int64_t head_dim, int64_t capacity,
               KeyBoxes boxes);
   int64_t heads() const override { return kv_heads(); }
+  int64_t head_dim() const override { return head_dim_; }
   int64_t length(int64_t head) const override { return lengths_[head]; }
   int64_t position(int64_t head, int64_t index) const override;
   Window window(int64_t head) const override { return heads_[head].window; }

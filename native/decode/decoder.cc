@@ -17,10 +17,11 @@ Decoder::Decoder(Backend& backend, const Model& model, const KvCache& cache, int
 Tail Decoder::tail(int64_t capacity) const {
   Tail tail;
   for (size_t l = 0; l < cache_.layers.size(); ++l) {
-    tail.layers.push_back(backend_.kv(cache_.kv_heads, model_.spec.head_dim, capacity));
-    for (int64_t h = 0; h < cache_.kv_heads; ++h) {
+    const KvLayer& context = *cache_.layers[l];
+    tail.layers.push_back(backend_.kv(context.heads(), context.head_dim(), capacity));
+    for (int64_t h = 0; h < context.heads(); ++h) {
       // A streaming head's window passes over the tail, too.
-      const Window window = cache_.layers[l]->window(h);
+      const Window window = context.window(h);
       if (window.recent > 0) tail.layers[l]->set_window(h, window);
     }
   }
@@ -56,7 +57,7 @@ void Decoder::advance(Rows x, std::span<Tail* const> tails, bool lm_head, JobCon
   };
   control.check();
   // Routing to experts goes by way of the host, and many tails come and go too often for a recording to pay.
-  if (model_.spec.moe.experts > 0 || tails.size() > kMostRecordedTails) return step();
+  if (model_.spec.widths().experts > 0 || tails.size() > kMostRecordedTails) return step();
   if (lm_head != recorded_lm_head_ || !std::equal(tails.begin(), tails.end(), recorded_.begin(), recorded_.end())) recording_.reset();
   recorded_.assign(tails.begin(), tails.end());
   recorded_lm_head_ = lm_head;

@@ -87,8 +87,12 @@ void check(const GenerateParams& params, const KvCache& cache, const ModelSpec& 
 }
 
 void check_cache(const KvCache& cache, const Model& model) {
-  if (static_cast<int64_t>(cache.layers.size()) != model.spec.layers || cache.kv_heads != model.spec.kv_heads)
-    throw Error("this cache does not have the model's layers and KV heads");
+  bool fits = cache.layers.size() == model.spec.layers.size();
+  for (size_t l = 0; fits && l < cache.layers.size(); ++l) {
+    const AttentionSpec& attention = model.spec.layers[l].attention;
+    fits = cache.layers[l]->heads() == attention.kv_heads && cache.layers[l]->head_dim() == attention.head_dim;
+  }
+  if (!fits) throw Error("this cache does not have the model's layers and KV heads");
   check_ropes(cache.ropes, model.spec);
 }
 
@@ -157,7 +161,7 @@ Generation converse(Backend& backend, const Model& model, KvCache& cache, const 
                     TokenFeed& feed) {
   std::vector<Sequence> made = run(backend, model, cache, {&params, 1}, control, {&feed, 1}, true);
   std::vector<int64_t> windows;
-  for (const LayerSpec& layer : model.spec.layer) windows.push_back(layer.window);
+  for (const LayerSpec& layer : model.spec.layers) windows.push_back(layer.attention.window);
   model.check_size();  // the turn's last token joins without logits, which would have told
   cache.extend(made[0].tail.layers, made[0].tail.tokens, windows, rewindable);
   return std::move(made[0].out);

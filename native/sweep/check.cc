@@ -23,11 +23,11 @@ void check_full_cache(const KvCache& cache, const SweepParams& params, const Mod
   if (params.chunks.empty()) throw Error("there are no chunks to score");
   if (params.want_cache) throw Error("scoring against a cache makes no cache");
   if (params.kind == SweepKind::kBlock) throw Error("a cache of the whole context cannot serve the block sweep");
-  if (cache.prefix != prefix || cache.context != context || static_cast<int64_t>(cache.layers.size()) != spec.layers)
+  if (cache.prefix != prefix || cache.context != context || static_cast<int64_t>(cache.layers.size()) != spec.layer_count())
     throw Error("the cache is not of this system prefix and context");
   if (cache.evicted) throw Error("the cache is not full: it has been pruned");
   for (const auto& layer : cache.layers)
-    for (int64_t h = 0; h < cache.kv_heads; ++h)
+    for (int64_t h = 0; h < layer->heads(); ++h)
       if (layer->length(h) != prefix + context) throw Error("the cache is not full: scoring needs every context entry and nothing after it");
 }
 }  // namespace
@@ -60,8 +60,8 @@ void check_params(const SweepParams& params, const ModelSpec& spec) {
   if (most < 1 || most > 1 << 30) throw Error("maxPositions must be an integer from 1 to 2^30");
   if (longest > 0) check_positions(prefill + longest, most, "the context with its repetition");
   else check_positions(prefill, most, "the context");
-  if (!params.keep_heads.empty() && params.keep_heads.size() != spec.scored_layers().size() * spec.kv_heads)
-    throw Error("the mask of heads must have scored layers x kv_heads entries");
+  if (!params.keep_heads.empty() && static_cast<int64_t>(params.keep_heads.size()) != spec.scored_heads())
+    throw Error("the mask of heads must have an entry for every KV head of the scored layers");
   if (params.window.sink < 0 || params.window.recent < 0 || params.tile_rows < 0 || (params.uniform && params.uniform->count < 0))
     throw Error("window, rows and budget must not be negative");
   if (params.uniform && params.chunks.empty()) throw Error("the same budget in every head needs pair scores, so chunks");

@@ -19,26 +19,28 @@ LayerRunner::LayerRunner(Backend& backend, const Model& model, std::vector<RopeR
       model_(model),
       ropes_(std::move(ropes)),
       normed_(backend.rows(rows, model.spec.hidden)),
-      q_(backend.rows(rows, model.spec.heads * model.spec.head_dim)),
-      k_(backend.rows(rows, model.spec.kv_heads * model.spec.head_dim)),
-      v_(backend.rows(rows, model.spec.kv_heads * model.spec.head_dim)),
-      attended_(backend.rows(rows, model.spec.heads * model.spec.head_dim)),
-      gate_(backend.rows(rows, model.spec.widest())),
-      up_(backend.rows(rows, model.spec.widest())) {
+      widths_(model.spec.widths()),
+      q_(backend.rows(rows, widths_.q)),
+      k_(backend.rows(rows, widths_.kv)),
+      v_(backend.rows(rows, widths_.kv)),
+      attended_(backend.rows(rows, widths_.q)),
+      gate_(backend.rows(rows, widths_.mlp)),
+      up_(backend.rows(rows, widths_.mlp)) {
   if (model.spec.out_norms) added_ = backend.rows(rows, model.spec.hidden);
-  if (model.spec.moe.experts == 0) return;
-  routed_ = backend.rows(rows, model.spec.moe.experts);
+  if (widths_.experts == 0) return;
+  routed_ = backend.rows(rows, widths_.experts);
   gathered_ = backend.rows(rows, 2 * model.spec.hidden);
 }
 
 void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, LayerOutput output, ProjectionMeans* means) {
   model_.check_read();  // what came before may have read zeros
   const ModelSpec& spec = model_.spec;
+  const AttentionSpec& attention = spec.attention(layer);
   const LayerWeights& w = model_.layers[layer];
   const bool queries = output == LayerOutput::kHidden || output == LayerOutput::kScores || output == LayerOutput::kMeans;
   const bool values = output == LayerOutput::kHidden || output == LayerOutput::kValues;
-  const Rows h = normed_.slice(0, x.rows), q = q_.slice(0, x.rows), k = k_.slice(0, x.rows);
-  const Rows v = v_.slice(0, x.rows), out = attended_.slice(0, x.rows);
+  const Rows h = normed_.slice(0, x.rows), q = q_.reshape(x.rows, attention.q_width()), k = k_.reshape(x.rows, attention.kv_width());
+  const Rows v = v_.reshape(x.rows, attention.kv_width()), out = attended_.reshape(x.rows, attention.q_width());
 
   norm(x, w.attn_norm, h);
   const bool weighted = std::any_of(groups.begin(), groups.end(), [](const RowGroup& p) { return p.weights.values != nullptr; });
@@ -50,9 +52,9 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, L
   if (queries) projections.push_back({&w.q, &w.q_bias, q});
   if (values) projections.push_back({&w.v, &w.v_bias, v});
   backend_.linear(h, projections);
-  if (spec.head_norms) {
-    norm_heads(k, w.k_norm);
-    if (queries) norm_heads(q, w.q_norm);
+  if (attention.head_norms) {
+    norm_heads(k, w.k_norm, attention.head_dim);
+    if (queries) norm_heads(q, w.q_norm, attention.head_dim);
   }
   // Softmax would swallow a logit that is no number; values show up in the layer's output.
   if (!backend_.finite(k) || (queries && !backend_.finite(q))) not_finite(layer);
@@ -63,26 +65,25 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, L
   }
   if (output == LayerOutput::kMeans) return;
 
-  const LayerSpec& kind = spec.layer[layer];
-  const RopeRef& rope = ropes_[kind.rope];
+  const RopeRef& rope = ropes_[attention.rope];
   std::vector<AttentionParams> batch;
   for (size_t i = 0; i < groups.size();) {  // groups that go on where the one before ends are rotated and appended as one
     const RowGroup& from = groups[i];
     int64_t rows = 0;
     for (; i < groups.size() && groups[i].own == from.own && groups[i].first == from.first + rows && groups[i].position == from.position + rows; ++i)
       rows += groups[i].rows;
-    backend_.rope_append(*from.own, queries ? q.slice(from.first, rows) : Rows{}, spec.heads, k.slice(from.first, rows),
+    backend_.rope_append(*from.own, queries ? q.slice(from.first, rows) : Rows{}, attention.heads, k.slice(from.first, rows),
                    values ? v.slice(from.first, rows) : Rows{}, rope, from.position);
   }
   for (const RowGroup& p : groups) {
     if (!queries) break;
     batch.push_back({q.slice(p.first, p.rows), p.position, p.spans,
-                    output == LayerOutput::kHidden ? out.slice(p.first, p.rows) : Rows{}, kind.window, p.scores, p.score_stride,
+                    output == LayerOutput::kHidden ? out.slice(p.first, p.rows) : Rows{}, attention.window, p.scores, p.score_stride,
                     p.weights});
     if (weighted) batch.back().weights.rows = row_norms_.data + p.first;
   }
   if (!queries) return;
-  backend_.attention(spec, batch);
+  backend_.attention(attention, batch);
   if (output != LayerOutput::kHidden) return;
 
   const Rows added = spec.out_norms ? added_.slice(0, x.rows) : x;
@@ -105,9 +106,8 @@ void LayerRunner::norm(Rows x, const Weight& weight, Rows out, bool add) {
   backend_.rms_norm(x, weight, {model_.spec.norm_eps, model_.spec.norm_offset, add}, out);
 }
 
-void LayerRunner::norm_heads(Rows x, const Weight& weight) {
-  const int64_t heads = x.width / model_.spec.head_dim;
-  const Rows each{x.data, x.rows * heads, model_.spec.head_dim, x.row_bytes / heads};
+void LayerRunner::norm_heads(Rows x, const Weight& weight, int64_t head_dim) {
+  const Rows each = x.reshape(x.rows * (x.width / head_dim), head_dim);
   norm(each, weight, each);
 }
 
@@ -121,38 +121,33 @@ void LayerRunner::add_columns(Rows x, std::vector<double>& sums) {
 
 void LayerRunner::feed_forward(int64_t layer, Rows x) {
   const LayerWeights& w = model_.layers[layer];
-  const bool apart = model_.spec.out_norms, mixed = model_.spec.layer[layer].moe;
+  const bool apart = model_.spec.out_norms;
   const Rows h = normed_.slice(0, x.rows), out = apart ? added_.slice(0, x.rows) : x;
   norm(x, w.mlp_norm, h);
-  if (mixed) moe(layer, h, out);
+  if (const MoeSpec* spec = model_.spec.layers[static_cast<size_t>(layer)].moe()) moe(layer, *spec, h, out);
   else gated_mlp(w.mlp, h, out, !apart);
   if (apart) norm(out, w.mlp_out_norm, x, true);
 }
 
 void LayerRunner::gated_mlp(const MlpWeights& w, Rows h, Rows out, bool add) {
-  const auto buffer = [&](const OwnedRows& of) {
-    return Rows{of.data, h.rows, w.gate.rows, of.row_bytes / static_cast<size_t>(of.width) * static_cast<size_t>(w.gate.rows)};
-  };
-  const Rows gate = buffer(gate_), up = buffer(up_);
+  const Rows gate = gate_.reshape(h.rows, w.gate.rows), up = up_.reshape(h.rows, w.gate.rows);
   backend_.gated_mlp(model_.spec.activation, h, {&w.gate, &w.gate_bias, gate}, {&w.up, &w.up_bias, up});
   const LinearParams narrow{&w.down, &w.down_bias, out, add};
   backend_.linear(gate, {&narrow, 1});
 }
 
 // Expert by expert, so that each one's weights are read once a tile.
-void LayerRunner::moe(int64_t layer, Rows h, Rows out) {
+void LayerRunner::moe(int64_t layer, const MoeSpec& spec, Rows h, Rows out) {
   const LayerWeights& w = model_.layers[layer];
-  const MoeSpec& spec = model_.spec.moe;
-  const Rows routed = routed_.slice(0, h.rows);
+  const Rows routed = routed_.reshape(h.rows, spec.experts);
   const LinearParams params{&w.router, nullptr, routed};
   backend_.linear(h, {&params, 1});
   std::vector<float> logits(static_cast<size_t>(h.rows * spec.experts));
   backend_.download(routed, logits.data());
   if (!all_finite(logits)) not_finite(layer);
 
-  const size_t half = gathered_.row_bytes / 2;
   const auto rows = [&](int64_t count, int64_t from) {
-    return Rows{gathered_.data + static_cast<size_t>(from) * half, count, h.width, half};
+    return gathered_.reshape(2 * gathered_.rows, h.width).slice(from, count);
   };
   const std::vector<ExpertRows> plan = route(logits, spec);
   for (size_t e = 0; e < plan.size(); ++e) {
@@ -167,7 +162,7 @@ void LayerRunner::moe(int64_t layer, Rows h, Rows out) {
 
   const Rows answer = rows(h.rows, gathered_.rows);
   gated_mlp(w.shared, h, answer, false);
-  const Rows share{routed.data, h.rows, 1, routed.row_bytes / static_cast<size_t>(routed.width)};
+  const Rows share = routed.reshape(h.rows, 1);
   const LinearParams weigh{&w.shared_router, nullptr, share};
   backend_.linear(h, {&weigh, 1});
   ExpertRows every{std::vector<int32_t>(static_cast<size_t>(h.rows)), std::vector<float>(static_cast<size_t>(h.rows))};
@@ -203,16 +198,23 @@ std::vector<float> LayerRunner::logits(int64_t rows) {
   return host;
 }
 
+void prepare(Backend& backend, const AttentionSpec& spec, int64_t capacity, std::unique_ptr<KvLayer>& kv) {
+  if (!kv || kv->heads() != spec.kv_heads || kv->head_dim() != spec.head_dim) kv = backend.kv(spec.kv_heads, spec.head_dim, capacity);
+  for (int64_t h = 0; h < spec.kv_heads; ++h) kv->truncate(h, 0);
+}
+
 int64_t buffer_values(const ModelSpec& s) {
-  return 2 * s.widest() + 2 * (s.heads + s.kv_heads) * s.head_dim + 4 * s.hidden + s.moe.experts;
+  const Widths w = s.widths();
+  return 2 * w.mlp + 2 * (w.q + w.kv) + 4 * s.hidden + w.experts;
 }
 
 double linear_work(const ModelSpec& s, int64_t layer) {
-  const MoeSpec& m = s.moe;
-  const int64_t inner = s.layer[layer].moe ? m.per_token * m.intermediate + m.shared_intermediate : s.intermediate;
-  return static_cast<double>(s.hidden) * static_cast<double>(2 * s.heads * s.head_dim + 2 * s.kv_heads * s.head_dim + 3 * inner);
+  const LayerSpec& l = s.layers[static_cast<size_t>(layer)];
+  const MoeSpec* moe = l.moe();
+  const int64_t inner = moe == nullptr ? std::get<DenseSpec>(l.mlp).intermediate : moe->per_token * moe->intermediate + moe->shared_intermediate;
+  return static_cast<double>(s.hidden) * static_cast<double>(2 * (l.attention.q_width() + l.attention.kv_width()) + 3 * inner);
 }
 
-double attention_work(const ModelSpec& s) { return 2.0 * static_cast<double>(s.heads * s.head_dim); }
+double attention_work(const AttentionSpec& s) { return 2.0 * static_cast<double>(s.q_width()); }
 
 }  // namespace headzip

@@ -52,28 +52,33 @@ class LayerRunner {
   void feed_forward(int64_t layer, Rows x);
   // out (+)= down(activation(gate(h)) * up(h))
   void gated_mlp(const MlpWeights& w, Rows h, Rows out, bool add);
-  void moe(int64_t layer, Rows h, Rows out);
+  void moe(int64_t layer, const MoeSpec& spec, Rows h, Rows out);
   void norm(Rows x, const Weight& weight, Rows out, bool add = false);
   // Normalises every head of rows that lie without gaps.
-  void norm_heads(Rows x, const Weight& weight);
+  void norm_heads(Rows x, const Weight& weight, int64_t head_dim);
   // Adds each column's sum over the rows, in their order: the same bits on any number of threads.
   void add_columns(Rows x, std::vector<double>& sums);
 
   Backend& backend_;
   const Model& model_;
   std::vector<RopeRef> ropes_;
-  OwnedRows normed_, q_, k_, v_, attended_, gate_, up_;
+  OwnedRows normed_;
+  Widths widths_;
+  OwnedRows q_, k_, v_, attended_, gate_, up_;  // as wide as the widest layer's
   ScoreBuffer row_norms_;        // (1, rows) of a tile, once scores are weighted
   OwnedRows logits_;  // as many rows as were asked for at most
   OwnedRows added_;              // what a part adds to the stream, where it is normalised first
   OwnedRows routed_, gathered_;  // MoE: router logits; rows of one expert, then its answers
 };
 
+// Makes room for a layer of that shape: `kv` itself, emptied, where it has the shape already.
+void prepare(Backend& backend, const AttentionSpec& spec, int64_t capacity, std::unique_ptr<KvLayer>& kv);
+
 // Values that a runner's buffers hold for one row of a tile.
 int64_t buffer_values(const ModelSpec& spec);
 
 // Multiply-adds of a layer's linear parts for one row, and of attention for one query and key.
 double linear_work(const ModelSpec& spec, int64_t layer);
-double attention_work(const ModelSpec& spec);
+double attention_work(const AttentionSpec& spec);
 
 }  // namespace headzip

@@ -22,8 +22,9 @@ void check_means(const MeansParams& params, const ModelSpec& spec) {
 double layer_work(const ModelSpec& spec, int64_t layer, int64_t rows, LayerOutput output) {
   if (output == LayerOutput::kMeans) return static_cast<double>(rows) * linear_work(spec, layer) / 8;
   double keys = static_cast<double>(rows) / 2;
-  if (const int64_t window = spec.layer[layer].window; window > 0) keys = std::min(keys, static_cast<double>(window));
-  return static_cast<double>(rows) * (linear_work(spec, layer) + attention_work(spec) * keys);
+  const AttentionSpec& attention = spec.attention(layer);
+  if (attention.window > 0) keys = std::min(keys, static_cast<double>(attention.window));
+  return static_cast<double>(rows) * (linear_work(spec, layer) + attention_work(attention) * keys);
 }
 
 void append_means(const std::vector<double>& sums, int64_t rows, std::vector<float>& means) {
@@ -42,11 +43,11 @@ MeansResult run_means(Backend& backend, const Model& model, const MeansParams& p
   const auto output_of = [last](int64_t layer) { return layer == last ? LayerOutput::kMeans : LayerOutput::kHidden; };
 
   backend.reset_peak();
-  const int64_t stream = rows * spec.hidden, values = rows * 2 * spec.kv_heads * spec.head_dim + tile * buffer_values(spec);
-  backend.begin(model, static_cast<size_t>(stream) * backend.stream_bytes() + static_cast<size_t>(values) * backend.element_bytes());
+  const int64_t stream = rows * spec.hidden, values = rows * 2 * spec.widths().kv + tile * buffer_values(spec);
+  backend.begin(model, static_cast<size_t>(stream) * bytes_of(backend.stream_element()) + static_cast<size_t>(values) * bytes_of(backend.element()));
   const OwnedRows x = backend.stream(rows, spec.hidden);
   backend.embed(model.embed, params.text, spec.embed_scale, x);
-  const auto kv = backend.kv(spec.kv_heads, spec.head_dim, rows);
+  std::unique_ptr<KvLayer> kv;
   LayerRunner runner(backend, model, params.ropes.empty() ? spec.ropes : params.ropes, tile);
   double total = 0;
   for (int64_t layer = 0; layer <= last; ++layer) total += layer_work(spec, layer, rows, output_of(layer));
@@ -54,10 +55,10 @@ MeansResult run_means(Backend& backend, const Model& model, const MeansParams& p
 
   MeansResult result;
   for (int64_t layer = 0; layer <= last; ++layer) {
-    const bool scored = spec.layer[layer].scored;
+    const bool scored = spec.layers[static_cast<size_t>(layer)].scored;
     ProjectionMeans means;
     backend.enter_layer(model, layer);
-    for (int64_t h = 0; h < spec.kv_heads; ++h) kv->truncate(h, 0);
+    prepare(backend, spec.attention(layer), rows, kv);
     for (int64_t row = 0; row < rows; row += tile) {
       const int64_t count = std::min(tile, rows - row);
       const RowGroup group{0, count, row, kv.get(), {{kv.get(), 0, -1, 0}}, nullptr, 0};

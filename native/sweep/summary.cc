@@ -8,12 +8,12 @@
 
 namespace headzip {
 
-void summarise(const std::vector<float>& scores, long heads, long layer, std::vector<float>& max, std::vector<float>& mean,
+void summarise(std::span<const float> scores, int64_t heads, int64_t layer, std::vector<float>& max, std::vector<float>& mean,
                std::vector<float>& p99) {
   const size_t positions = scores.size() / static_cast<size_t>(heads);
   std::vector<float> head(positions);
-  for (long h = 0; h < heads; ++h) {
-    std::copy_n(scores.begin() + static_cast<std::ptrdiff_t>(h * positions), positions, head.begin());
+  for (int64_t h = 0; h < heads; ++h) {
+    std::copy_n(scores.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(h) * positions), positions, head.begin());
     double sum = 0;
     for (const float s : head) sum += s;
     if (!std::isfinite(sum)) throw NotFinite("layer " + std::to_string(layer) + ", KV head " + std::to_string(h));

@@ -21,14 +21,12 @@ void SweepRun::announce() {
     repeat += static_cast<int64_t>(c.ids.size());
     longest = std::max(longest, static_cast<int64_t>(c.ids.size()));
   }
-  const int64_t kv = spec_.kv_heads * spec_.head_dim;
-  const int64_t read = params_.full ? 0 : prefill_;
-  int64_t entries = read;
+  const int64_t kv = spec_.widths().kv, read = params_.full ? 0 : prefill_;
+  int64_t values = 2 * kv * (read + std::max(longest, tile_)) + tile_ * buffer_values(spec_);
   if (params_.want_cache)
-    for (int64_t l = 0; l < spec_.layers; ++l) entries += spec_.visible(l, prefill_);
+    for (const LayerSpec& l : spec_.layers) values += 2 * l.attention.kv_width() * l.attention.visible(prefill_);
   const int64_t streams = (read + repeat) * spec_.hidden;
-  const int64_t values = 2 * kv * (entries + std::max(longest, tile_)) + tile_ * buffer_values(spec_);
-  backend_.begin(model_, static_cast<size_t>(streams) * backend_.stream_bytes() + static_cast<size_t>(values) * backend_.element_bytes());
+  backend_.begin(model_, static_cast<size_t>(streams) * bytes_of(backend_.stream_element()) + static_cast<size_t>(values) * bytes_of(backend_.element()));
 }
 
 void SweepRun::embed() {
@@ -57,7 +55,8 @@ void SweepRun::plan() {
     most = std::max(most, groups_.back().chunks);
     row += rows;
   }
-  for (size_t i = 0; i < most; ++i) own_.push_back(backend_.kv(spec_.kv_heads, spec_.head_dim, longest));
+  own_.resize(most);
+  longest_ = longest;
   const std::vector<RopeRef>& ropes = params_.full ? params_.full->ropes : params_.ropes.empty() ? spec_.ropes : params_.ropes;
   runner_ = std::make_unique<LayerRunner>(backend_, model_, ropes, std::min(tile_, std::max(params_.full ? 0 : prefill_, row)));
 
@@ -68,7 +67,7 @@ void SweepRun::plan() {
   for (int64_t l = 0; l < end_; ++l) {
     if (!params_.full) total += tile_work(l, prefill_, context_keys, last_of_context(l) ? LayerOutput::kKeys : LayerOutput::kHidden);
     if (l > last_scored_) continue;
-    if (weighted() && spec_.layer[l].scored) total += weigh_work(scored_positions());
+    if (weighted() && spec_.layers[static_cast<size_t>(l)].scored) total += weigh_work(l, scored_positions());
     const bool last = last_of_repeat(l);
     total += tile_work(l, row, narrow || last ? 1.5 * chunk : context + chunk / 2, last ? LayerOutput::kScores : LayerOutput::kHidden);
   }
@@ -81,21 +80,23 @@ void SweepRun::weigh(int64_t layer, const KvLayer& kv) {
   for (int64_t at = begin; at < end; at += tile_) {
     const int64_t count = std::min(tile_, end - at);
     runner_->value_norms(layer, kv, at, count, value_norms_);
-    control_.advance(weigh_work(count));
+    control_.advance(weigh_work(layer, count));
   }
 }
 
 // `scores` (kv_heads, context) of this layer, where there are any.
 void SweepRun::evict(int64_t layer, KvLayer& kv, std::span<const float> scores, KvCache& cache) const {
   const int64_t context = prefill_ - prefix_;
-  const auto row = std::find(cache.scored.begin(), cache.scored.end(), layer);
-  const auto first = (row - cache.scored.begin()) * spec_.kv_heads;
+  const bool evictable = spec_.layers[static_cast<size_t>(layer)].scored;
+  const AttentionSpec& attention = spec_.attention(layer);
+  size_t first = 0;  // of the layer's heads in the mask
+  for (int64_t l = 0; l < layer; ++l) first += spec_.layers[static_cast<size_t>(l)].scored ? static_cast<size_t>(spec_.attention(l).kv_heads) : 0;
   std::vector<uint8_t> keep(static_cast<size_t>(context));
-  for (int64_t h = 0; h < spec_.kv_heads; ++h) {
-    if (const int64_t window = spec_.layer[layer].window; window > 0) forget_before(kv, h, prefill_ - window + 1);
-    if (row == cache.scored.end()) continue;
+  for (int64_t h = 0; h < attention.kv_heads; ++h) {
+    if (attention.window > 0) forget_before(kv, h, prefill_ - attention.window + 1);
+    if (!evictable) continue;
     if (!params_.keep_heads.empty()) {
-      if (params_.keep_heads[first + h] == 0) cache.evict_head(kv, h, params_.window);
+      if (params_.keep_heads[first + static_cast<size_t>(h)] == 0) cache.evict_head(kv, h, params_.window);
     } else if (params_.uniform) {
       best_entries(scores.subspan(static_cast<size_t>(h * context), static_cast<size_t>(context)), *params_.uniform, keep);
       kv.retain(h, kept_entries(kv, h, kv.length(h), {prefix_, context}, keep));
@@ -109,10 +110,9 @@ SweepResult SweepRun::run() {
   announce();
   embed();
   plan();
-  const int64_t context = prefill_ - prefix_, heads = spec_.kv_heads;
+  const int64_t context = prefill_ - prefix_;
   if (params_.want_cache) {
     result.cache = std::make_unique<KvCache>();
-    result.cache->kv_heads = heads;
     result.cache->prefix = prefix_;
     result.cache->context = context;
     result.cache->position = result.cache->turn_start = prefill_;
@@ -122,21 +122,26 @@ SweepResult SweepRun::run() {
     result.cache->max_positions = params_.max_positions == 0 ? spec_.max_positions : params_.max_positions;
   }
   ScoreBuffer scores;
-  std::vector<float> host;    // (kv_heads, scored positions) of one layer
+  std::vector<float> host;    // (kv_heads of the layer with most, scored positions) of one layer
   std::future<void> summary;  // of `host`, made while the device goes on with the next layer
   if (scoring()) {
-    scores = backend_.scores(heads, scored_positions());
-    host.resize(static_cast<size_t>(heads * scored_positions()));
+    int64_t kv_heads = 0, heads = 0;
+    for (const LayerSpec& l : spec_.layers) {
+      kv_heads = std::max(kv_heads, l.attention.kv_heads);
+      heads = std::max(heads, l.attention.heads);
+    }
+    scores = backend_.scores(kv_heads, scored_positions());
+    host.resize(static_cast<size_t>(kv_heads * scored_positions()));
     // Kernels read whole blocks of keys.
-    if (weighted()) value_norms_ = backend_.scores(spec_.heads, (prefill_ + kKeyBlock - 1) / kKeyBlock * kKeyBlock);
+    if (weighted()) value_norms_ = backend_.scores(heads, (prefill_ + kKeyBlock - 1) / kKeyBlock * kKeyBlock);
   }
   std::unique_ptr<KvLayer> kv;
   for (int64_t layer = 0; layer < end_; ++layer) {
-    const bool scored = scoring() && spec_.layer[layer].scored;
+    const AttentionSpec& attention = spec_.attention(layer);
+    const bool scored = scoring() && spec_.layers[static_cast<size_t>(layer)].scored;
     backend_.enter_layer(model_, layer);
     if (!params_.full) {
-      if (!kv) kv = backend_.kv(heads, spec_.head_dim, prefill_);
-      for (int64_t h = 0; h < heads; ++h) kv->truncate(h, 0);
+      prepare(backend_, attention, prefill_, kv);
       context_layer(layer, *kv);
     }
     KvLayer& context_kv = params_.full ? *params_.full->layers[static_cast<size_t>(layer)] : *kv;
@@ -148,9 +153,10 @@ SweepResult SweepRun::run() {
     if (scored) backend_.download(scores, host.data());
     runner_->synchronize(layer);
     if (scored)
-      summary = std::async(std::launch::async, [&, layer] {
-        summarise(host, heads, layer, result.max, result.mean, result.p99);
-        if (params_.want_pairs) result.pairs.insert(result.pairs.end(), host.begin(), host.end());
+      summary = std::async(std::launch::async, [&, layer, heads = attention.kv_heads] {
+        const std::span<const float> scores(host.data(), static_cast<size_t>(heads * scored_positions()));
+        summarise(scores, heads, layer, result.max, result.mean, result.p99);
+        if (params_.want_pairs) result.pairs.insert(result.pairs.end(), scores.begin(), scores.end());
       });
     if (!result.cache) continue;
     evict(layer, *kv, host, *result.cache);
@@ -159,7 +165,7 @@ SweepResult SweepRun::run() {
   if (summary.valid()) summary.get();
   if (result.cache) {
     result.cache->last_logits = runner_->logits(context_rows_.slice(prefill_ - 1, 1));
-    runner_->synchronize(spec_.layers - 1);
+    runner_->synchronize(spec_.layer_count() - 1);
   }
   result.peak_bytes = backend_.peak_bytes();
   result.kernels = backend_.kernel_times();

@@ -34,7 +34,7 @@ struct SweepParams {
   bool want_pairs = false;
   bool want_cache = false;          // keep every layer's KV (and compute the last token's logits)
   // With want_cache, evicted layer by layer, so that the peak is what is kept and one layer:
-  std::vector<uint8_t> keep_heads;     // (scored layers, kv_heads), or empty: the rest lose their context,
+  std::vector<uint8_t> keep_heads;     // (KV heads of the scored layers), or empty: the rest lose their context,
   Window window;                       // or become streaming heads
   std::optional<UniformRule> uniform;  // every head keeps its best entries; with chunks
   int64_t tile_rows = 0;               // most rows of a pass; 0: the backend's choice
@@ -45,9 +45,9 @@ struct SweepParams {
 };
 
 struct SweepResult {
-  // (scored layers, kv_heads) over the positions of all chunks: maximum, mean and 99th percentile (nearest rank)
+  // (KV heads of the scored layers) over the positions of all chunks: maximum, mean and 99th percentile (nearest rank)
   std::vector<float> max, mean, p99;
-  std::vector<float> pairs;  // (scored layers, kv_heads, positions of all chunks) when wanted
+  std::vector<float> pairs;  // (KV heads of the scored layers, positions of all chunks) when wanted
   std::unique_ptr<KvCache> cache;
   std::vector<KernelTime> kernels;  // where the device's time went, when the backend times its work
   size_t peak_bytes = 0;  // of the engine's own memory: weights are mapped and not counted

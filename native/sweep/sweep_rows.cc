@@ -8,8 +8,8 @@ namespace headzip {
 
 double SweepRun::tile_work(int64_t layer, int64_t rows, double keys, LayerOutput output) const {
   const double linear = linear_work(spec_, layer) / (output == LayerOutput::kHidden ? 1 : 8);
-  const double attention = output == LayerOutput::kHidden ? attention_work(spec_) : output == LayerOutput::kScores ? attention_work(spec_) / 2 : 0;
-  if (const int64_t window = spec_.layer[layer].window; window > 0) keys = std::min(keys, static_cast<double>(window));
+  const double attention = output == LayerOutput::kHidden ? attention_work(spec_.attention(layer)) : output == LayerOutput::kScores ? attention_work(spec_.attention(layer)) / 2 : 0;
+  if (const int64_t window = spec_.attention(layer).window; window > 0) keys = std::min(keys, static_cast<double>(window));
   return static_cast<double>(rows) * (linear + attention * keys);
 }
 
@@ -81,8 +81,7 @@ RowGroup SweepRun::repeat_rows(KvLayer& kv, KvLayer& own, const Chunk& c, int64_
 
 void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, float* scores) {
   const LayerOutput output = last_of_repeat(layer) ? LayerOutput::kScores : LayerOutput::kHidden;
-  for (size_t i = 0; i < group.chunks; ++i)
-    for (int64_t h = 0; h < spec_.kv_heads; ++h) own_[i]->truncate(h, 0);
+  for (size_t i = 0; i < group.chunks; ++i) prepare(backend_, spec_.attention(layer), longest_, own_[i]);
   for (int64_t from = 0; from < group.rows; from += tile_) {
     const int64_t to = std::min(from + tile_, group.rows);
     std::vector<RowGroup> groups;

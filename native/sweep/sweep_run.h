@@ -21,7 +21,7 @@ class SweepRun {
       : backend_(backend), model_(model), spec_(model.spec), params_(params), control_(control),
         prefix_(static_cast<int64_t>(params.prefix.size())), prefill_(prefix_ + static_cast<int64_t>(params.context.size())),
         tile_(backend.tile_rows(model.spec)), last_scored_(model.spec.scored_layers().back()),
-        end_(params.want_cache ? model.spec.layers : last_scored_ + 1) {
+        end_(params.want_cache ? model.spec.layer_count() : last_scored_ + 1) {
     if (params.tile_rows > 0) tile_ = std::min(tile_, params.tile_rows);
   }
 
@@ -39,8 +39,8 @@ class SweepRun {
   int64_t context_tile_end(int64_t row, bool last) const;  // of the tile that starts at `row` of the context
   std::vector<RowGroup> context_groups(int64_t row, int64_t end, KvLayer& kv) const;
   double tile_work(int64_t layer, int64_t rows, double keys, LayerOutput output) const;
-  double weigh_work(int64_t entries) const {
-    return static_cast<double>(entries) * static_cast<double>(spec_.heads * spec_.head_dim * spec_.hidden);
+  double weigh_work(int64_t layer, int64_t entries) const {
+    return static_cast<double>(entries) * static_cast<double>(spec_.attention(layer).q_width() * spec_.hidden);
   }
   // Nothing after this layer reads the repeat stream, or the context's but for its last row.
   bool last_of_repeat(int64_t layer) const { return layer == last_scored_; }
@@ -64,6 +64,7 @@ class SweepRun {
   ScoreBuffer value_norms_;  // (heads, entries) of the layer at hand, when weighted
   std::vector<Group> groups_;
   std::vector<std::unique_ptr<KvLayer>> own_;  // KV of the inputs of a group
+  int64_t longest_ = 0;      // tokens of a reconstruction input
   std::unique_ptr<LayerRunner> runner_;
 };
 

@@ -5,79 +5,12 @@
 
 #include "../error.h"
 #include "../model.h"
+#include "check_spec.h"
 #include "scales.h"
 
 namespace headzip {
 
-float ModelSpec::score_scale() const { return 1.0f / std::sqrt(static_cast<float>(head_dim)); }
-
-std::vector<int64_t> ModelSpec::scored_layers() const {
-  std::vector<int64_t> scored;
-  for (int64_t l = 0; l < layers; ++l)
-    if (layer[l].scored) scored.push_back(l);
-  return scored;
-}
-
-int64_t ModelSpec::visible(int64_t l, int64_t tokens) const {
-  return layer[l].window == 0 ? tokens : std::min(tokens, layer[l].window - 1);
-}
-
-int64_t ModelSpec::widest() const {
-  bool dense = false, mixed = false;
-  for (const LayerSpec& l : layer) (l.moe ? mixed : dense) = true;
-  return std::max(dense ? intermediate : 0, mixed ? std::max(moe.intermediate, moe.shared_intermediate) : 0);
-}
-
-void check_ropes(const std::vector<RopeRef>& ropes, const ModelSpec& s) {
-  if (ropes.empty() || ropes.size() != s.ropes.size())
-    throw Error("ropes must hold " + std::to_string(std::max<size_t>(1, s.ropes.size())) + " entries, got " + std::to_string(ropes.size()));
-  for (const RopeRef& rope : ropes) {
-    const auto pairs = static_cast<int64_t>(rope->inv_freq.size());
-    if (pairs < 1 || pairs > s.head_dim / 2)
-      throw Error("invFreq must hold 1 to head_dim / 2 values, got " + std::to_string(pairs));
-    for (const float f : rope->inv_freq)
-      if (!std::isfinite(f)) throw Error("invFreq must be finite");
-    if (!(rope->scale > 0) || !std::isfinite(rope->scale)) throw Error("the rope scale must be a positive number");
-  }
-}
-
 namespace {
-
-void check_spec(const ModelSpec& s) {
-  // Bounds far above any model, far below what would overflow a product of three of them.
-  const auto within = [](const char* name, int64_t value, int64_t most) {
-    if (value < 1 || value > most)
-      throw Error(std::string(name) + " must be an integer from 1 to " + std::to_string(most) + ", got " + std::to_string(value));
-  };
-  within("layers", s.layers, 4096);
-  within("hidden_size", s.hidden, 1 << 20);
-  within("num_attention_heads", s.heads, 4096);
-  within("num_key_value_heads", s.kv_heads, s.heads);
-  within("head_dim", s.head_dim, 1024);
-  within("intermediate_size", s.intermediate, 1 << 20);
-  within("vocab_size", s.vocab, 1 << 24);
-  within("max_position_embeddings", s.max_positions, 1 << 30);
-  if (s.heads % s.kv_heads != 0) throw Error("num_attention_heads must be a multiple of num_key_value_heads");
-  if (s.head_dim % 2 != 0) throw Error("head_dim must be even, got " + std::to_string(s.head_dim));
-  check_ropes(s.ropes, s);
-  if (!(s.norm_eps > 0) || !(s.attention_scale > 0) || !(s.embed_scale > 0) || !(s.logit_cap >= 0) || !std::isfinite(s.norm_offset))
-    throw Error("rms_norm_eps, the attention scale and the embedding scale must be positive numbers, the cap on logits at least 0");
-  if (static_cast<int64_t>(s.layer.size()) != s.layers) throw Error("the list of layers must have as many entries as the model has layers");
-  bool mixed = false, scored = false;
-  for (const LayerSpec& l : s.layer) {
-    if (l.window < 0) throw Error("a layer's window must not be negative");
-    if (l.rope >= s.ropes.size()) throw Error("a layer names a rope that is not in the list");
-    mixed |= l.moe;
-    scored |= l.scored;
-  }
-  if (!scored) throw Error("at least one layer must be scored");
-  if (!mixed) return;
-  if (s.out_norms) throw Error("a mixture of experts whose answer is normalised is not supported");
-  within("num_experts", s.moe.experts, 4096);
-  within("num_experts_per_tok", s.moe.per_token, s.moe.experts);
-  within("moe_intermediate_size", s.moe.intermediate, 1 << 20);
-  if (s.moe.shared_intermediate != 0) within("shared_expert_intermediate_size", s.moe.shared_intermediate, 1 << 20);
-}
 
 struct Expected {
   Weight* slot;
@@ -98,15 +31,16 @@ void expect_mlp(ExpectedWeights& expected, const std::string& at, MlpWeights& w,
 
 ExpectedWeights expected_weights(Model& m) {
   const ModelSpec& s = m.spec;
-  const int64_t q = s.heads * s.head_dim, kv = s.kv_heads * s.head_dim;
   ExpectedWeights expected{
       {"embed", {&m.embed, s.vocab, s.hidden}},
       {"final_norm", {&m.final_norm, s.hidden, 1}},
       {"lm_head", {&m.lm_head, s.vocab, s.hidden}},
   };
-  m.layers.resize(s.layers);
-  for (int64_t l = 0; l < s.layers; ++l) {
+  m.layers.resize(s.layers.size());
+  for (size_t l = 0; l < s.layers.size(); ++l) {
     LayerWeights& w = m.layers[l];
+    const AttentionSpec& a = s.layers[l].attention;
+    const int64_t q = a.q_width(), kv = a.kv_width();
     const std::string at = "layers." + std::to_string(l) + ".";
     expected.emplace(at + "attn_norm", Expected{&w.attn_norm, s.hidden, 1});
     expected.emplace(at + "q", Expected{&w.q, q, s.hidden});
@@ -118,25 +52,26 @@ ExpectedWeights expected_weights(Model& m) {
     expected.emplace(at + "v_bias", Expected{&w.v_bias, kv, 1, true});
     expected.emplace(at + "o_bias", Expected{&w.o_bias, s.hidden, 1, true});
     expected.emplace(at + "mlp_norm", Expected{&w.mlp_norm, s.hidden, 1});
-    if (s.head_norms) {
-      expected.emplace(at + "q_norm", Expected{&w.q_norm, s.head_dim, 1});
-      expected.emplace(at + "k_norm", Expected{&w.k_norm, s.head_dim, 1});
+    if (a.head_norms) {
+      expected.emplace(at + "q_norm", Expected{&w.q_norm, a.head_dim, 1});
+      expected.emplace(at + "k_norm", Expected{&w.k_norm, a.head_dim, 1});
     }
     if (s.out_norms) {
       expected.emplace(at + "attn_out_norm", Expected{&w.attn_out_norm, s.hidden, 1});
       expected.emplace(at + "mlp_out_norm", Expected{&w.mlp_out_norm, s.hidden, 1});
     }
-    if (!s.layer[l].moe) {
-      expect_mlp(expected, at, w.mlp, s.hidden, s.intermediate);
+    const MoeSpec* moe = s.layers[l].moe();
+    if (moe == nullptr) {
+      expect_mlp(expected, at, w.mlp, s.hidden, std::get<DenseSpec>(s.layers[l].mlp).intermediate);
       continue;
     }
-    expected.emplace(at + "router", Expected{&w.router, s.moe.experts, s.hidden});
-    w.experts.resize(s.moe.experts);
-    for (int64_t e = 0; e < s.moe.experts; ++e)
-      expect_mlp(expected, at + "experts." + std::to_string(e) + ".", w.experts[e], s.hidden, s.moe.intermediate);
-    if (s.moe.shared_intermediate == 0) continue;
+    expected.emplace(at + "router", Expected{&w.router, moe->experts, s.hidden});
+    w.experts.resize(moe->experts);
+    for (int64_t e = 0; e < moe->experts; ++e)
+      expect_mlp(expected, at + "experts." + std::to_string(e) + ".", w.experts[e], s.hidden, moe->intermediate);
+    if (moe->shared_intermediate == 0) continue;
     expected.emplace(at + "shared_router", Expected{&w.shared_router, 1, s.hidden});
-    expect_mlp(expected, at + "shared.", w.shared, s.hidden, s.moe.shared_intermediate);
+    expect_mlp(expected, at + "shared.", w.shared, s.hidden, moe->shared_intermediate);
   }
   return expected;
 }
