@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "element.h"
+#include "kv/kv_layer.h"
 #include "model.h"
 
 namespace headzip {
@@ -39,46 +39,6 @@ struct ScoreBuffer {
   float* data = nullptr;
   int64_t kv_heads = 0, positions = 0;
   std::unique_ptr<Memory> memory;
-};
-
-// A head with a window is a streaming head: a query sees its first `sink` entries and those that are less than `recent`
-// positions older than itself. recent == 0: no window, all is seen.
-struct Window {
-  int64_t sink = 0, recent = 0;
-};
-
-// Keys (rotated) and values of one layer: (kv_heads, length of that head, head_dim). Lengths differ between heads.
-class KvLayer {
- public:
-  virtual ~KvLayer() = default;
-  virtual int64_t heads() const = 0;
-  virtual int64_t head_dim() const = 0;
-  virtual int64_t length(int64_t head) const = 0;
-  virtual Window window(int64_t head) const = 0;
-  virtual void set_window(int64_t head, Window window) = 0;
-  // How many entries had been appended before entry `index` was: its position, in a cache filled from position 0.
-  virtual int64_t position(int64_t head, int64_t index) const = 0;
-  // Makes room for `tokens` in every head, without changing lengths.
-  virtual void reserve(int64_t tokens) = 0;
-  // Keeps the entries at `index` (ascending) of one head and frees the rest.
-  virtual void retain(int64_t head, std::span<const int64_t> index) = 0;
-  // Forgets everything past `length` of one head.
-  virtual void truncate(int64_t head, int64_t length) = 0;
-  virtual std::unique_ptr<KvLayer> clone() const = 0;
-  // A layer of its own with the entries at index[head] (ascending) of every head, as if `appended` entries had ever been
-  // appended to it, and without windows.
-  virtual std::unique_ptr<KvLayer> gather(std::span<const std::vector<int64_t>> index, int64_t appended) const = 0;
-  // Appends every head's entries of a layer of the same shape.
-  virtual void extend(const KvLayer& tail) = 0;
-  // Entries [from, from + count) of one head out to host memory and back, (count, head_dim) keys and values in the
-  // backend's own element type. write() may only overwrite: lengths are set by resize(); `positions` are theirs.
-  virtual void read(int64_t head, int64_t from, int64_t count, std::byte* k, std::byte* v) const = 0;
-  virtual void write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* positions) = 0;
-  // Replaces a head by `length` entries of zeros, to be written, as if `appended` had ever been appended.
-  virtual void resize(int64_t head, int64_t length, int64_t appended) = 0;
-  // Bytes allocated, and bytes that the entries themselves need.
-  virtual size_t allocated_bytes() const = 0;
-  virtual size_t used_bytes() const = 0;
 };
 
 // Keys that a tile of queries may see: entries [begin, begin + count) of `kv`, or all from `begin` to the end of each

@@ -75,11 +75,11 @@ struct Part {
 Part read_part(const Napi::CallbackInfo& info, const SharedCache& shared) {
   const Part p{integer(info[0], "layer"), integer(info[1], "head"), integer(info[2], "from"), integer(info[3], "count"), 0};
   const KvCache& cache = *shared.cache;
-  if (p.layer < 0 || p.layer >= static_cast<int64_t>(cache.layers.size()) || p.head < 0 || p.head >= cache.layers[p.layer]->heads())
+  if (p.layer < 0 || p.layer >= static_cast<int64_t>(cache.layers.size()) || p.head < 0 || p.head >= cache.kv(p.layer).heads())
     refuse(info.Env(), "layer and head must be those of the cache");
-  if (p.from < 0 || p.count < 0 || p.from + p.count > cache.layers[p.layer]->length(p.head))
+  if (p.from < 0 || p.count < 0 || p.from + p.count > cache.kv(p.layer).length(p.head))
     refuse(info.Env(), "from and count must lie within the head's entries");
-  const auto values = static_cast<size_t>(p.count * cache.layers[p.layer]->head_dim());
+  const auto values = static_cast<size_t>(p.count * cache.kv(p.layer).head_dim());
   return {p.layer, p.head, p.from, p.count, values * bytes_of(shared.runtime->backend->element())};
 }
 
@@ -156,10 +156,11 @@ Napi::Value Cache::lengths(const Napi::CallbackInfo& info) {
 Napi::Value Cache::windows(const Napi::CallbackInfo& info) {
   const auto shared = readable(info.Env());
   std::vector<int64_t> all;
-  for (const auto& layer : shared->cache->layers)
-    for (int64_t h = 0; h < layer->heads(); ++h) {
-      all.push_back(layer->window(h).sink);
-      all.push_back(layer->window(h).recent);
+  const KvCache& cache = *shared->cache;
+  for (int64_t l = 0; l < cache.layer_count(); ++l)
+    for (int64_t h = 0; h < cache.kv(l).heads(); ++h) {
+      all.push_back(cache.kv(l).window(h).sink);
+      all.push_back(cache.kv(l).window(h).recent);
     }
   return to_js32(info.Env(), all);
 }
@@ -181,7 +182,7 @@ Napi::Value Cache::read(const Napi::CallbackInfo& info) {
   auto out = Napi::Uint8Array::New(info.Env(), 2 * p.bytes + p.count * sizeof(int32_t));
   auto* k = reinterpret_cast<std::byte*>(out.Data());
   auto* positions = reinterpret_cast<int32_t*>(k + 2 * p.bytes);
-  const KvLayer& layer = *shared->cache->layers[p.layer];
+  const KvLayer& layer = shared->cache->kv(p.layer);
   guarded(info.Env(), [&] { layer.read(p.head, p.from, p.count, k, k + p.bytes); });
   for (int64_t i = 0; i < p.count; ++i) positions[i] = static_cast<int32_t>(layer.position(p.head, p.from + i));
   return out;
@@ -195,7 +196,7 @@ void Cache::write(const Napi::CallbackInfo& info) {
   if (data.size() != 2 * p.bytes + p.count * sizeof(int32_t)) refuse(info.Env(), "data must hold the keys, values and positions of its entries");
   const auto* k = reinterpret_cast<const std::byte*>(data.data());
   const auto* positions = reinterpret_cast<const int32_t*>(k + 2 * p.bytes);
-  KvLayer& layer = *shared->cache->layers[p.layer];
+  KvLayer& layer = shared->cache->kv(p.layer);
   int64_t before = p.from > 0 ? layer.position(p.head, p.from - 1) : -1;
   for (int64_t i = 0; i < p.count; ++i) {
     if (positions[i] <= before || positions[i] >= shared->cache->position) refuse(info.Env(), "positions must ascend and lie within the cache");

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "../cache/restore.h"
+#include "../kv/restore.h"
 #include "../decode/generate.h"
 #include "../model.h"
 #include "../sweep/means.h"

@@ -95,14 +95,14 @@ void CpuBackend::attention(const AttentionSpec& spec, std::span<const AttentionP
       value_stride = kv.value_stride();
       SpanView view{kv.view(p.head), span.begin, end, first_position(span, end), span.in_score, span.scored && p.scores, nullptr, 0, 0};
       if (params.window > 0 && span.from_end) {
-        view.positions = kv.positions(p.head).data();
-        view.position_count = static_cast<int64_t>(kv.positions(p.head).size());
-        view.shift = kv.shift(p.head);
+        view.positions = kv.index().listed(p.head).data();
+        view.position_count = static_cast<int64_t>(kv.index().listed(p.head).size());
+        view.shift = kv.index().shift(p.head);
       }
       const Window window = kv.window(p.head);
       if (window.recent == 0) spans[count++] = view;
       else {
-        const int64_t sink_end = span.from_end ? kv.before(p.head, window.sink) : view.begin + window.sink - view.position;
+        const int64_t sink_end = span.from_end ? kv.index().before(p.head, window.sink) : view.begin + window.sink - view.position;
         count += split(view, window, sink_end, params.position + p.first, spans + count);
       }
     }

@@ -148,7 +148,7 @@ void CpuBackend::rope(Rows x, int64_t heads, const RopeRef& rope, int64_t positi
 void CpuBackend::append(KvLayer& kv, Rows k, Rows v) {
   auto& layer = static_cast<CpuKvLayer&>(kv);
   layer.reserve(k.rows);
-  const int64_t heads = layer.kv_heads(), dim = k.width / heads;
+  const int64_t heads = layer.heads(), dim = k.width / heads;
   parallel(heads, [&](int64_t h, int) {
     const int64_t at = layer.length(h);
     for (int64_t i = 0; i < k.rows; ++i)

@@ -27,7 +27,7 @@ float half_log2(double square) { return static_cast<float>(0.5 * std::log2(squar
 // One GEMM a query head, tile by tile: values (entries, head_dim) times the head's columns of `o` (hidden, head_dim).
 bool CpuBackend::value_norms(const Weight& o, const KvLayer& kv, int64_t begin, int64_t count, const ScoreBuffer& out) {
   const auto& layer = static_cast<const CpuKvLayer&>(kv);
-  const int64_t heads = out.kv_heads, group = heads / layer.kv_heads(), dim = o.cols / heads, stride = layer.value_stride();
+  const int64_t heads = out.kv_heads, group = heads / layer.heads(), dim = o.cols / heads, stride = layer.value_stride();
   // A head's columns may begin within a block of the stored type: whole blocks around the group's are dequantised.
   const int64_t width = group * dim;
   const auto down = [](int64_t n) { return n / kWholeBlocks * kWholeBlocks; };
@@ -38,7 +38,7 @@ bool CpuBackend::value_norms(const Weight& o, const KvLayer& kv, int64_t begin, 
   const OwnedRows added = rows(tile, o.rows);
   std::atomic<bool> good{true};
 
-  for (int64_t g = 0; g < layer.kv_heads(); ++g) {
+  for (int64_t g = 0; g < layer.heads(); ++g) {
     const int64_t from = down(g * width), to = std::min(o.cols, down(g * width + width - 1) + kWholeBlocks);
     parallel(o.rows, [&](int64_t r, int thread) {
       float* row = wide.data() + thread * static_cast<int64_t>(wide.size()) / threads_;

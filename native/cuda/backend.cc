@@ -191,7 +191,7 @@ void CudaBackend::append(KvLayer& kv, Rows k, Rows v) {
   not_recorded("appending to a cache");
   auto& layer = static_cast<CudaKvLayer&>(kv);
   layer.reserve(k.rows);
-  HEADZIP_CUDA(append_kv(values(k), v.data == nullptr ? nullptr : values(v), k.rows, layer.kv_heads(), k.width / layer.kv_heads(),
+  HEADZIP_CUDA(append_kv(values(k), v.data == nullptr ? nullptr : values(v), k.rows, layer.heads(), k.width / layer.heads(),
                          layer.device_heads(), layer.device_lengths(), 0, stream_));
   layer.grow(k.rows);
 }

@@ -25,13 +25,13 @@ const CudaKvLayer& layer_of(const KeySpan& span) { return static_cast<const Cuda
 bool is_special(const headzip::AttentionParams& params) {
   return std::any_of(params.spans.begin(), params.spans.end(), [&](const KeySpan& span) {
     const CudaKvLayer& kv = layer_of(span);
-    return kv.streams() || (params.window > 0 && span.from_end && kv.has_gaps());
+    return kv.index().streams() || (params.window > 0 && span.from_end && !kv.index().all_contiguous());
   });
 }
 
 bool is_possible(const headzip::AttentionParams& params) {
   return params.scores == nullptr && params.out.data != nullptr && params.spans.size() <= 2 &&
-         std::all_of(params.spans.begin(), params.spans.end(), [](const KeySpan& s) { return is_whole(s) && (s.from_end || layer_of(s).uniform()); });
+         std::all_of(params.spans.begin(), params.spans.end(), [](const KeySpan& s) { return is_whole(s) && (s.from_end || layer_of(s).index().uniform()); });
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ bool CudaBackend::decodes(const AttentionSpec& spec, std::span<const headzip::At
 
 DecodeSpan CudaBackend::decode_span(const AttentionSpec& spec, const KeySpan& from, bool alone, int64_t window) const {
   const CudaKvLayer& kv = layer_of(from);
-  const auto heads = static_cast<int>(kv.kv_heads());
+  const auto heads = static_cast<int>(kv.heads());
   DecodeSpan span{};
   span.heads = kv.device_heads();
   span.windows = kv.device_windows();
@@ -147,8 +147,8 @@ void CudaBackend::rope_append(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v
   if (k.rows > kMostGemvRows) return Backend::rope_append(kv, q, heads, k, v, rope, position);
   const Timeline::Span timed(timeline_, "rope");
   layer.reserve(k.rows);
-  const bool uniform = layer.uniform();
-  const auto kv_heads = static_cast<int32_t>(layer.kv_heads());
+  const bool uniform = layer.index().uniform();
+  const auto kv_heads = static_cast<int32_t>(layer.heads());
   HEADZIP_CUDA(cuda::rope_append({q.data == nullptr ? nullptr : values(q), values(k), v.data == nullptr ? nullptr : values(v),
                             static_cast<int32_t>(k.rows), static_cast<int32_t>(heads), kv_heads, static_cast<int32_t>(k.width / kv_heads),
                             static_cast<int32_t>(rope->inv_freq.size()), static_cast<int32_t>(position), frequencies(rope), rope->scale,

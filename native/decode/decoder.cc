@@ -17,7 +17,7 @@ Decoder::Decoder(Backend& backend, const Model& model, const KvCache& cache, int
 Tail Decoder::tail(int64_t capacity) const {
   Tail tail;
   for (size_t l = 0; l < cache_.layers.size(); ++l) {
-    const KvLayer& context = *cache_.layers[l];
+    const KvLayer& context = cache_.kv(static_cast<int64_t>(l));
     tail.layers.push_back(backend_.kv(context.heads(), context.head_dim(), capacity));
     for (int64_t h = 0; h < context.heads(); ++h) {
       // A streaming head's window passes over the tail, too.
@@ -38,7 +38,7 @@ void Decoder::pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const>
       p.own = tails[i]->layers[l].get();
       p.position = cache_.position + tails[i]->tokens;
       p.spans.clear();
-      p.spans.push_back({cache_.layers[l].get(), 0, -1, cache_.position - 1, true});
+      p.spans.push_back({&cache_.kv(static_cast<int64_t>(l)), 0, -1, cache_.position - 1, true});
       p.spans.push_back({p.own, 0, -1, cache_.position});
     }
     runner_.run(static_cast<int64_t>(l), x, groups, LayerOutput::kHidden);

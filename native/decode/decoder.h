@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "../backend.h"
-#include "../cache/kv_cache.h"
+#include "../kv/kv_cache.h"
 #include "../job_control.h"
 #include "../sweep/layer.h"
 

@@ -90,7 +90,8 @@ void check_cache(const KvCache& cache, const Model& model) {
   bool fits = cache.layers.size() == model.spec.layers.size();
   for (size_t l = 0; fits && l < cache.layers.size(); ++l) {
     const AttentionSpec& attention = model.spec.layers[l].attention;
-    fits = cache.layers[l]->heads() == attention.kv_heads && cache.layers[l]->head_dim() == attention.head_dim;
+    const KvLayer& kv = cache.kv(static_cast<int64_t>(l));
+    fits = kv.heads() == attention.kv_heads && kv.head_dim() == attention.head_dim;
   }
   if (!fits) throw Error("this cache does not have the model's layers and KV heads");
   check_ropes(cache.ropes, model.spec);

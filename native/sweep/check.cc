@@ -26,9 +26,9 @@ void check_full_cache(const KvCache& cache, const SweepParams& params, const Mod
   if (cache.prefix != prefix || cache.context != context || static_cast<int64_t>(cache.layers.size()) != spec.layer_count())
     throw Error("the cache is not of this system prefix and context");
   if (cache.evicted) throw Error("the cache is not full: it has been pruned");
-  for (const auto& layer : cache.layers)
-    for (int64_t h = 0; h < layer->heads(); ++h)
-      if (layer->length(h) != prefix + context) throw Error("the cache is not full: scoring needs every context entry and nothing after it");
+  for (int64_t l = 0; l < cache.layer_count(); ++l)
+    for (int64_t h = 0; h < cache.kv(l).heads(); ++h)
+      if (cache.kv(l).length(h) != prefix + context) throw Error("the cache is not full: scoring needs every context entry and nothing after it");
 }
 }  // namespace
 

@@ -144,7 +144,7 @@ SweepResult SweepRun::run() {
       prepare(backend_, attention, prefill_, kv);
       context_layer(layer, *kv);
     }
-    KvLayer& context_kv = params_.full ? *params_.full->layers[static_cast<size_t>(layer)] : *kv;
+    KvLayer& context_kv = params_.full ? params_.full->kv(layer) : *kv;
     if (scored) backend_.clear(scores);
     if (scored && weighted()) weigh(layer, context_kv);
     if (layer <= last_scored_)

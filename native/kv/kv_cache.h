@@ -10,7 +10,7 @@
 namespace headzip {
 
 struct KvCache {
-  std::vector<std::unique_ptr<KvLayer>> layers;
+  std::vector<std::unique_ptr<LayerState>> layers;
   std::vector<int64_t> scored;     // layers that are evicted: a mask has a row for each
   std::vector<RopeRef> ropes;      // that its keys were rotated with
   int64_t max_positions = 0;       // that those ropes are made for
@@ -20,6 +20,9 @@ struct KvCache {
   bool evicted = false;            // context entries were dropped, so a second eviction has no positions to speak of
   std::vector<float> last_logits;  // (vocab), of the last prefilled token
 
+  int64_t layer_count() const { return static_cast<int64_t>(layers.size()); }
+  // Keys and values of an attention layer. Throws Error for a layer of another kind.
+  KvLayer& kv(int64_t layer) const;
   std::unique_ptr<KvCache> clone() const;
   size_t allocated_bytes() const;
   size_t used_bytes() const;

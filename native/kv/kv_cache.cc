@@ -1,6 +1,7 @@
 #include "kv_cache.h"
 
 #include <algorithm>
+#include <string>
 
 #include "../error.h"
 
@@ -13,6 +14,12 @@ void KvCache::copy_facts(KvCache& to) const {
   to.prefix = prefix;
   to.context = context;
   to.last_logits = last_logits;
+}
+
+KvLayer& KvCache::kv(int64_t layer) const {
+  KvLayer* found = layers.at(static_cast<size_t>(layer))->kv();
+  if (found == nullptr) throw Error("layer " + std::to_string(layer) + " keeps no keys and values");
+  return *found;
 }
 
 std::unique_ptr<KvCache> KvCache::clone() const {
@@ -39,14 +46,14 @@ size_t KvCache::used_bytes() const {
 
 std::vector<int64_t> KvCache::lengths() const {
   std::vector<int64_t> all;
-  for (const auto& layer : layers)
-    for (int64_t h = 0; h < layer->heads(); ++h) all.push_back(layer->length(h));
+  for (int64_t l = 0; l < layer_count(); ++l)
+    for (int64_t h = 0; h < kv(l).heads(); ++h) all.push_back(kv(l).length(h));
   return all;
 }
 
 int64_t KvCache::scored_heads() const {
   int64_t heads = 0;
-  for (const int64_t l : scored) heads += layers[static_cast<size_t>(l)]->heads();
+  for (const int64_t l : scored) heads += kv(l).heads();
   return heads;
 }
 
@@ -86,8 +93,8 @@ void KvCache::retain_heads(std::span<const uint8_t> mask, Window window) {
   evicted = true;
   size_t row = 0;
   for (const int64_t l : scored)
-    for (int64_t h = 0; h < layers[l]->heads(); ++h)
-      if (mask[row++] == 0) evict_head(*layers[l], h, window);
+    for (int64_t h = 0; h < kv(l).heads(); ++h)
+      if (mask[row++] == 0) evict_head(kv(l), h, window);
 }
 
 void KvCache::retain_pairs(std::span<const uint8_t> mask) {
@@ -95,9 +102,9 @@ void KvCache::retain_pairs(std::span<const uint8_t> mask) {
   evicted = true;
   size_t row = 0;
   for (const int64_t l : scored)
-    for (int64_t h = 0; h < layers[l]->heads(); ++h) {
+    for (int64_t h = 0; h < kv(l).heads(); ++h) {
       const auto keep = mask.subspan(row++ * context, context);
-      KvLayer& layer = *layers[l];
+      KvLayer& layer = kv(l);
       if (!all_kept(keep)) layer.retain(h, kept_entries(layer, h, layer.length(h), {prefix, context}, keep));
     }
 }
@@ -108,17 +115,17 @@ std::unique_ptr<KvCache> KvCache::select(Choose&& choose) const {
   auto copy = std::make_unique<KvCache>();
   const int64_t since = position - prefix - context;
   size_t row = 0;
-  for (size_t l = 0; l < layers.size(); ++l) {
-    const bool evictable = std::binary_search(scored.begin(), scored.end(), static_cast<int64_t>(l));
+  for (int64_t l = 0; l < layer_count(); ++l) {
+    const bool evictable = std::binary_search(scored.begin(), scored.end(), l);
     std::vector<std::vector<int64_t>> index;
-    for (int64_t h = 0; h < layers[l]->heads(); ++h) {
+    for (int64_t h = 0; h < kv(l).heads(); ++h) {
       // Before it was pruned a layer only ever lost its oldest entries, and a kept conversation took some of the prefill's.
-      if (since > 0 && (layers[l]->length(h) == 0 || layers[l]->position(h, 0) > 0))
+      if (since > 0 && (kv(l).length(h) == 0 || kv(l).position(h, 0) > 0))
         throw Error("sliding layers lost entries of the context to a kept conversation; prefill the context again");
-      const int64_t entries = layers[l]->length(h) - since;
-      index.push_back(evictable ? choose(row++, *layers[l], h, entries) : all_entries(entries));
+      const int64_t entries = kv(l).length(h) - since;
+      index.push_back(evictable ? choose(row++, kv(l), h, entries) : all_entries(entries));
     }
-    copy->layers.push_back(layers[l]->gather(index, prefix + context));
+    copy->layers.push_back(kv(l).gather(index, prefix + context));
   }
   copy_facts(*copy);
   copy->position = copy->turn_start = prefix + context;
@@ -136,8 +143,8 @@ std::unique_ptr<KvCache> KvCache::select_heads(std::span<const uint8_t> mask, Wi
   if (window.recent == 0) return copy;
   size_t row = 0;
   for (const int64_t l : scored)
-    for (int64_t h = 0; h < layers[l]->heads(); ++h)
-      if (mask[row++] == 0) copy->layers[l]->set_window(h, streaming(window, prefix));
+    for (int64_t h = 0; h < kv(l).heads(); ++h)
+      if (mask[row++] == 0) copy->kv(l).set_window(h, streaming(window, prefix));
   return copy;
 }
 
@@ -151,20 +158,20 @@ std::unique_ptr<KvCache> KvCache::select_pairs(std::span<const uint8_t> mask) co
 
 // Forgets what a query at `position` and later cannot see.
 void KvCache::trim(std::span<const int64_t> windows) {
-  for (size_t l = 0; l < layers.size(); ++l)
-    for (int64_t h = 0; h < layers[l]->heads(); ++h) {
-      const Window window = layers[l]->window(h);
-      const auto seen = streaming_entries(*layers[l], h, layers[l]->length(h), window, position);
-      if (window.recent > 0 && static_cast<int64_t>(seen.size()) < layers[l]->length(h)) layers[l]->retain(h, seen);
-      if (windows[l] > 0) forget_before(*layers[l], h, position - windows[l] + 1);
+  for (int64_t l = 0; l < layer_count(); ++l)
+    for (int64_t h = 0; h < kv(l).heads(); ++h) {
+      const Window window = kv(l).window(h);
+      const auto seen = streaming_entries(kv(l), h, kv(l).length(h), window, position);
+      if (window.recent > 0 && static_cast<int64_t>(seen.size()) < kv(l).length(h)) kv(l).retain(h, seen);
+      if (windows[static_cast<size_t>(l)] > 0) forget_before(kv(l), h, position - windows[static_cast<size_t>(l)] + 1);
     }
 }
 
 void KvCache::extend(std::span<const std::unique_ptr<KvLayer>> tail, int64_t tokens, std::span<const int64_t> windows, bool rewindable) {
   if (tail.size() != layers.size() || windows.size() != layers.size()) throw Error("a turn has as many layers as its cache");
   trim(windows);
-  for (const auto& layer : layers) layer->reserve(tokens);  // what may fail comes before anything is joined
-  for (size_t l = 0; l < layers.size(); ++l) layers[l]->extend(*tail[l]);
+  for (int64_t l = 0; l < layer_count(); ++l) kv(l).reserve(tokens);  // what may fail comes before anything is joined
+  for (int64_t l = 0; l < layer_count(); ++l) kv(l).extend(*tail[static_cast<size_t>(l)]);
   turn_start = position;
   position += tokens;
   if (rewindable) return;
@@ -174,8 +181,8 @@ void KvCache::extend(std::span<const std::unique_ptr<KvLayer>> tail, int64_t tok
 
 void KvCache::rewind(int64_t to) {
   if (to < turn_start || to > position) throw Error("a cache can be rewound within its last turn only, and only where that was asked for");
-  for (const auto& layer : layers)
-    for (int64_t h = 0; h < layer->heads(); ++h) layer->truncate(h, layer->length(h) - (position - to));
+  for (int64_t l = 0; l < layer_count(); ++l)
+    for (int64_t h = 0; h < kv(l).heads(); ++h) kv(l).truncate(h, kv(l).length(h) - (position - to));
   position = to;
 }
 

@@ -37,11 +37,12 @@ std::unique_ptr<KvCache> empty_cache(Backend& backend, const ModelSpec& spec, co
   cache->max_positions = most;
   size_t i = 0;
   for (const LayerSpec& l : spec.layers) {
-    cache->layers.push_back(backend.kv(l.attention.kv_heads, l.attention.head_dim, 1));
+    auto layer = backend.kv(l.attention.kv_heads, l.attention.head_dim, 1);
     for (int64_t h = 0; h < l.attention.kv_heads; ++h, ++i) {
-      cache->layers.back()->resize(h, shape.lengths[i], shape.position);
-      if (shape.windows[2 * i + 1] > 0) cache->layers.back()->set_window(h, {shape.windows[2 * i], shape.windows[2 * i + 1]});
+      layer->resize(h, shape.lengths[i], shape.position);
+      if (shape.windows[2 * i + 1] > 0) layer->set_window(h, {shape.windows[2 * i], shape.windows[2 * i + 1]});
     }
+    cache->layers.push_back(std::move(layer));
   }
   cache->prefix = shape.prefix;
   cache->context = shape.context;
