@@ -12,7 +12,14 @@ export { knownNames as dataSetNames } from './data/sets.js'
 export { type Addon, loadAddon, type NativeCacheInfo } from './engine/binding.js'
 export type { JobOptions, Progress } from './engine/job.js'
 export type { Device, EngineOptions } from './engine/open.js'
-export { type EngineSpec, type LayerKind, scoredLayers } from './engine/spec.js'
+export {
+  type AttentionSpec,
+  type DenseSpec,
+  type EngineSpec,
+  type LayerSpec,
+  type MoeSpec,
+  scoredLayers,
+} from './engine/spec.js'
 export { version } from './engine/version.js'
 export { type ErrorCode, InputError, isUserError } from './errors.js'
 export { type EvaluateOptions, type EvaluateSummary, evaluate } from './eval/evaluate.js'

@@ -42,7 +42,7 @@ struct Signals {
 };
 
 struct Item {
-  int params, head, row;  // the block's first query row
+  int index, head, row;  // the block's first query row
   int first, end;      // query rows [first, end) that share the tiles of keys
 };
 
@@ -71,7 +71,7 @@ __device__ __forceinline__ void produce(const AttentionParams* batch, const Tile
   int count = 0;
   Item item;
   for (int round = 0; item_at<D, kCluster>(round, batch, tiles, tile_count, shape, item); ++round) {
-    const AttentionParams& params = batch[item.params];
+    const AttentionParams& params = batch[item.index];
     const uint32_t q_full = shared_address(&signals.q_full);
     acquire_map(&params.q_map);
     barrier_wait(shared_address(&signals.q_empty), (round & 1) ^ 1);
@@ -188,7 +188,7 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
   };
 
   const auto store_lse = [&](const Item& item, const float (&peak)[2], const float (&total)[2]) {
-    const AttentionParams& params = batch[item.params];
+    const AttentionParams& params = batch[item.index];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const float sum = row_sum(total[r]);
@@ -200,7 +200,7 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
   if (consumer == S::kConsumers - 1) named_barrier_arrive(1);  // consumer 0 goes first
   Item item;
   for (int round = 0; item_at<D, kCluster>(round, batch, tiles, tile_count, shape, item); ++round) {
-    const int position = batch[item.params].position + item.row + consumer * 64;  // of the warpgroup's first row
+    const int position = batch[item.index].position + item.row + consumer * 64;  // of the warpgroup's first row
     const int row = warp * 16 + lane / 4;
     float peak[2] = {kNone, kNone}, total[2] = {0, 0}, rescale[2];
 #pragma unroll
@@ -245,7 +245,7 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
     release_values<kCluster>(signals.v_empty[count % kStages]);
     ++count;
 
-    const AttentionParams& params = batch[item.params];
+    const AttentionParams& params = batch[item.index];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const float sum = row_sum(total[r]), inverse = sum > 0 ? 1.0f / sum : 0.0f;

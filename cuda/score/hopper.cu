@@ -22,12 +22,12 @@ struct Signals {
 };
 
 struct Item {
-  int params, head, row;
+  int index, head, row;
 };
 __device__ __forceinline__ bool item_at(int round, const Tile* tiles, int tile_count, int heads, Item& item) {
   const int at = item_of_round(round, blockIdx.x, gridDim.x);
   if (at >= tile_count * heads) return false;
-  item = {tiles[at / heads].params, at % heads, tiles[at / heads].row};
+  item = {tiles[at / heads].index, at % heads, tiles[at / heads].row};
   return true;
 }
 
@@ -39,7 +39,7 @@ __device__ __forceinline__ void produce(const AttentionParams* batch, const Tile
   int count = 0;
   Item item;
   for (int round = 0; item_at(round, tiles, tile_count, shape.heads, item); ++round) {
-    const AttentionParams& params = batch[item.params];
+    const AttentionParams& params = batch[item.index];
     const uint32_t q_full = shared_address(&signals.q_full);
     acquire_map(&params.q_map);
     barrier_wait(shared_address(&signals.q_empty), (round & 1) ^ 1);
@@ -141,7 +141,7 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
   };
   Item item;
   for (int round = 0; item_at(round, tiles, tile_count, shape.heads, item); ++round) {
-    const AttentionParams& params = batch[item.params];
+    const AttentionParams& params = batch[item.index];
     const int position = params.position + item.row + consumer * 64;
     int begin = 0;  // of the scored segment: its scores start at index 0
     for (int i = 0; i < params.segments; ++i)

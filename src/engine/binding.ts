@@ -97,7 +97,6 @@ export interface NativeCacheInfo {
   usedBytes: number
   layers: number
   scoredLayers: number
-  kvHeads: number
   sink: number
   context: number
   position: number

@@ -45,7 +45,7 @@ export interface WeightRef extends StoredPlace {
   /**
    * What the tensor is to the engine: `embed`, `final_norm`, `lm_head`, and `layers.<n>.` before attn_norm, q, k, v, o,
    * q_bias, k_bias, v_bias, o_bias, q_norm, k_norm, attn_out_norm, mlp_norm, mlp_out_norm, gate, up, down, gate_bias,
-   * up_bias, down_bias; in a mixture router, shared_router, `experts.<n>.` or `shared.` before gate, up, down.
+   * up_bias, down_bias; in an MoE layer router, shared_router, `experts.<n>.` or `shared.` before gate, up, down.
    */
   role: string
   /** Of FP8 only. */
@@ -61,18 +61,28 @@ export interface Rope {
   adjacent?: boolean
 }
 
-export interface LayerKind {
+/** Attention of one layer. */
+export interface AttentionSpec {
+  heads: number
+  kvHeads: number
+  headDim: number
   /** A query sees its own position and `window` - 1 before it; 0: all. */
   window: number
   /** Index into `ropes`. */
   rope: number
-  /** Hybrid models score and evict their global layers only. */
-  scored: boolean
-  /** Experts instead of one feed-forward part. */
-  mixture: boolean
+  /** Factor on logits, usually 1/sqrt(head_dim). */
+  scale: number
+  /** Queries and keys are normalised head by head. */
+  headNorms: boolean
 }
 
-export interface Mixture {
+/** A gated MLP. */
+export interface DenseSpec {
+  intermediateSize: number
+}
+
+/** A mixture of experts (MoE), each a gated MLP. */
+export interface MoeSpec {
   experts: number
   perToken: number
   intermediateSize: number
@@ -82,41 +92,62 @@ export interface Mixture {
   normalise: boolean
 }
 
+export interface LayerSpec {
+  attention: AttentionSpec
+  mlp: DenseSpec | MoeSpec
+  /** Hybrid models score and evict their global layers only. */
+  scored: boolean
+}
+
 export interface EngineSpec {
-  layers: number
   hiddenSize: number
-  heads: number
-  kvHeads: number
-  headDim: number
-  /** Of layers that are no mixtures. */
-  intermediateSize: number
   vocabSize: number
   /** Positions that `ropes` are made for; the engine refuses more. */
   maxPositions: number
   normEps: number
   /** Added to the weight of every norm. */
   normOffset: number
-  /** Factor on attention logits, usually 1/sqrt(head_dim). */
-  attentionScale: number
   /** Factor on embeddings. */
   embedScale: number
   /** Logits become cap * tanh(logits / cap); 0: they stay. */
   logitCap: number
   activation: 'silu' | 'gelu_tanh'
-  /** Queries and keys are normalised head by head. */
-  headNorms: boolean
-  /** What attention and the feed-forward part add to the stream is normalised first. */
+  /** What attention and the MLP add to the residual stream is normalised first. */
   outNorms: boolean
   ropes: Rope[]
-  /** (layers) */
-  layerKinds: LayerKind[]
-  mixture: Mixture | null
+  layers: LayerSpec[]
+}
+
+export function isMoe(mlp: DenseSpec | MoeSpec): mlp is MoeSpec {
+  return 'experts' in mlp
 }
 
 /** Indices of the layers that are scored and evicted: a row of scores each. */
-export function scoredLayers(spec: Pick<EngineSpec, 'layerKinds'>): Int32Array {
+export function scoredLayers(spec: Pick<EngineSpec, 'layers'>): Int32Array {
   check(spec, 'spec', 'object')
-  checkEach(spec.layerKinds, 'spec.layerKinds', (kind, name) => checkFields(kind, name, { scored: 'flag' }))
-  const { layerKinds } = spec
-  return Int32Array.from(layerKinds.flatMap(({ scored }, layer) => (scored ? [layer] : [])))
+  checkEach(spec.layers, 'spec.layers', (layer, name) => checkFields(layer, name, { scored: 'flag' }))
+  const { layers } = spec
+  return Int32Array.from(layers.flatMap(({ scored }, layer) => (scored ? [layer] : [])))
+}
+
+/**
+ * Attention of the layers that are scored, which all have the same heads: a table of scores is as wide in every row.
+ * @throws Error for a spec whose scored layers differ
+ */
+export function scoredAttention({ layers }: EngineSpec): AttentionSpec {
+  const scored = layers.filter((layer) => layer.scored).map(({ attention }) => attention)
+  const [first] = scored
+  if (!first) throw new Error('at least one layer must be scored')
+  if (scored.some(({ kvHeads, headDim }) => kvHeads !== first.kvHeads || headDim !== first.headDim))
+    throw new Error('the layers that are scored must have the same KV heads')
+  return first
+}
+
+/** Bytes that a cache of so many tokens needs with nothing evicted: sliding layers hold no more than their window. */
+export function fullCacheBytes({ layers }: EngineSpec, tokens: number, elementBytes: number): number {
+  const visible = (window: number): number => (window === 0 ? tokens : Math.min(tokens, window - 1))
+  return layers.reduce(
+    (sum, { attention: { window, kvHeads, headDim } }) => sum + visible(window) * kvHeads * headDim * 2 * elementBytes,
+    0,
+  )
 }

@@ -203,8 +203,7 @@ async function readCache(
   }
   const headerBytes = start.readUInt32LE(12)
   if (size < 16 + headerBytes + checksumBytes) throw truncated(path, size)
-  const { layers, kvHeads } = description.spec
-  const most = mostHeaderBytes + mostHeadBytes * layers * kvHeads
+  const most = mostHeaderBytes + mostHeadBytes * kvHeadsOf(description)
   if (headerBytes > most)
     throw impossible(path, `a header of ${headerBytes} bytes, where at most ${most} are possible`)
   const header = parseHeader(path, (await take(headerBytes)).toString('utf8'))
@@ -254,6 +253,11 @@ async function readCache(
   })
 }
 
+/** KV heads of all layers together. */
+function kvHeadsOf({ spec }: ModelDescription): number {
+  return spec.layers.reduce((sum, { attention }) => sum + attention.kvHeads, 0)
+}
+
 function checkModel(path: string, header: Header, description: ModelDescription, model: ModelIdentity): void {
   const { spec } = description
   const { model: of } = header
@@ -266,11 +270,11 @@ function checkModel(path: string, header: Header, description: ModelDescription,
       `${path} holds a cache made in ${of.arithmetic}, but this engine computes in ${model.arithmetic}`,
     )
   }
-  const heads = spec.layers * model.kvHeads
+  const heads = kvHeadsOf(description)
   const { layers, kvHeads, headDim } = of
   if (
     layers !== model.layers ||
-    header.modelLayers !== spec.layers ||
+    header.modelLayers !== spec.layers.length ||
     kvHeads !== model.kvHeads ||
     headDim !== model.headDim
   )

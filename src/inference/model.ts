@@ -4,7 +4,7 @@ import { check, checkOneOf, checkOptions, jobFields } from '../check.js'
 import type { KernelTime, NativeEngine, NativeMeans, NativeMemory } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { checkEngine, type EngineOptions, openEngine } from '../engine/open.js'
-import { scoredLayers } from '../engine/spec.js'
+import { scoredAttention, scoredLayers } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { type LocateOptions, locateModel } from '../hub/locate.js'
 import { describeModel, type ModelDescription, ropesFor } from '../model/describe.js'
@@ -99,7 +99,7 @@ export class Model {
 
   get identity(): ModelIdentity {
     const { id, hash, spec } = this.description
-    const { kvHeads, headDim } = spec
+    const { kvHeads, headDim } = scoredAttention(spec)
     const elementBytes = this.device === 'cpu' ? 4 : 2
     const layers = scoredLayers(spec).length
     return { id, hash, layers, kvHeads, headDim, arithmetic: this.arithmetic, elementBytes }

@@ -3,7 +3,7 @@
 import { check, checkNames, checkOptions, type Fields, jobFields } from '../check.js'
 import type { NativeEngine, NativeSweepJob } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
-import type { EngineSpec } from '../engine/spec.js'
+import { fullCacheBytes } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { type ModelDescription, reachOf, ropesFor } from '../model/describe.js'
 import { remedies } from '../model/too-long.js'
@@ -175,17 +175,4 @@ function checkPositions(inputs: PrefillInputs, chunks: readonly ReconstructionIn
 
 function pairScoresOf(values: Float32Array, { identity, contextIds }: PrefillInputs): PairScores {
   return { layers: identity.layers, kvHeads: identity.kvHeads, positions: contextIds.length, values }
-}
-
-/** Bytes that a cache of so many tokens needs with nothing evicted: sliding layers hold no more than their window. */
-function fullCacheBytes(
-  { layerKinds, kvHeads, headDim }: EngineSpec,
-  tokens: number,
-  elementBytes: number,
-): number {
-  const entries = layerKinds.reduce(
-    (sum, { window }) => sum + (window === 0 ? tokens : Math.min(tokens, window - 1)),
-    0,
-  )
-  return entries * kvHeads * headDim * 2 * elementBytes
 }

@@ -1,5 +1,6 @@
 /** One text becomes head scores by DuoAttention's on-the-fly estimate. */
 
+import { scoredAttention } from '../engine/spec.js'
 import type { Sample } from '../data/sample.js'
 import { version } from '../engine/version.js'
 import { InputError } from '../errors.js'
@@ -28,7 +29,7 @@ export async function estimateHeads(
     )
   const means = await model.means(textIds, options)
   const { spec } = description
-  const { heads, kvHeads, headDim } = spec
+  const { heads, kvHeads, headDim } = scoredAttention(spec)
   const ropes = ropesFor(description, estimateLength).ropes ?? spec.ropes
   const max = new Float32Array(layerIds.length * kvHeads)
   for (const [row, layer] of layerIds.entries()) {
@@ -37,7 +38,7 @@ export async function estimateHeads(
     const layerMeans = {
       queries: slice(means.queries, heads * headDim),
       keys: slice(means.keys, kvHeads * headDim),
-      rope: ropes[spec.layerKinds[layer]!.rope]!,
+      rope: ropes[spec.layers[layer]!.attention.rope]!,
     }
     max.set(duoEstimate(layerMeans, { heads, kvHeads, headDim }), row * kvHeads)
   }
@@ -62,7 +63,7 @@ export async function estimateHeads(
       engineVersion: version,
       created: new Date().toISOString(),
       ...(means.rope !== '' && { rope: means.rope }),
-      modelLayers: spec.layers,
+      modelLayers: spec.layers.length,
     },
     peakBytes: means.peakBytes,
     seconds: means.seconds,

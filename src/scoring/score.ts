@@ -109,7 +109,7 @@ async function reconstruct(
   const scored = await run(model, job, options)
   const whole = end - start === contextIds.length
   const { id, hash, layers, kvHeads } = model.identity
-  const { layers: modelLayers } = model.description.spec
+  const modelLayers = model.description.spec.layers.length
   return {
     layers,
     kvHeads,

@@ -112,7 +112,7 @@ export async function scoreUntilStable(
 /** A cache serves chunk after chunk only where it holds every entry, under the angles that the chunks need. */
 function refuseUnfit({ description }: Model, { sinkIds, contextIds, chunks }: ScorePairsJob): void {
   const { spec, longContext, id } = description
-  if (scoredLayers(spec).length < spec.layers)
+  if (scoredLayers(spec).length < spec.layers.length)
     throw new InputError(`${id} has layers that keep a window only; they cannot be scored chunk after chunk`)
   const reach = sinkIds.length + contextIds.length + Math.max(...chunks.map(({ ids }) => ids.length))
   if (longContext && reach > longContext.above)

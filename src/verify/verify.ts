@@ -73,7 +73,7 @@ export interface VerifyReport {
 export async function verifyModel(model: Model, options: VerifyOptions = {}): Promise<VerifyReport> {
   checkModel(model)
   checkOptions(options, { cases: 'path?', tolerances: 'object?', signal: 'signal?', onCase: 'function?' })
-  const defaults = defaultTolerances(model.description.spec.layers, model.arithmetic)
+  const defaults = defaultTolerances(model.description.spec.layers.length, model.arithmetic)
   const tolerances = {
     ...defaults,
     scores: checkTolerance('tolerances.scores', options.tolerances?.scores ?? defaults.scores),

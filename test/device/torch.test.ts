@@ -40,7 +40,8 @@ describe.skipIf(skip())('random models of two layers against PyTorch', () => {
     const at = join(folder, name)
     const expected = new Expected(at)
     const model = await loadModel(at, { device })
-    const { layers, kvHeads, vocabSize } = model.description.spec
+    const { layers, vocabSize } = model.description.spec
+    const { kvHeads } = layers[0]!.attention
     const found = new Map<string, { off: number; error: number }>()
     for (const test of readJson(join(at, 'cases.json')).fields.cases as Case[]) {
       const contextIds = Int32Array.from(test.ctx_ids)
@@ -53,7 +54,7 @@ describe.skipIf(skip())('random models of two layers against PyTorch', () => {
       const { pairs } = await model.scorePairs({ sinkIds, contextIds, chunks, sweep: 'full', pairs: true })
       const kv = await model.prefillIds(sinkIds, contextIds)
       for (const [quantity, ours, size] of [
-        ['pair_scores', pairs!, layers * kvHeads * contextIds.length],
+        ['pair_scores', pairs!, layers.length * kvHeads * contextIds.length],
         ['logits', kv.lastLogits, vocabSize],
       ] as const) {
         const reference = expected.floats(`${test.name}/${quantity}`, size)

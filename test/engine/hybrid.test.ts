@@ -65,8 +65,9 @@ describe('a hybrid model', () => {
 
   it('holds no more of a sliding layer than its window, and evicts global layers only', () =>
     withFixture('gemma3', async (model) => {
-      const { kvHeads, headDim, layerKinds } = model.description.spec
-      expect(layerKinds.map(({ window }) => window)).toEqual([20, 0, 20])
+      const attention = model.description.spec.layers.map((layer) => layer.attention)
+      expect(attention.map(({ window }) => window)).toEqual([20, 0, 20])
+      const { kvHeads, headDim } = attention[0]!
       const entry = kvHeads * headDim * 2 * 4
       const kv = await model.prefillIds(sink, context)
       expect(kv.info).toMatchObject({ layers: 3, scoredLayers: 1 })
@@ -77,7 +78,7 @@ describe('a hybrid model', () => {
       expect(kv.bytes).toBe((156 + 2 * 19) * entry - (150 * entry) / 2)
       kv.close()
       const evicted = await model.prefillIds(sink, context)
-      expect(() => evicted.pruneHeads(new Uint8Array(6))).toThrow(/scored layers x kv_heads/)
+      expect(() => evicted.pruneHeads(new Uint8Array(6))).toThrow(/as the scored layers have KV heads/)
       evicted.close()
     }))
 

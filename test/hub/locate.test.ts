@@ -36,7 +36,7 @@ describe('a model', () => {
   it('is loaded from the hub, and named without its organisation', async () => {
     const loaded = await loadModel('tests/sharded', { settings, revision: 'main' })
     expect(loaded.description.id).toBe('sharded')
-    expect(loaded.description.weights).toHaveLength(2 + 1 + loaded.description.spec.layers * 9)
+    expect(loaded.description.weights).toHaveLength(2 + 1 + loaded.description.spec.layers.length * 9)
     loaded.close()
   })
 

@@ -179,7 +179,7 @@ describe('values that are not finite end with one sentence', () => {
     const folder = scratchFolder()
     cpSync(join(packageRoot, 'test/fixtures/models/qwen3'), folder, { recursive: true })
     const { weights, spec } = describeModel(folder)
-    const last = spec.layers - 1
+    const last = spec.layers.length - 1
     const { file, offset } = weights.find(({ role }) => role === `layers.${last}.q_norm`)!
     const handle = openSync(file, 'r+')
     writeSync(handle, Buffer.alloc(4, 0xff), 0, 4, offset)

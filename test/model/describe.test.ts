@@ -34,25 +34,21 @@ describe('describing a model folder', () => {
     const { id, spec, weights, eosIds, hash } = describeModel(join(fixtures, 'llama3'))
     expect(id).toBe('llama3')
     expect({ ...spec, ropes: spec.ropes.length }).toEqual({
-      layers: 3,
       hiddenSize: 64,
-      heads: 4,
-      kvHeads: 2,
-      headDim: 16,
-      intermediateSize: 96,
       vocabSize: 512,
       maxPositions: 8192,
       normEps: 1e-5,
       normOffset: 0,
-      attentionScale: 0.25,
       embedScale: 1,
       logitCap: 0,
       activation: 'silu',
-      headNorms: false,
       outNorms: false,
       ropes: 1,
-      layerKinds: Array.from({ length: 3 }, () => ({ window: 0, rope: 0, scored: true, mixture: false })),
-      mixture: null,
+      layers: Array.from({ length: 3 }, () => ({
+        attention: { heads: 4, kvHeads: 2, headDim: 16, window: 0, rope: 0, scale: 0.25, headNorms: false },
+        mlp: { intermediateSize: 96 },
+        scored: true,
+      })),
     })
     expect(weights).toHaveLength(3 + 3 * 9)
     expect(weights.find(({ role }) => role === 'layers.1.k')).toMatchObject({

@@ -26,7 +26,7 @@ function names(architecture: string, fields: object = {}, there: string[] = []):
   return new Map(weights.map(({ role, name }) => [role, name]))
 }
 
-const windows = ({ spec }: ModelPlan): number[] => spec.layerKinds.map(({ window }) => window)
+const windows = ({ spec }: ModelPlan): number[] => spec.layers.map(({ attention }) => attention.window)
 
 describe('Mistral', () => {
   it('slides by 4096 where the config leaves the window out, and not at all where it is null', () => {
@@ -86,21 +86,18 @@ describe('Gemma 3', () => {
         sliding_window: 1024,
       },
     })
+    expect(spec.layers).toHaveLength(34)
     expect(spec).toMatchObject({
-      layers: 34,
-      heads: 8,
-      kvHeads: 4,
-      headDim: 256,
       vocabSize: 262208,
       maxPositions: 131072,
       normOffset: 1,
-      attentionScale: 1 / 16,
       embedScale: Math.sqrt(2560),
       activation: 'gelu_tanh',
     })
     expect([...scoredLayers(spec)]).toEqual([5, 11, 17, 23, 29])
-    expect(spec.layerKinds[0]).toEqual({ window: 1024, rope: 1, scored: false, mixture: false })
-    expect(spec.layerKinds[5]).toEqual({ window: 0, rope: 0, scored: true, mixture: false })
+    const shared = { heads: 8, kvHeads: 4, headDim: 256, scale: 1 / 16, headNorms: true }
+    expect(spec.layers[0]).toMatchObject({ attention: { ...shared, window: 1024, rope: 1 }, scored: false })
+    expect(spec.layers[5]).toMatchObject({ attention: { ...shared, window: 0, rope: 0 }, scored: true })
     expect(spec.ropes[1]!.invFreq[1]).toBeCloseTo(10000 ** (-2 / 256), 7)
   })
 
@@ -134,8 +131,9 @@ describe('Gemma 3', () => {
 describe('mixtures', () => {
   it('leave layers dense that the config lists or steps over', () => {
     const { spec } = plan('Qwen3MoeForCausalLM', { decoder_sparse_step: 2, mlp_only_layers: [3] })
-    expect(spec.layerKinds.map(({ mixture }) => mixture)).toEqual([false, true, false, false, false, true])
-    expect(spec.mixture).toMatchObject({ experts: 128, perToken: 8, intermediateSize: 768, normalise: false })
+    const experts = spec.layers.map(({ mlp }) => ('experts' in mlp ? mlp.experts : 0))
+    expect(experts).toEqual([0, 128, 0, 0, 0, 128])
+    expect(spec.layers[1]!.mlp).toMatchObject({ experts: 128, perToken: 8, intermediateSize: 768, normalise: false })
   })
 
   it('name their experts as the checkpoints do', () => {

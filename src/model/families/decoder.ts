@@ -1,6 +1,6 @@
 /** What decoder-only models in the manner of Llama share; families differ from it by a few lines. */
 
-import type { LayerKind } from '../../engine/spec.js'
+import type { LayerSpec } from '../../engine/spec.js'
 import type { Config } from '../config.js'
 import { type LongContext, type RopeDefaults, type RopePlan, readRope } from '../rope.js'
 import type { ModelPlan } from './family.js'
@@ -13,7 +13,7 @@ export interface DecoderDefaults extends RopeDefaults {
   kvHeads?: number
 }
 
-/** A plan in the manner of Llama: every layer attends to everything and has one feed-forward part. */
+/** A plan in the manner of Llama: every layer attends to everything and has one gated MLP. */
 export function decoderPlan(config: Config, defaults: DecoderDefaults): ModelPlan {
   const layers = config.positiveInteger('num_hidden_layers')
   const hiddenSize = config.positiveInteger('hidden_size')
@@ -23,27 +23,25 @@ export function decoderPlan(config: Config, defaults: DecoderDefaults): ModelPla
     throw config.mustBe('num_key_value_heads', `a divisor of num_attention_heads ${heads}`)
   const headDim = readHeadDim(config, hiddenSize, heads, defaults.headDim)
   const { rope, maxPositions, long } = readRope(config, headDim, defaults)
+  const scale = 1 / Math.sqrt(headDim)
+  const layer: LayerSpec = {
+    attention: { heads, kvHeads, headDim, window: 0, rope: 0, scale, headNorms: false },
+    mlp: { intermediateSize: config.positiveInteger('intermediate_size') },
+    scored: true,
+  }
   return {
     spec: {
-      layers,
       hiddenSize,
-      heads,
-      kvHeads,
-      headDim,
-      intermediateSize: config.positiveInteger('intermediate_size'),
       vocabSize: config.positiveInteger('vocab_size'),
       maxPositions,
       normEps: config.positiveNumber('rms_norm_eps', defaults.normEps),
       normOffset: 0,
-      attentionScale: 1 / Math.sqrt(headDim),
       embedScale: 1,
       logitCap: 0,
       activation: 'silu',
-      headNorms: false,
       outNorms: false,
       ropes: [rope],
-      layerKinds: layerKinds(layers, () => 0),
-      mixture: null,
+      layers: Array.from({ length: layers }, () => layer),
     },
     longContext: long && alone(long),
   }
@@ -57,7 +55,7 @@ function readHeadDim(config: Config, hiddenSize: number, heads: number, fallback
     )
   }
   const headDim = config.positiveInteger('head_dim', fallback ?? Math.floor(hiddenSize / heads))
-  if (headDim % 2 !== 0) throw config.mustBe('head_dim', 'even, as rope turns pairs')
+  if (headDim % 2 !== 0) throw config.mustBe('head_dim', 'even, as RoPE rotates pairs')
   return headDim
 }
 
@@ -71,29 +69,41 @@ export function checkSilu(config: Config): void {
   config.oneOf('hidden_act', ['silu'])
 }
 
-/**
- * @param windowOf a layer's window, 0: none
- * @returns hybrid models score their global layers; a model whose layers all slide has no others
- */
-export function layerKinds(layers: number, windowOf: (layer: number) => number): LayerKind[] {
-  const windows = Array.from({ length: layers }, (_, layer) => windowOf(layer))
-  const hybrid = windows.some((window) => window === 0)
-  return windows.map((window) => ({
-    window,
-    rope: 0,
-    scored: window === 0 || !hybrid,
-    mixture: false,
+/** The plan with each layer's attention changed. */
+export function withAttention(
+  plan: ModelPlan,
+  change: (layer: LayerSpec['attention'], at: number) => Partial<LayerSpec['attention']>,
+): ModelPlan {
+  const layers = plan.spec.layers.map((layer, at) => ({
+    ...layer,
+    attention: { ...layer.attention, ...change(layer.attention, at) },
   }))
+  return { ...plan, spec: { ...plan.spec, layers } }
+}
+
+/** Norms over single heads' queries and keys. */
+export function withHeadNorms(plan: ModelPlan): ModelPlan {
+  return withAttention(plan, () => ({ headNorms: true }))
+}
+
+/**
+ * Sets each layer's window. Hybrid models score their global layers; a model whose layers all slide has no others.
+ * @param windowOf a layer's window, 0: none
+ */
+export function withWindows(plan: ModelPlan, windowOf: (layer: number) => number): ModelPlan {
+  const windowed = withAttention(plan, (_, at) => ({ window: windowOf(at) }))
+  const hybrid = windowed.spec.layers.some(({ attention }) => attention.window === 0)
+  const layers = windowed.spec.layers.map((layer) => ({
+    ...layer,
+    scored: layer.attention.window === 0 || !hybrid,
+  }))
+  return { ...windowed, spec: { ...windowed.spec, layers } }
 }
 
 /** Sets one window in all layers. One that no context outgrows is none. */
 export function slide(plan: ModelPlan, window: number): ModelPlan {
-  const { spec, longContext } = plan
-  const reach = longContext?.maxPositions ?? spec.maxPositions
-  return {
-    ...plan,
-    spec: { ...spec, layerKinds: layerKinds(spec.layers, () => (window < reach ? window : 0)) },
-  }
+  const reach = plan.longContext?.maxPositions ?? plan.spec.maxPositions
+  return withWindows(plan, () => (window < reach ? window : 0))
 }
 
 /** `sliding_window` of families that apply it to all layers. @param absent its value where the config does not name it */

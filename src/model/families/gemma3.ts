@@ -1,9 +1,10 @@
+import { type LayerSpec, scoredAttention } from '../../engine/spec.js'
 import { InputError } from '../../errors.js'
 import type { Config } from '../config.js'
 import { inverseFrequencies } from '../rope-scaling.js'
-import { decoderPlan, layerKinds, slidingLayers } from './decoder.js'
+import { decoderPlan, slidingLayers, withAttention, withWindows } from './decoder.js'
 import type { Family, ModelPlan } from './family.js'
-import { attentionWeights, gatedWeights, headNormWeights, type LayerWeight, modelWeights } from './tensors.js'
+import { attentionWeights, headNormWeights, type LayerWeight, mlpWeights, modelWeights } from './tensors.js'
 
 /** What transformers' Gemma3TextConfig takes for fields that Google's configs leave out. */
 const defaults = {
@@ -35,42 +36,46 @@ function plan(whole: Config): ModelPlan {
   if (config.flag('use_bidirectional_attention', false))
     throw config.mustBe('use_bidirectional_attention', 'false')
   if (config.has('attn_logit_softcapping')) throw config.mustBe('attn_logit_softcapping', 'null')
-  const { spec, longContext } = decoderPlan(config, {
+  const decoder = decoderPlan(config, {
     maxPositions: 131072,
     normEps: 1e-6,
     ropeTheta: 1e6,
     kvHeads: 4,
   })
-  if (longContext)
+  if (decoder.longContext)
     throw new InputError(`${config.file}: rope that changes with the context is not supported for Gemma 3`)
   const pattern = config.positiveInteger(
     'sliding_window_pattern',
     config.positiveInteger('_sliding_window_pattern', 6),
   )
-  const slides = slidingLayers(config, spec.layers)
+  const slides = slidingLayers(config, decoder.spec.layers.length)
   const window = config.positiveInteger('sliding_window', 4096)
-  const kinds = layerKinds(spec.layers, (layer) =>
+  const { headDim } = scoredAttention(decoder.spec)
+  const local = inverseFrequencies(config.positiveNumber('rope_local_base_freq', 10000), headDim)
+  const scale = config.positiveNumber('query_pre_attn_scalar', 256) ** -0.5
+  const windowed = withWindows(decoder, (layer) =>
     (slides?.[layer] ?? (layer + 1) % pattern !== 0) ? window : 0,
   )
-  const local = inverseFrequencies(config.positiveNumber('rope_local_base_freq', 10000), spec.headDim)
+  const { spec } = withAttention(windowed, (layer) => ({
+    scale,
+    headNorms: true,
+    rope: layer.window === 0 ? 0 : 1,
+  }))
   return {
     spec: {
       ...spec,
       normOffset: 1,
-      attentionScale: config.positiveNumber('query_pre_attn_scalar', 256) ** -0.5,
       embedScale: Math.sqrt(spec.hiddenSize),
       logitCap: config.nonNegativeNumber('final_logit_softcapping', 0),
       activation: 'gelu_tanh',
-      headNorms: true,
       outNorms: true,
       ropes: [...spec.ropes, { invFreq: local, scale: 1 }],
-      layerKinds: kinds.map((kind) => ({ ...kind, rope: kind.window === 0 ? 0 : 1 })),
     },
   }
 }
 
 /** Where checkpoints of different ages keep the decoder, and its output head. */
-const places = [
+const locations = [
   { prefix: 'model.', head: 'lm_head.weight' },
   { prefix: 'language_model.model.', head: 'language_model.lm_head.weight' },
   { prefix: 'model.language_model.', head: 'lm_head.weight' },
@@ -87,17 +92,17 @@ export const gemma3: Family = {
     const config = textConfig(whole)
     const biased = config.flag('attention_bias', false)
     const norm = (role: string, name: string): LayerWeight => ({ role, name, shape: [spec.hiddenSize] })
-    const layer = [
+    const layerWeights = (layer: LayerSpec): LayerWeight[] => [
       norm('attn_norm', 'input_layernorm.weight'),
-      ...attentionWeights(spec, { q: biased, k: biased, v: biased, o: biased }),
-      ...headNormWeights(spec),
+      ...attentionWeights(spec, layer, { q: biased, k: biased, v: biased, o: biased }),
+      ...headNormWeights(layer),
       norm('attn_out_norm', 'post_attention_layernorm.weight'),
       norm('mlp_norm', 'pre_feedforward_layernorm.weight'),
-      ...gatedWeights(spec, spec.intermediateSize),
+      ...mlpWeights(spec, layer.mlp.intermediateSize),
       norm('mlp_out_norm', 'post_feedforward_layernorm.weight'),
     ]
-    const place = places.find(({ prefix }) => holds(`${prefix}embed_tokens.weight`)) ?? places[0]
+    const location = locations.find(({ prefix }) => holds(`${prefix}embed_tokens.weight`)) ?? locations[0]
     const tied = config.flag('tie_word_embeddings', whole.flag('tie_word_embeddings', true))
-    return modelWeights(spec, () => layer, { ...place, tied })
+    return modelWeights(spec, layerWeights, { ...location, tied })
   },
 }

@@ -1,6 +1,7 @@
+import type { LayerSpec } from '../../engine/spec.js'
 import { checkSilu, decoderPlan } from './decoder.js'
 import type { Family } from './family.js'
-import { attentionWeights, gatedWeights, modelWeights, normWeights } from './tensors.js'
+import { attentionWeights, type LayerWeight, mlpWeights, modelWeights, normWeights } from './tensors.js'
 
 /** Defaults: transformers' LlamaConfig. */
 export const llama: Family = {
@@ -17,11 +18,11 @@ export const llama: Family = {
     const attention = config.flag('attention_bias', false)
     const mlp = config.flag('mlp_bias', false)
     const biased = { q: attention, k: attention, v: attention, o: attention, gate: mlp, up: mlp, down: mlp }
-    const layer = [
+    const layerWeights = (layer: LayerSpec): LayerWeight[] => [
       ...normWeights(spec),
-      ...attentionWeights(spec, biased),
-      ...gatedWeights(spec, spec.intermediateSize, { biased }),
+      ...attentionWeights(spec, layer, biased),
+      ...mlpWeights(spec, layer.mlp.intermediateSize, { biased }),
     ]
-    return modelWeights(spec, () => layer, { tied: config.flag('tie_word_embeddings', false) })
+    return modelWeights(spec, layerWeights, { tied: config.flag('tie_word_embeddings', false) })
   },
 }

@@ -1,6 +1,7 @@
+import type { LayerSpec } from '../../engine/spec.js'
 import { checkSilu, decoderPlan, slide, uniformWindow } from './decoder.js'
 import type { Family } from './family.js'
-import { attentionWeights, gatedWeights, modelWeights, normWeights } from './tensors.js'
+import { attentionWeights, type LayerWeight, mlpWeights, modelWeights, normWeights } from './tensors.js'
 
 /** Defaults: transformers' MistralConfig, whose window is 4096 where the config does not name one. */
 export const mistral: Family = {
@@ -15,11 +16,11 @@ export const mistral: Family = {
     return slide(plan, uniformWindow(config, 4096))
   },
   weights(config, spec) {
-    const layer = [
+    const layerWeights = (layer: LayerSpec): LayerWeight[] => [
       ...normWeights(spec),
-      ...attentionWeights(spec),
-      ...gatedWeights(spec, spec.intermediateSize),
+      ...attentionWeights(spec, layer),
+      ...mlpWeights(spec, layer.mlp.intermediateSize),
     ]
-    return modelWeights(spec, () => layer, { tied: config.flag('tie_word_embeddings', false) })
+    return modelWeights(spec, layerWeights, { tied: config.flag('tie_word_embeddings', false) })
   },
 }

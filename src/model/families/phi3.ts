@@ -1,7 +1,7 @@
-import type { EngineSpec } from '../../engine/spec.js'
+import type { EngineSpec, LayerSpec } from '../../engine/spec.js'
 import { checkSilu, decoderPlan, slide, uniformWindow } from './decoder.js'
 import type { Family } from './family.js'
-import { attentionWeights, gatedWeights, type LayerWeight, modelWeights, normWeights } from './tensors.js'
+import { attentionWeights, type LayerWeight, mlpWeights, modelWeights, normWeights } from './tensors.js'
 
 /** Weights that lie below one another in one tensor: each role becomes its rows of it. */
 function fuse(name: string, weights: LayerWeight[]): LayerWeight[] {
@@ -14,9 +14,9 @@ function fuse(name: string, weights: LayerWeight[]): LayerWeight[] {
   })
 }
 
-function fusedLayer(spec: EngineSpec): LayerWeight[] {
-  const [q, k, v, o] = attentionWeights(spec)
-  const [gate, up, down] = gatedWeights(spec, spec.intermediateSize)
+function fusedLayer(spec: EngineSpec, layer: LayerSpec): LayerWeight[] {
+  const [q, k, v, o] = attentionWeights(spec, layer)
+  const [gate, up, down] = mlpWeights(spec, layer.mlp.intermediateSize)
   return [
     ...normWeights(spec),
     ...fuse('self_attn.qkv_proj.weight', [q!, k!, v!]),
@@ -39,7 +39,7 @@ export const phi3: Family = {
     return slide(plan, uniformWindow(config, 0))
   },
   weights: (config, spec) =>
-    modelWeights(spec, () => fusedLayer(spec), { tied: config.flag('tie_word_embeddings', false) }),
+    modelWeights(spec, (layer) => fusedLayer(spec, layer), { tied: config.flag('tie_word_embeddings', false) }),
 }
 
 /** The first releases called longrope `su` or `yarn`; and its original length is 4096 where they do not say. */

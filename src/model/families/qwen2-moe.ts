@@ -1,7 +1,8 @@
+import { isMoe, type LayerSpec } from '../../engine/spec.js'
 import { checkSilu, decoderPlan } from './decoder.js'
 import type { Family } from './family.js'
-import { mix, qwenMixedLayers } from './mixture.js'
-import { attentionWeights, gatedWeights, mixtureWeights, modelWeights, normWeights } from './tensors.js'
+import { qwenSparseLayers, withExperts } from './moe.js'
+import { attentionWeights, type LayerWeight, mlpWeights, modelWeights, moeWeights, normWeights } from './tensors.js'
 
 /** Defaults: transformers' Qwen2MoeConfig. */
 export const qwen2Moe: Family = {
@@ -15,30 +16,33 @@ export const qwen2Moe: Family = {
     // transformers' own implementations of this family disagree about which layers slide.
     if (config.flag('use_sliding_window', false)) throw config.mustBe('use_sliding_window', 'false')
     const plan = decoderPlan(config, { maxPositions: 32768, normEps: 1e-6, ropeTheta: 10000, kvHeads: 16 })
-    const mixture = {
+    const moe = {
       experts: config.positiveInteger('num_experts', 60),
       perToken: config.positiveInteger('num_experts_per_tok', 4),
       intermediateSize: config.positiveInteger('moe_intermediate_size', 1408),
       sharedIntermediateSize: config.positiveInteger('shared_expert_intermediate_size', 5632),
       normalise: config.flag('norm_topk_prob', false),
     }
-    return mix(config, plan, mixture, qwenMixedLayers(config, plan.spec.layers))
+    return withExperts(config, plan, moe, qwenSparseLayers(config, plan.spec.layers.length))
   },
   weights(config, spec) {
     const biased = config.flag('qkv_bias', true)
-    const attention = [...normWeights(spec), ...attentionWeights(spec, { q: biased, k: biased, v: biased })]
-    const dense = [...attention, ...gatedWeights(spec, spec.intermediateSize)]
-    const mixed = [
-      ...attention,
-      ...mixtureWeights(spec),
-      { role: 'shared_router', name: 'mlp.shared_expert_gate.weight', shape: [1, spec.hiddenSize] },
-      ...gatedWeights(spec, spec.mixture?.sharedIntermediateSize ?? 0, {
-        role: 'shared.',
-        at: 'mlp.shared_expert.',
-      }),
-    ]
-    return modelWeights(spec, (layer) => (spec.layerKinds[layer]?.mixture ? mixed : dense), {
-      tied: config.flag('tie_word_embeddings', false),
-    })
+    const mlp = (layer: LayerSpec): LayerWeight[] => {
+      if (!isMoe(layer.mlp)) return mlpWeights(spec, layer.mlp.intermediateSize)
+      return [
+        ...moeWeights(spec, layer),
+        { role: 'shared_router', name: 'mlp.shared_expert_gate.weight', shape: [1, spec.hiddenSize] },
+        ...mlpWeights(spec, layer.mlp.sharedIntermediateSize, { role: 'shared.', at: 'mlp.shared_expert.' }),
+      ]
+    }
+    return modelWeights(
+      spec,
+      (layer) => [
+        ...normWeights(spec),
+        ...attentionWeights(spec, layer, { q: biased, k: biased, v: biased }),
+        ...mlp(layer),
+      ],
+      { tied: config.flag('tie_word_embeddings', false) },
+    )
   },
 }

@@ -1,7 +1,8 @@
+import type { LayerSpec } from '../../engine/spec.js'
 import { checkSilu, decoderPlan } from './decoder.js'
 import type { Family } from './family.js'
 import { qwenWindows } from './qwen-windows.js'
-import { attentionWeights, gatedWeights, modelWeights, normWeights } from './tensors.js'
+import { attentionWeights, type LayerWeight, mlpWeights, modelWeights, normWeights } from './tensors.js'
 
 /** Defaults: transformers' Qwen2Config. */
 export const qwen2: Family = {
@@ -16,11 +17,11 @@ export const qwen2: Family = {
     return qwenWindows(config, plan)
   },
   weights(config, spec) {
-    const layer = [
+    const layerWeights = (layer: LayerSpec): LayerWeight[] => [
       ...normWeights(spec),
-      ...attentionWeights(spec, { q: true, k: true, v: true }),
-      ...gatedWeights(spec, spec.intermediateSize),
+      ...attentionWeights(spec, layer, { q: true, k: true, v: true }),
+      ...mlpWeights(spec, layer.mlp.intermediateSize),
     ]
-    return modelWeights(spec, () => layer, { tied: config.flag('tie_word_embeddings', false) })
+    return modelWeights(spec, layerWeights, { tied: config.flag('tie_word_embeddings', false) })
   },
 }

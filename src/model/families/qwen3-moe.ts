@@ -1,8 +1,9 @@
-import { checkSilu, decoderPlan, slide } from './decoder.js'
+import { isMoe } from '../../engine/spec.js'
+import { checkSilu, decoderPlan, slide, withHeadNorms } from './decoder.js'
 import type { Family } from './family.js'
-import { mix, qwenMixedLayers } from './mixture.js'
+import { qwenSparseLayers, withExperts } from './moe.js'
 import { qwen3Attention, withYarn } from './qwen3.js'
-import { gatedWeights, mixtureWeights, modelWeights } from './tensors.js'
+import { mlpWeights, modelWeights, moeWeights } from './tensors.js'
 
 /** Defaults: transformers' Qwen3MoeConfig. */
 export const qwen3Moe: Family = {
@@ -17,22 +18,25 @@ export const qwen3Moe: Family = {
     const window = config.flag('use_sliding_window', false)
       ? config.positiveInteger('sliding_window', 4096)
       : 0
-    const normed = slide({ ...plan, spec: { ...plan.spec, headNorms: true } }, window)
-    const mixture = {
+    const normed = slide(withHeadNorms(plan), window)
+    const moe = {
       experts: config.positiveInteger('num_experts', 128),
       perToken: config.positiveInteger('num_experts_per_tok', 8),
       intermediateSize: config.positiveInteger('moe_intermediate_size', 768),
       sharedIntermediateSize: 0,
       normalise: config.flag('norm_topk_prob', false),
     }
-    return withYarn(config, mix(config, normed, mixture, qwenMixedLayers(config, plan.spec.layers)))
+    const isSparse = qwenSparseLayers(config, plan.spec.layers.length)
+    return withYarn(config, withExperts(config, normed, moe, isSparse))
   },
   weights(config, spec) {
-    const attention = qwen3Attention(config, spec)
-    const dense = [...attention, ...gatedWeights(spec, spec.intermediateSize)]
-    const mixed = [...attention, ...mixtureWeights(spec)]
-    return modelWeights(spec, (layer) => (spec.layerKinds[layer]?.mixture ? mixed : dense), {
-      tied: config.flag('tie_word_embeddings', false),
-    })
+    return modelWeights(
+      spec,
+      (layer) => [
+        ...qwen3Attention(config, spec, layer),
+        ...(isMoe(layer.mlp) ? moeWeights(spec, layer) : mlpWeights(spec, layer.mlp.intermediateSize)),
+      ],
+      { tied: config.flag('tie_word_embeddings', false) },
+    )
   },
 }

@@ -1,11 +1,18 @@
-import type { EngineSpec } from '../../engine/spec.js'
+import { type EngineSpec, type LayerSpec, scoredAttention } from '../../engine/spec.js'
 import type { Config } from '../config.js'
 import { ropeFields } from '../rope.js'
 import { yarnRope } from '../rope-scaling.js'
-import { checkSilu, decoderPlan } from './decoder.js'
+import { checkSilu, decoderPlan, withHeadNorms } from './decoder.js'
 import type { Family, ModelPlan } from './family.js'
 import { qwenWindows } from './qwen-windows.js'
-import { attentionWeights, gatedWeights, headNormWeights, modelWeights, normWeights } from './tensors.js'
+import {
+  attentionWeights,
+  headNormWeights,
+  type LayerWeight,
+  mlpWeights,
+  modelWeights,
+  normWeights,
+} from './tensors.js'
 
 /** Positions that Qwen3 was trained with, and how far YaRN stretches them (the models' cards). */
 const trained = 32768
@@ -18,7 +25,8 @@ const untilYarn = 40960
  * trained with: below that it costs accuracy and changes the scores.
  */
 export function withYarn(config: Config, plan: ModelPlan): ModelPlan {
-  const { headDim, maxPositions } = plan.spec
+  const { maxPositions } = plan.spec
+  const { headDim } = scoredAttention(plan.spec)
   const { type, theta } = ropeFields(config, 10000)
   if (type !== 'default' || maxPositions < trained || maxPositions > untilYarn) return plan
   const rope = yarnRope(theta, headDim, { factor: stretch, originalMaxPositions: trained })
@@ -34,12 +42,12 @@ export function withYarn(config: Config, plan: ModelPlan): ModelPlan {
 }
 
 /** Attention and norms, which Qwen3's mixtures share. */
-export function qwen3Attention(config: Config, spec: EngineSpec): ReturnType<typeof normWeights> {
+export function qwen3Attention(config: Config, spec: EngineSpec, layer: LayerSpec): LayerWeight[] {
   const biased = config.flag('attention_bias', false)
   return [
     ...normWeights(spec),
-    ...attentionWeights(spec, { q: biased, k: biased, v: biased, o: biased }),
-    ...headNormWeights(spec),
+    ...attentionWeights(spec, layer, { q: biased, k: biased, v: biased, o: biased }),
+    ...headNormWeights(layer),
   ]
 }
 
@@ -54,10 +62,10 @@ export const qwen3: Family = {
     checkSilu(config)
     const defaults = { maxPositions: 32768, normEps: 1e-6, ropeTheta: 10000, headDim: 128, kvHeads: 32 }
     const plan = qwenWindows(config, decoderPlan(config, defaults))
-    return withYarn(config, { ...plan, spec: { ...plan.spec, headNorms: true } })
+    return withYarn(config, withHeadNorms(plan))
   },
   weights(config, spec) {
-    const layer = [...qwen3Attention(config, spec), ...gatedWeights(spec, spec.intermediateSize)]
-    return modelWeights(spec, () => layer, { tied: config.flag('tie_word_embeddings', false) })
+    const layerWeights = (layer: LayerSpec): LayerWeight[] => [...qwen3Attention(config, spec, layer), ...mlpWeights(spec, layer.mlp.intermediateSize)]
+    return modelWeights(spec, layerWeights, { tied: config.flag('tie_word_embeddings', false) })
   },
 }

@@ -1,6 +1,6 @@
 /** Names that most families give their tensors; a family picks from these and adds its own. */
 
-import type { EngineSpec } from '../../engine/spec.js'
+import { type EngineSpec, isMoe, type LayerSpec } from '../../engine/spec.js'
 import type { WeightName } from './family.js'
 
 /** Linear layers that carry a bias. */
@@ -16,7 +16,7 @@ export type LayerWeight = WeightName
  */
 export function modelWeights(
   spec: EngineSpec,
-  layer: (layer: number) => LayerWeight[],
+  layer: (layer: LayerSpec) => LayerWeight[],
   options: { tied: boolean; prefix?: string; head?: string },
 ): WeightName[] {
   const { tied, prefix = 'model.', head = 'lm_head.weight' } = options
@@ -26,13 +26,13 @@ export function modelWeights(
     { role: 'embed', name: embedding, shape: [vocab, hidden] },
     { role: 'final_norm', name: `${prefix}norm.weight`, shape: [hidden] },
     { role: 'lm_head', name: tied ? embedding : head, shape: [vocab, hidden] },
-    ...Array.from({ length: spec.layers }, (_, at) =>
-      layer(at).map((weight) => ({
+    ...spec.layers.flatMap((each, at) =>
+      layer(each).map((weight) => ({
         ...weight,
         role: `layers.${at}.${weight.role}`,
         name: `${prefix}layers.${at}.${weight.name}`,
       })),
-    ).flat(),
+    ),
   ]
 }
 
@@ -43,10 +43,13 @@ export function normWeights({ hiddenSize: hidden }: EngineSpec): LayerWeight[] {
   ]
 }
 
-export function attentionWeights(spec: EngineSpec, biased: Biased = {}): LayerWeight[] {
-  const { hiddenSize: hidden } = spec
-  const q = spec.heads * spec.headDim
-  const kv = spec.kvHeads * spec.headDim
+export function attentionWeights(
+  { hiddenSize: hidden }: EngineSpec,
+  { attention: { heads, kvHeads, headDim } }: LayerSpec,
+  biased: Biased = {},
+): LayerWeight[] {
+  const q = heads * headDim
+  const kv = kvHeads * headDim
   return linear(biased, [
     ['q', 'self_attn.q_proj', q, hidden],
     ['k', 'self_attn.k_proj', kv, hidden],
@@ -56,7 +59,7 @@ export function attentionWeights(spec: EngineSpec, biased: Biased = {}): LayerWe
 }
 
 /** Norms of single heads' queries and keys. */
-export function headNormWeights({ headDim }: EngineSpec): LayerWeight[] {
+export function headNormWeights({ attention: { headDim } }: LayerSpec): LayerWeight[] {
   return [
     { role: 'q_norm', name: 'self_attn.q_norm.weight', shape: [headDim] },
     { role: 'k_norm', name: 'self_attn.k_norm.weight', shape: [headDim] },
@@ -64,12 +67,12 @@ export function headNormWeights({ headDim }: EngineSpec): LayerWeight[] {
 }
 
 /**
- * The three products of a feed-forward part.
- * @param inner its width
+ * The three linear layers of a gated MLP.
+ * @param inner its width; usually the layer's `mlp.intermediateSize`
  * @param options.role what stands before the roles, `shared.`
  * @param options.at what stands before the names, `mlp.`
  */
-export function gatedWeights(
+export function mlpWeights(
   { hiddenSize: hidden }: EngineSpec,
   inner: number,
   options: {
@@ -88,17 +91,19 @@ export function gatedWeights(
   ]).map((weight) => ({ ...weight, role: role + weight.role }))
 }
 
-/** Router and experts of a mixture. @param options.at what stands before the names, `mlp.` */
-export function mixtureWeights(
+/** Router and experts of an MoE layer. @param options.at what stands before the names, `mlp.` */
+export function moeWeights(
   spec: EngineSpec,
+  { mlp }: LayerSpec,
   options: { at?: string; names?: [gate: string, up: string, down: string] } = {},
 ): LayerWeight[] {
   const { at = 'mlp.', names } = options
-  const { experts = 0, intermediateSize: inner = 0 } = spec.mixture ?? {}
+  if (!isMoe(mlp)) throw new Error('this layer has no experts')
+  const { experts, intermediateSize: inner } = mlp
   return [
     { role: 'router', name: `${at}gate.weight`, shape: [experts, spec.hiddenSize] },
     ...Array.from({ length: experts }, (_, i) =>
-      gatedWeights(spec, inner, {
+      mlpWeights(spec, inner, {
         role: `experts.${i}.`,
         at: `${at}experts.${i}.`,
         ...(names && { names }),

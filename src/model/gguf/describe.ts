@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { basename, dirname } from 'node:path'
-import type { EngineSpec, Rope, WeightRef } from '../../engine/spec.js'
+import { type EngineSpec, type Rope, scoredAttention, type WeightRef } from '../../engine/spec.js'
 import { InputError } from '../../errors.js'
 import { type ModelDescription, placeWeight, sampleWeights } from '../describe.js'
 import type { WeightName } from '../families/family.js'
@@ -58,8 +58,8 @@ function asStored(header: GgufHeader, architecture: string, spec: EngineSpec): E
   return { ...spec, ropes, normOffset: 0 }
 }
 
-function ropeDivisors(header: GgufHeader, { headDim }: EngineSpec): number[] | undefined {
-  return readVector(header, 'rope_freqs.weight', headDim / 2)
+function ropeDivisors(header: GgufHeader, spec: EngineSpec): number[] | undefined {
+  return readVector(header, 'rope_freqs.weight', scoredAttention(spec).headDim / 2)
 }
 
 function findWeight(weight: WeightName, header: GgufHeader, architecture: string): WeightRef {
