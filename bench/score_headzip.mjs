@@ -16,7 +16,7 @@ for (let start = 0; start < tokens; start += 2000) {
   const end = Math.min(start + 2000, tokens)
   chunks.push({ start, end, ids: Int32Array.from([...random(30), ...contextIds.subarray(start, end)]) })
 }
-const { seconds, peakBytes } = await model.scorePairs({ sinkIds: random(40), contextIds, chunks, sweep })
+const { seconds, peakBytes } = await model.scorePairs({ prefixIds: random(40), contextIds, chunks, sweep })
 const peak_rss_mib = Math.round(process.resourceUsage().maxRSS / 1024)
 console.log(
   JSON.stringify({ tokens, sweep, seconds, engine_mib: Math.round(peakBytes / 2 ** 20), peak_rss_mib }),

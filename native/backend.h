@@ -42,9 +42,9 @@ struct ScoreBuffer {
 };
 
 // Keys that a tile of queries may see: entries [begin, begin + count) of `kv`, or all from `begin` to the end of each
-// head where count < 0. A query sees keys at its own position and before. Under a window the entries of a span with
+// head where count < 0. A query sees keys at its own position and before. Under a window the entries of a segment with
 // `from_end` stand where they were appended (KvLayer::position).
-struct KeySpan {
+struct KvSegment {
   KvLayer* kv = nullptr;
   int64_t begin = 0, count = 0;
   int64_t position = 0;   // of the first key; the next one stands one further
@@ -52,12 +52,12 @@ struct KeySpan {
   bool in_score = false;  // takes part in the score's softmax
   bool scored = false;    // receives scores (and takes part)
 };
-constexpr size_t kMostSpans = 8;
+constexpr size_t kMaxKvSegments = 8;
 
 // What a softmax weight is multiplied and divided by before the score's maximum (KVzip+), as base-2 logarithms. Lies in
 // ScoreBuffers; nullptr: weights are scored as they are.
 struct ScoreWeights {
-  const float* values = nullptr;  // (heads, value_stride): norm of W_O^h v, by entry of the scored span's layer
+  const float* values = nullptr;  // (heads, value_stride): norm of W_O^h v, by entry of the scored segment's layer
   int64_t value_stride = 0;
   const float* rows = nullptr;    // (queries): norm of the row that attention was given
 };
@@ -65,10 +65,10 @@ struct ScoreWeights {
 struct AttentionParams {
   Rows q;                // (queries, heads * head_dim), rotated
   int64_t position = 0;  // of the first query; the next one stands one further
-  std::span<const KeySpan> spans;
+  std::span<const KvSegment> segments;
   Rows out;                 // (queries, heads * head_dim); data == nullptr when only scores are wanted
   int64_t window = 0;       // a query sees its own position and window - 1 before it; 0: all. Scores know no window
-  float* scores = nullptr;  // in a ScoreBuffer: maxima over the scored span's keys are raised from here on; or nullptr
+  float* scores = nullptr;  // in a ScoreBuffer: maxima over the scored segment's keys are raised from here on; or nullptr
   int64_t score_stride = 0; // from one KV head to the next
   ScoreWeights weights{};
 };

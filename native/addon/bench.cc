@@ -84,8 +84,8 @@ Row attend(int64_t queries, int64_t keys, int64_t heads, int64_t kv_heads, int64
     for (int64_t i = 0; i < r->rows * r->width; ++i) cpu::floats(*r)[i] = normal(random);
   const auto kv = backend.kv(kv_heads, dim, keys);
   backend.append(*kv, k, v);
-  const KeySpan span{kv.get(), 0, -1, 0};
-  const AttentionParams params{q, keys, {&span, 1}, out};
+  const KvSegment segment{kv.get(), 0, -1, 0};
+  const AttentionParams params{q, keys, {&segment, 1}, out};
   const std::string name = "attention " + std::to_string(queries) + " x " + std::to_string(keys) + ", " +
                            std::to_string(heads) + "/" + std::to_string(kv_heads) + " heads of " + std::to_string(dim);
   return time(name, 4.0 * queries * keys * heads * dim, [&] { backend.attention(spec, {&params, 1}); });

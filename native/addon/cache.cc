@@ -92,7 +92,7 @@ Napi::Value Cache::info(const Napi::CallbackInfo& info) {
   o.Set("usedBytes", static_cast<double>(cache.used_bytes()));
   o.Set("layers", static_cast<double>(cache.layers.size()));
   o.Set("scoredLayers", static_cast<double>(cache.scored.size()));
-  o.Set("sink", static_cast<double>(cache.prefix));
+  o.Set("prefix", static_cast<double>(cache.prefix));
   o.Set("context", static_cast<double>(cache.context));
   o.Set("position", static_cast<double>(cache.position));
   o.Set("evicted", cache.evicted);

@@ -155,7 +155,7 @@ std::vector<WeightRef> read_weights(const Napi::Value& value) {
 SweepParams read_sweep(const Napi::Value& value) {
   const Napi::Object o = object(value, "params");
   SweepParams params;
-  params.prefix = ids(field(o, "sink"), "sink");
+  params.prefix = ids(field(o, "prefix"), "prefix");
   params.context = ids(field(o, "context"), "context");
   const Napi::Array chunks = array(field(o, "chunks"), "chunks");
   for (uint32_t i = 0; i < chunks.Length(); ++i) {
@@ -229,7 +229,7 @@ std::vector<GenerateParams> read_generate(const Napi::Value& value) {
 CacheShape read_cache_shape(const Napi::Value& value) {
   const Napi::Object o = object(value, "shape");
   CacheShape shape;
-  shape.prefix = integer(field(o, "sink"), "sink");
+  shape.prefix = integer(field(o, "prefix"), "prefix");
   shape.context = integer(field(o, "context"), "context");
   shape.position = integer(field(o, "position"), "position");
   shape.evicted = boolean(field(o, "evicted"), "evicted");

@@ -12,7 +12,7 @@ namespace {
 // Query rows of a tile, multiples of every strip height. The more there are, the less often keys and values come from
 // memory; with scores a tile sets logits aside, which take the L2 cache.
 constexpr int64_t kRowsPerTask = 384, kScoredRowsPerTask = 192, kFewestRows = 24;
-constexpr int64_t kScratchBytes = int64_t{4} << 20;  // a tile's logits of the scored span shrink its rows past this
+constexpr int64_t kScratchBytes = int64_t{4} << 20;  // a tile's logits of the scored segment shrink its rows past this
 
 struct Planned {
   const AttentionParams* params;
@@ -20,24 +20,24 @@ struct Planned {
   bool out, scores;
 };
 
-// Where the first key of a span stands.
-int64_t first_position(const KeySpan& span, int64_t end) {
-  return span.from_end ? span.position - (end - 1 - span.begin) : span.position;
+// Where the first key of a segment stands.
+int64_t first_position(const KvSegment& segment, int64_t end) {
+  return segment.from_end ? segment.position - (end - 1 - segment.begin) : segment.position;
 }
 
-int64_t span_end(const KeySpan& span, int64_t head) {
-  const int64_t length = span.kv->length(head);
-  return span.count < 0 ? length : std::min(length, span.begin + span.count);
+int64_t segment_end(const KvSegment& segment, int64_t head) {
+  const int64_t length = segment.kv->length(head);
+  return segment.count < 0 ? length : std::min(length, segment.begin + segment.count);
 }
 
 bool streams(const AttentionParams& params, int64_t head) {
-  return std::any_of(params.spans.begin(), params.spans.end(), [&](const KeySpan& s) { return s.kv->window(head).recent > 0; });
+  return std::any_of(params.segments.begin(), params.segments.end(), [&](const KvSegment& s) { return s.kv->window(head).recent > 0; });
 }
 
-// What one query at `position` sees of a span of a streaming head: its sink, the first entries that stand before
+// What one query at `position` sees of a segment of a streaming head: its sink, the first entries that stand before
 // window.sink, then its window, whose entries follow one another.
-int64_t split(const SpanView& all, Window window, int64_t sink_end, int64_t position, SpanView* out) {
-  SpanView sink = all, recent = all;
+int64_t split(const HeadSegment& all, Window window, int64_t sink_end, int64_t position, HeadSegment* out) {
+  HeadSegment sink = all, recent = all;
   sink.end = std::clamp(sink_end, all.begin, all.end);
   recent.begin = std::clamp(all.begin + position - window.recent + 1 - all.position, sink.end, all.end);
   recent.position += recent.begin - all.begin;
@@ -56,10 +56,10 @@ void CpuBackend::attention(const AttentionSpec& spec, std::span<const AttentionP
   for (const AttentionParams& params : batch) rest += params.q.rows;
   for (const AttentionParams& params : batch) {
     rest -= params.q.rows;
-    if (params.spans.size() > kMostSpans) throw Error("an attention call has more key spans than the engine plans for");
+    if (params.segments.size() > kMaxKvSegments) throw Error("an attention call has more KV segments than the engine plans for");
     int64_t scored = 0;
-    for (const KeySpan& span : params.spans)
-      if (span.scored) scored = std::max(scored, span_end(span, 0) - span.begin);
+    for (const KvSegment& segment : params.segments)
+      if (segment.scored) scored = std::max(scored, segment_end(segment, 0) - segment.begin);
     int64_t queries = std::max<int64_t>(1, (scored > 0 ? kScoredRowsPerTask : kRowsPerTask) / group);
     while (queries > 1 && k_.attention_scratch(queries * group, spec.head_dim, scored) > kScratchBytes) queries /= 2;
     queries = std::min(queries, params.q.rows);
@@ -87,23 +87,23 @@ void CpuBackend::attention(const AttentionSpec& spec, std::span<const AttentionP
   parallel(static_cast<int64_t>(plan.size()), [&](int64_t i, int thread) {
     const Planned& p = plan[i];
     const AttentionParams& params = *p.params;
-    SpanView spans[2 * kMostSpans];
+    HeadSegment segments[2 * kMaxKvSegments];
     int64_t count = 0, value_stride = 0;
-    for (const KeySpan& span : params.spans) {
-      const auto& kv = static_cast<const CpuKvLayer&>(*span.kv);
-      const int64_t end = span_end(span, p.head);
+    for (const KvSegment& segment : params.segments) {
+      const auto& kv = static_cast<const CpuKvLayer&>(*segment.kv);
+      const int64_t end = segment_end(segment, p.head);
       value_stride = kv.value_stride();
-      SpanView view{kv.view(p.head), span.begin, end, first_position(span, end), span.in_score, span.scored && p.scores, nullptr, 0, 0};
-      if (params.window > 0 && span.from_end) {
+      HeadSegment view{kv.view(p.head), segment.begin, end, first_position(segment, end), segment.in_score, segment.scored && p.scores, nullptr, 0, 0};
+      if (params.window > 0 && segment.from_end) {
         view.positions = kv.index().listed(p.head).data();
         view.position_count = static_cast<int64_t>(kv.index().listed(p.head).size());
         view.shift = kv.index().shift(p.head);
       }
       const Window window = kv.window(p.head);
-      if (window.recent == 0) spans[count++] = view;
+      if (window.recent == 0) segments[count++] = view;
       else {
-        const int64_t sink_end = span.from_end ? kv.index().before(p.head, window.sink) : view.begin + window.sink - view.position;
-        count += split(view, window, sink_end, params.position + p.first, spans + count);
+        const int64_t sink_end = segment.from_end ? kv.index().before(p.head, window.sink) : view.begin + window.sink - view.position;
+        count += split(view, window, sink_end, params.position + p.first, segments + count);
       }
     }
     const int64_t at = p.head * group * spec.head_dim;
@@ -121,8 +121,8 @@ void CpuBackend::attention(const AttentionSpec& spec, std::span<const AttentionP
         .window = p.scores ? 0 : params.window,
         .scale = spec.scale,
         .score_scale = spec.score_scale(),
-        .spans = spans,
-        .span_count = count,
+        .segments = segments,
+        .segment_count = count,
         .scores = p.scores ? params.scores + p.head * params.score_stride : nullptr,
         .value_norms = weighted ? params.weights.values + p.head * group * params.weights.value_stride : nullptr,
         .value_norm_stride = params.weights.value_stride,

@@ -42,7 +42,7 @@ class CpuBackend final : public Backend {
 
  private:
   void embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
-  // Whether this batch is one query over one span without windows, outputs only.
+  // Whether this batch is one query over one segment without windows, outputs only.
   static bool decodes(std::span<const AttentionParams> batch);
   void decode_attention(const AttentionSpec& spec, const AttentionParams& params);
   void packed_linear(Rows x, std::span<const LinearParams> batch);

@@ -21,31 +21,31 @@ struct KeySplit {
 bool CpuBackend::decodes(std::span<const AttentionParams> batch) {
   if (batch.size() != 1) return false;
   const AttentionParams& params = batch.front();
-  if (params.q.rows != 1 || params.window != 0 || params.spans.size() != 1 || params.scores != nullptr || params.out.data == nullptr) return false;
-  const KvLayer& kv = *params.spans.front().kv;
+  if (params.q.rows != 1 || params.window != 0 || params.segments.size() != 1 || params.scores != nullptr || params.out.data == nullptr) return false;
+  const KvLayer& kv = *params.segments.front().kv;
   for (int64_t head = 0; head < kv.heads(); ++head)
     if (kv.window(head).recent != 0) return false;
   return true;
 }
 
 void CpuBackend::decode_attention(const AttentionSpec& spec, const AttentionParams& params) {
-  const KeySpan& span = params.spans.front();
-  const auto& kv = static_cast<const CpuKvLayer&>(*span.kv);
+  const KvSegment& segment = params.segments.front();
+  const auto& kv = static_cast<const CpuKvLayer&>(*segment.kv);
   const int64_t group = spec.group(), width = group * spec.head_dim;
   int64_t keys = 0;
   const auto end_of = [&](int64_t head) {
     const int64_t length = kv.length(head);
-    return span.count < 0 ? length : std::min(length, span.begin + span.count);
+    return segment.count < 0 ? length : std::min(length, segment.begin + segment.count);
   };
-  for (int64_t head = 0; head < spec.kv_heads; ++head) keys += end_of(head) - span.begin;
+  for (int64_t head = 0; head < spec.kv_heads; ++head) keys += end_of(head) - segment.begin;
   // Two splits a thread at least, whole blocks of keys each.
   const int64_t size = std::max(kKeysPerSplit, keys / (2 * threads_) / kKeysPerSplit * kKeysPerSplit);
   std::vector<KeySplit> splits;
   for (int64_t head = 0; head < spec.kv_heads; ++head) {
     const int64_t end = end_of(head);
-    const int64_t first = span.from_end ? span.position - (end - 1 - span.begin) : span.position;
-    for (int64_t at = span.begin; at < end; at += size)
-      splits.push_back({head, at, std::min(end, at + size), first + at - span.begin});
+    const int64_t first = segment.from_end ? segment.position - (end - 1 - segment.begin) : segment.position;
+    for (int64_t at = segment.begin; at < end; at += size)
+      splits.push_back({head, at, std::min(end, at + size), first + at - segment.begin});
   }
 
   // (splits, group, head_dim) outputs, (splits, group) log-sum-exps, and each thread's own scratch
@@ -56,7 +56,7 @@ void CpuBackend::decode_attention(const AttentionSpec& spec, const AttentionPara
   float* lse = memory + count * width;
   const auto attend = [&](int64_t i, int thread) {
     const KeySplit& p = splits[i];
-    const SpanView view{kv.view(p.head), p.begin, p.end, p.position, false, false, nullptr, 0, 0};
+    const HeadSegment view{kv.view(p.head), p.begin, p.end, p.position, false, false, nullptr, 0, 0};
     const AttentionTask task{
         .q = floats(params.q) + p.head * width,
         .q_stride = 0,
@@ -70,8 +70,8 @@ void CpuBackend::decode_attention(const AttentionSpec& spec, const AttentionPara
         .window = 0,
         .scale = spec.scale,
         .score_scale = spec.score_scale(),
-        .spans = &view,
-        .span_count = 1,
+        .segments = &view,
+        .segment_count = 1,
         .scores = nullptr,
         .lse = lse + i * group,
     };

@@ -29,7 +29,7 @@ struct KvHead {
   int64_t length;
 };
 
-struct SpanView {
+struct HeadSegment {
   KvHead head;
   int64_t begin, end, position;  // keys [begin, end); key j stands at position + (j - begin)
   bool in_score, scored;
@@ -49,11 +49,11 @@ struct AttentionTask {
   int64_t position;   // of the first query
   int64_t window;     // positions that a query sees, its own among them; 0: all before it
   float scale, score_scale;
-  const SpanView* spans;
-  int64_t span_count;
-  float* scores;      // (keys of the scored span), running maximum shared between threads; nullptr: none
+  const HeadSegment* segments;
+  int64_t segment_count;
+  float* scores;      // (keys of the scored segment), running maximum shared between threads; nullptr: none
   // Base-2 logarithms that the score's are raised and lowered by, see ScoreWeights. Where there are any:
-  const float* value_norms = nullptr;  // (group, value_norm_stride), by entry of the scored span's head; whole panels may be read
+  const float* value_norms = nullptr;  // (group, value_norm_stride), by entry of the scored segment's head; whole panels may be read
   int64_t value_norm_stride = 0;
   const float* row_norms = nullptr;    // (queries)
   float* lse = nullptr;  // (rows): log2 of the sum of 2^logit, to merge results over parts of the keys; nullptr: not wanted

@@ -16,7 +16,7 @@ constexpr int64_t kFewestHopperRows = 64;
 }  // namespace
 
 AttentionParams CudaBackend::describe(const AttentionSpec& spec, const headzip::AttentionParams& params) const {
-  if (params.spans.size() > kMostSegments) throw Error("an attention call has more key spans than the engine plans for");
+  if (params.segments.size() > kMostSegments) throw Error("an attention call has more KV segments than the engine plans for");
   AttentionParams d{};
   d.q = values(params.q);
   d.out = params.out.data == nullptr ? nullptr : values(params.out);
@@ -25,17 +25,17 @@ AttentionParams CudaBackend::describe(const AttentionSpec& spec, const headzip::
   d.score_stride = params.score_stride;
   d.queries = static_cast<int32_t>(params.q.rows);
   d.position = static_cast<int32_t>(params.position);
-  for (const KeySpan& span : params.spans) {
-    const auto& kv = static_cast<const CudaKvLayer&>(*span.kv);
+  for (const KvSegment& segment : params.segments) {
+    const auto& kv = static_cast<const CudaKvLayer&>(*segment.kv);
     Segment& s = d.segment[d.segments++];
     s.heads = kv.device_heads();
     s.maps = kv.device_maps();
-    s.ends = span.count < 0 && span.from_end ? kv.device_lengths() : nullptr;
-    s.begin = static_cast<int32_t>(span.begin);
-    s.end = static_cast<int32_t>(span.count < 0 ? kv.length(0) : std::min(kv.length(0), span.begin + span.count));
-    s.position = static_cast<int32_t>(span.position);
-    s.in_score = span.in_score;
-    s.scored = span.scored;
+    s.ends = segment.count < 0 && segment.from_end ? kv.device_lengths() : nullptr;
+    s.begin = static_cast<int32_t>(segment.begin);
+    s.end = static_cast<int32_t>(segment.count < 0 ? kv.length(0) : std::min(kv.length(0), segment.begin + segment.count));
+    s.position = static_cast<int32_t>(segment.position);
+    s.in_score = segment.in_score;
+    s.scored = segment.scored;
   }
   if (runs_hopper(spec.head_dim)) {
     const MappedArray queries{d.q, spec.head_dim, d.queries, d.q_stride, spec.heads, spec.head_dim};

@@ -64,7 +64,7 @@ class CudaBackend final : public Backend {
                        const std::vector<AttentionParams>& forward);
   // Whether the kernels of decode.cc take this batch.
   bool decodes(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch) const;
-  DecodeSpan decode_span(const AttentionSpec& spec, const KeySpan& span, bool alone, int64_t window) const;
+  DecodeSpan decode_span(const AttentionSpec& spec, const KvSegment& segment, bool alone, int64_t window) const;
   void launch_decode(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch);
   int blocks_per_sm(int64_t head_dim) const;
   float* scratch(size_t bytes);

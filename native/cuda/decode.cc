@@ -17,21 +17,21 @@ constexpr int64_t kMostDecodeRows = 512;
 constexpr int64_t kPartRows = 32;  // of one entry of a launch's batch: longer ones are cut, so that their partial outputs stay small
 constexpr int64_t kTailChunk = 256;  // keys of a split of a span that grows: the same however long it is
 
-bool is_whole(const KeySpan& span) { return span.begin == 0 && span.count < 0; }
+bool is_whole(const KvSegment& span) { return span.begin == 0 && span.count < 0; }
 
-const CudaKvLayer& layer_of(const KeySpan& span) { return static_cast<const CudaKvLayer&>(*span.kv); }
+const CudaKvLayer& layer_of(const KvSegment& span) { return static_cast<const CudaKvLayer&>(*span.kv); }
 
 // Whether what a query sees of these keys is more than the other kernels understand.
 bool is_special(const headzip::AttentionParams& params) {
-  return std::any_of(params.spans.begin(), params.spans.end(), [&](const KeySpan& span) {
+  return std::any_of(params.segments.begin(), params.segments.end(), [&](const KvSegment& span) {
     const CudaKvLayer& kv = layer_of(span);
     return kv.index().streams() || (params.window > 0 && span.from_end && !kv.index().all_contiguous());
   });
 }
 
 bool is_possible(const headzip::AttentionParams& params) {
-  return params.scores == nullptr && params.out.data != nullptr && params.spans.size() <= 2 &&
-         std::all_of(params.spans.begin(), params.spans.end(), [](const KeySpan& s) { return is_whole(s) && (s.from_end || layer_of(s).index().uniform()); });
+  return params.scores == nullptr && params.out.data != nullptr && params.segments.size() <= 2 &&
+         std::all_of(params.segments.begin(), params.segments.end(), [](const KvSegment& s) { return is_whole(s) && (s.from_end || layer_of(s).index().uniform()); });
 }
 
 }  // namespace
@@ -45,7 +45,7 @@ bool CudaBackend::decodes(const AttentionSpec& spec, std::span<const headzip::At
   }));
 }
 
-DecodeSpan CudaBackend::decode_span(const AttentionSpec& spec, const KeySpan& from, bool alone, int64_t window) const {
+DecodeSpan CudaBackend::decode_span(const AttentionSpec& spec, const KvSegment& from, bool alone, int64_t window) const {
   const CudaKvLayer& kv = layer_of(from);
   const auto heads = static_cast<int>(kv.heads());
   DecodeSpan span{};
@@ -94,8 +94,8 @@ void CudaBackend::launch_decode(const AttentionSpec& spec, std::span<const headz
   const int64_t queries = std::max<int64_t>(1, kPartRows / spec.group());
   for (const headzip::AttentionParams& params : batch) {
     DecodeParams whole{};
-    whole.spans = static_cast<int32_t>(params.spans.size());
-    for (size_t s = 0; s < params.spans.size(); ++s) whole.span[s] = decode_span(spec, params.spans[s], params.spans.size() == 1, params.window);
+    whole.spans = static_cast<int32_t>(params.segments.size());
+    for (size_t s = 0; s < params.segments.size(); ++s) whole.span[s] = decode_span(spec, params.segments[s], params.segments.size() == 1, params.window);
     for (int64_t row = 0; row < params.q.rows; row += queries) {
       DecodeParams part = whole;
       part.q = values(params.q.slice(row, 1));

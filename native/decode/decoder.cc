@@ -37,9 +37,9 @@ void Decoder::pass(Rows x, std::vector<RowGroup>& groups, std::span<Tail* const>
       RowGroup& p = groups[i];
       p.own = tails[i]->layers[l].get();
       p.position = cache_.position + tails[i]->tokens;
-      p.spans.clear();
-      p.spans.push_back({&cache_.kv(static_cast<int64_t>(l)), 0, -1, cache_.position - 1, true});
-      p.spans.push_back({p.own, 0, -1, cache_.position});
+      p.segments.clear();
+      p.segments.push_back({&cache_.kv(static_cast<int64_t>(l)), 0, -1, cache_.position - 1, true});
+      p.segments.push_back({p.own, 0, -1, cache_.position});
     }
     runner_.run(static_cast<int64_t>(l), x, groups, LayerOutput::kHidden);
   }

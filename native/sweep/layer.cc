@@ -77,7 +77,7 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, L
   }
   for (const RowGroup& p : groups) {
     if (!queries) break;
-    batch.push_back({q.slice(p.first, p.rows), p.position, p.spans,
+    batch.push_back({q.slice(p.first, p.rows), p.position, p.segments,
                     output == LayerOutput::kHidden ? out.slice(p.first, p.rows) : Rows{}, attention.window, p.scores, p.score_stride,
                     p.weights});
     if (weighted) batch.back().weights.rows = row_norms_.data + p.first;

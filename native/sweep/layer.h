@@ -12,7 +12,7 @@ struct RowGroup {
   int64_t first = 0, rows = 0;  // within the tile
   int64_t position = 0;         // of the first row
   KvLayer* own = nullptr;       // their keys and values are appended here
-  std::vector<KeySpan> spans;   // what they see, once appended
+  std::vector<KvSegment> segments;   // what they see, once appended
   float* scores = nullptr;      // see AttentionParams
   int64_t score_stride = 0;
   ScoreWeights weights{};       // `rows` is filled in

@@ -33,8 +33,8 @@ std::vector<RowGroup> SweepRun::context_groups(int64_t row, int64_t end, KvLayer
       stop = std::min(end, prefix_ + params_.chunks[chunk].end);
     }
     RowGroup group{row - first, stop - row, row < prefix_ ? row : row + params_.before, &kv, {}, nullptr, 0};
-    if (row >= prefix_) group.spans.push_back({&kv, 0, prefix_, 0});
-    group.spans.push_back({&kv, start, stop - start, row < prefix_ ? 0 : start + params_.before});
+    if (row >= prefix_) group.segments.push_back({&kv, 0, prefix_, 0});
+    group.segments.push_back({&kv, start, stop - start, row < prefix_ ? 0 : start + params_.before});
     groups.push_back(std::move(group));
     row = stop;
   }
@@ -53,7 +53,7 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
     double work = 0;
     for (const RowGroup& p : groups) {
       const double middle = static_cast<double>(row + p.first) + static_cast<double>(p.rows) / 2;
-      work += tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.spans.back().begin - prefix_) : 0), output);
+      work += tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.segments.back().begin - prefix_) : 0), output);
     }
     control_.advance(work);
     row = end;
@@ -68,7 +68,7 @@ RowGroup SweepRun::repeat_rows(KvLayer& kv, KvLayer& own, const Chunk& c, int64_
   RowGroup group{0, rows, first + offset, &own, {}, to, scored_positions(), {}};
   if (to != nullptr && weighted()) group.weights = {value_norms_.data, value_norms_.positions, nullptr};
   const auto add = [&](KvLayer& from, int64_t begin, int64_t count, int64_t position, bool in_score, bool scored) {
-    if (count != 0) group.spans.push_back({&from, begin, count, position, false, in_score, scored});
+    if (count != 0) group.segments.push_back({&from, begin, count, position, false, in_score, scored});
   };
   const bool full = params_.kind == SweepKind::kFull;
   add(kv, 0, prefix_, 0, true, false);

@@ -51,14 +51,14 @@ export async function benchScoring(
 ): Promise<{ tokens: number; runs: ScoreRun[] }> {
   const contextIds = (await model.contextIds(context)).subarray(0, tokens)
   const prompts = await model.prompts
-  const { sinkIds } = prompts
+  const { prefixIds } = prompts
   const chunks = reconstructionInputs(contextIds, { chunkSize: defaultChunkSize, prompts })
   const runs: ScoreRun[] = []
   let full: Float32Array | undefined
   for (const sweep of ['full', 'chunk', 'block'] as const) {
     const { max, seconds, peakBytes } = await model.scorePairs({
       ...options,
-      sinkIds,
+      prefixIds,
       contextIds,
       chunks,
       sweep,

@@ -74,11 +74,11 @@ export async function benchDecoding(options: DecodeOptions): Promise<DecodeRun[]
 
 async function decode(model: Model, vocab: number, tokens: number, ratio: number, options: DecodeOptions) {
   const draw = randomIds(vocab)
-  const sinkIds = draw(sinkTokens)
+  const prefixIds = draw(sinkTokens)
   const started = performance.now()
   const evict = ratio < 1 && { ratio, scores: randomScores(model) }
   const { signal, onProgress } = options
-  const kv = await model.prefillIds(sinkIds, draw(tokens), { signal, onProgress, ...evict })
+  const kv = await model.prefillIds(prefixIds, draw(tokens), { signal, onProgress, ...evict })
   const prefillSeconds = (performance.now() - started) / 1000
   try {
     const query = draw(queryTokens)

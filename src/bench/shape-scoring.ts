@@ -62,5 +62,5 @@ function scoreRandom(model: Model, tokens: number, sweep: Sweep, vocab: number, 
     const ids = Int32Array.from([...random(promptTokens), ...contextIds.subarray(start, end)])
     return { start, end, ids }
   })
-  return model.scorePairs({ ...options, sinkIds: random(sinkTokens), contextIds, chunks, sweep })
+  return model.scorePairs({ ...options, prefixIds: random(sinkTokens), contextIds, chunks, sweep })
 }

@@ -16,7 +16,7 @@ export interface NativeJob<T> {
 }
 
 export interface NativeSweepJob {
-  sink: Int32Array
+  prefix: Int32Array
   context: Int32Array
   /** Empty: prefill only. */
   chunks: { start: number; end: number; ids: Int32Array }[]
@@ -97,7 +97,7 @@ export interface NativeCacheInfo {
   usedBytes: number
   layers: number
   scoredLayers: number
-  sink: number
+  prefix: number
   context: number
   position: number
   evicted: boolean
@@ -137,7 +137,7 @@ export interface NativeCache {
 
 /** All that a cache is but its entries. */
 export interface NativeCacheShape {
-  sink: number
+  prefix: number
   context: number
   position: number
   evicted: boolean
@@ -185,7 +185,7 @@ export interface NativeEngine {
   /** Mean query and mean key of every head over a text, from one prefill of it. */
   means(job: NativeMeansJob): NativeJob<NativeMeans>
   /**
-   * Scores chunks that lie in a row against a full cache of the same sink and context. @param job `pairs` true, no
+   * Scores chunks that lie in a row against a full cache of the same system prefix and context. @param job `pairs` true, no
    * cache, sweep full or chunk
    */
   scoreChunks(

@@ -147,7 +147,8 @@ export function scoredAttention({ layers }: EngineSpec): AttentionSpec {
 export function fullCacheBytes({ layers }: EngineSpec, tokens: number, elementBytes: number): number {
   const visible = (window: number): number => (window === 0 ? tokens : Math.min(tokens, window - 1))
   return layers.reduce(
-    (sum, { attention: { window, kvHeads, headDim } }) => sum + visible(window) * kvHeads * headDim * 2 * elementBytes,
+    (sum, { attention: { window, kvHeads, headDim } }) =>
+      sum + visible(window) * kvHeads * headDim * 2 * elementBytes,
     0,
   )
 }

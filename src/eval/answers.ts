@@ -50,11 +50,11 @@ export async function answerSample(
   options: AnswerOptions,
 ): Promise<ResultRow[]> {
   const { signal, onDone, chunkSize, kind, sweep } = options
-  const { sinkIds, contextIds } = plan
+  const { prefixIds, contextIds } = plan
   const all = workOf(plan, arms)
   const asking = (all - workOf(plan, arms, { asked: false })) / arms.length
   let done = all - asking * arms.length
-  const kv = await model.prefillIds(sinkIds, contextIds, {
+  const kv = await model.prefillIds(prefixIds, contextIds, {
     ...(scoresPairs(arms) && { level: 'pair' as const, sweep, chunkSize }),
     kind,
     signal,

@@ -75,9 +75,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     const { questions, rows } = await makeTable(model, merged, options)
     const data = scores.map(({ provenance }) => provenance.sources[0]!.data)
     // System prefix and question are always kept, and nothing else of an evicted head.
-    const sink = (await model.prompts).sinkIds.length
-    const tokens = sink + longestSource(merged)!
-    const { budget } = budgetOf(merged, { ratio: options.ratio, sink, recent: 0, tokens })
+    const prefix = (await model.prompts).prefixIds.length
+    const tokens = prefix + longestSource(merged)!
+    const { budget } = budgetOf(merged, { ratio: options.ratio, sink: prefix, recent: 0, tokens })
     return { data, questions, rows, budget, quickStart, scoreFiles: files, exports, report }
   } finally {
     model.close()

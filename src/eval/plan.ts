@@ -39,7 +39,7 @@ export interface PlannedSample {
   metric: MetricName
   template: Template
   generationLength: number | 'by reference'
-  sinkIds: Int32Array
+  prefixIds: Int32Array
   contextIds: Int32Array
   /** As asked, template included. */
   queries: string[]
@@ -80,14 +80,14 @@ async function planSample(model: Model, given: Sample, options: PlanOptions): Pr
   const template = options.template ?? templateOf(data)
   const length = packagedNames.includes(data) ? 'by reference' : generationLength(data)
   const queries = sample.queries.map((query) => queryText(template, query))
-  const { sinkIds, reasoningSinkIds } = await model.prompts
+  const { prefixIds, reasoningPrefixIds } = await model.prompts
   const { signal } = options
   const plan: PlannedSample = {
     sample,
     metric: metricNameOf(data),
     template,
     generationLength: length,
-    sinkIds: template === 'reason' ? reasoningSinkIds : sinkIds,
+    prefixIds: template === 'reason' ? reasoningPrefixIds : prefixIds,
     contextIds: cutMiddle(await model.contextIds(sample.context, signal), options.maxContext),
     queries,
     lengths: await Promise.all(
@@ -115,7 +115,7 @@ function firstQuestions(sample: Sample, most: number): Sample {
 }
 
 async function checkFits(model: Model, plan: PlannedSample, { scoredChunk }: PlanOptions): Promise<void> {
-  const { sample, sinkIds, contextIds, queries, lengths } = plan
+  const { sample, prefixIds, contextIds, queries, lengths } = plan
   const { id, spec } = model.description
   const prompts = await model.prompts
   const queryIds = await Promise.all(queries.map((query) => prompts.queryIds(query)))
@@ -123,12 +123,12 @@ async function checkFits(model: Model, plan: PlannedSample, { scoredChunk }: Pla
   const chunks =
     scoredChunk === null ? [] : reconstructionInputs(contextIds, { chunkSize: scoredChunk, prompts })
   const extra = Math.max(...answered, ...chunks.map(({ ids }) => ids.length))
-  const needed = sinkIds.length + contextIds.length + extra
+  const needed = prefixIds.length + contextIds.length + extra
   if (needed <= spec.maxPositions) return
   const what = Math.max(...answered) === extra ? 'its longest question and answer' : 'its repetition'
   const sizes = {
     positions: spec.maxPositions,
-    sink: sinkIds.length,
+    prefix: prefixIds.length,
     context: contextIds.length,
     chunks,
     spare: Math.max(...answered),
@@ -151,8 +151,8 @@ async function needleFor(
   const { needle, scoredChunk, onNote } = options
   if (data !== 'needle' || needle?.lengths) return needle
   const { id, spec } = model.description
-  const { sinkIds } = await model.prompts
-  const room = spec.maxPositions - sinkIds.length - spareTokens - (scoredChunk ?? 0)
+  const { prefixIds } = await model.prompts
+  const room = spec.maxPositions - prefixIds.length - spareTokens - (scoredChunk ?? 0)
   const fitting = publishedLengths.filter((length) => length <= room)
   if (fitting.length < publishedLengths.length) {
     const longest = Math.floor(room / 500) * 500

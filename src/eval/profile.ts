@@ -57,7 +57,7 @@ export interface ProfiledAnswer {
 export interface Profile {
   data: string
   index: number
-  tokens: { sink: number; context: number }
+  tokens: { prefix: number; context: number }
   level: string
   ratio: number
   kept: number
@@ -90,7 +90,7 @@ export async function profileSample(model: Model, sample: Sample, options: Profi
   const read = await readTimed(model, sample.context, options)
   const { full, pruned, steps } = read
   try {
-    const { sink, context } = full.info
+    const { prefix, context } = full.info
     const { kept, total } = pruned.pruned!
     const budget = budgetOfCache(pruned)
     const queries = sample.queries.slice(0, questions)
@@ -111,7 +111,7 @@ export async function profileSample(model: Model, sample: Sample, options: Profi
     return {
       data,
       index,
-      tokens: { sink, context },
+      tokens: { prefix, context },
       level,
       ratio,
       kept,

@@ -9,9 +9,9 @@ import { isPairLevel } from './levels.js'
 export function budgetOfCache(kv: Pick<KvCache, 'pruned' | 'info' | 'model' | 'window'>): Budget {
   checkFields(kv, 'kv', { info: 'object', model: 'object', pruned: 'object?', window: 'object?' })
   const { pruned, info, model, window } = kv
-  const tokens = info.sink + info.context
+  const tokens = info.prefix + info.context
   const heads = model.layers * model.kvHeads
-  if (!pruned) return budget({ kept: heads, total: heads, ratio: 1, sink: info.sink, recent: 0, tokens })
+  if (!pruned) return budget({ kept: heads, total: heads, ratio: 1, sink: info.prefix, recent: 0, tokens })
   const { level, kept, total, ratio } = pruned
   return budget({
     unit: isPairLevel(level) ? 'pair' : 'head',
@@ -19,7 +19,7 @@ export function budgetOfCache(kv: Pick<KvCache, 'pruned' | 'info' | 'model' | 'w
     total,
     ratio,
     // A streaming head's sink covers the system prefix, which the other levels keep in every head.
-    sink: Math.max(window?.sink ?? 0, info.sink),
+    sink: Math.max(window?.sink ?? 0, info.prefix),
     recent: window?.recent ?? 0,
     tokens,
   })

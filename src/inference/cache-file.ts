@@ -72,12 +72,12 @@ export async function saveCache(
   const release = cache.hold()
   try {
     cache.checkWeights()
-    const { sink, context, position, evicted, layers } = cache.info()
+    const { prefix, context, position, evicted, layers } = cache.info()
     const logits = cache.lastLogits()
     const header: Header = {
       model,
       contextHash,
-      sink,
+      sink: prefix,
       context,
       position,
       evicted,
@@ -213,12 +213,12 @@ async function readCache(
   if (size > expected) throw damaged(path)
 
   const logits = new Float32Array(new Uint8Array(await take(4 * header.vocab)).buffer)
-  const { contextHash, sink, context, position, evicted, fullBytes, ropePositions, pruned } = header
+  const { contextHash, sink: prefix, context, position, evicted, fullBytes, ropePositions, pruned } = header
   const { ropes, maxPositions } = ropesFor(description, ropePositions)
   let cache: NativeCache | undefined
   try {
     cache = engine.restore({
-      sink,
+      prefix,
       context,
       position,
       evicted,

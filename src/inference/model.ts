@@ -39,7 +39,7 @@ export interface AnswerLogProbs {
 }
 
 export interface ScorePairsJob extends JobOptions {
-  sinkIds: Int32Array
+  prefixIds: Int32Array
   contextIds: Int32Array
   chunks: ReconstructionInput[]
   sweep: Sweep
@@ -136,18 +136,18 @@ export class Model {
   async prefill(context: string, options: PrefillOptions = {}): Promise<KvCache> {
     check(context, 'context', 'string')
     checkPrefill(options)
-    const { sinkIds } = await this.prompts
+    const { prefixIds } = await this.prompts
     const ids = cutMiddle(await this.contextIds(context, options.signal), options.maxContext)
-    return this.prefillIds(sinkIds, ids, options)
+    return this.prefillIds(prefixIds, ids, options)
   }
 
   /** @param options.chunks the repetition that pair levels score with; made from the model's prompts when left out */
   async prefillIds(
-    sinkIds: Int32Array,
+    prefixIds: Int32Array,
     contextIds: Int32Array,
     options: PrefillOptions & { chunks?: ReconstructionInput[] | undefined } = {},
   ): Promise<KvCache> {
-    check(sinkIds, 'sinkIds', 'ids')
+    check(prefixIds, 'prefixIds', 'ids')
     check(contextIds, 'contextIds', 'ids')
     checkPrefill(options)
     const scores = await readGiven(options.scores)
@@ -163,7 +163,7 @@ export class Model {
         engine: this.engine,
         description: this.description,
         identity: this.identity,
-        sinkIds,
+        prefixIds,
         contextIds,
         scores,
         chunks,
@@ -248,7 +248,7 @@ export class Model {
    */
   async scoreChunks(
     kv: KvCache,
-    job: Pick<ScorePairsJob, 'sinkIds' | 'contextIds' | 'sweep' | 'method'>,
+    job: Pick<ScorePairsJob, 'prefixIds' | 'contextIds' | 'sweep' | 'method'>,
     chunks: ReconstructionInput[],
     options: JobOptions = {},
   ): Promise<{ pairs: Float32Array; peakBytes: number }> {
@@ -259,7 +259,7 @@ export class Model {
     return watch(
       () =>
         this.engine.scoreChunks(kv.native, {
-          sink: job.sinkIds,
+          prefix: job.prefixIds,
           context: job.contextIds,
           chunks,
           sweep: job.sweep,
@@ -293,13 +293,13 @@ export class Model {
       throw invalidParameter('chunks', 'a list of reconstruction inputs', job.chunks)
     const started = performance.now()
     const longest = Math.max(...job.chunks.map(({ ids }) => ids.length))
-    const { sinkIds, contextIds, before = 0, after = 0 } = job
-    const positions = sinkIds.length + before + contextIds.length + after + longest
+    const { prefixIds, contextIds, before = 0, after = 0 } = job
+    const positions = prefixIds.length + before + contextIds.length + after + longest
     const { note, ...rope } = ropesFor(this.description, positions)
     const result = await watch(
       () =>
         this.engine.sweep({
-          sink: job.sinkIds,
+          prefix: job.prefixIds,
           context: job.contextIds,
           chunks: job.chunks,
           sweep: job.sweep,
@@ -367,7 +367,7 @@ export class Model {
 
 /** @throws TypeError or RangeError that names what of a job of scoring is none */
 export function checkJob(job: unknown): void {
-  checkOptions(job, { sinkIds: 'ids', contextIds: 'ids' })
+  checkOptions(job, { prefixIds: 'ids', contextIds: 'ids' })
   const { sweep, method = 'kvzip' } = job as Pick<ScorePairsJob, 'sweep' | 'method'>
   checkOneOf(sweep, 'sweep', ['full', 'chunk', 'block'])
   checkOneOf(method, 'method', ['kvzip', 'kvzip+'])

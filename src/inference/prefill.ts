@@ -54,7 +54,7 @@ export interface PrefillInputs {
   engine: NativeEngine
   description: ModelDescription
   identity: ModelIdentity
-  sinkIds: Int32Array
+  prefixIds: Int32Array
   contextIds: Int32Array
   scores: HeadScores | undefined
   /** The context's repetition; asked for at pair levels only. */
@@ -87,7 +87,7 @@ export function checkPrefill(options: PrefillOptions & { chunks?: unknown }): vo
 }
 
 export async function prefillCache(inputs: PrefillInputs, options: PrefillOptions): Promise<KvCache> {
-  const { engine, description, identity, sinkIds, contextIds, scores } = inputs
+  const { engine, description, identity, prefixIds, contextIds, scores } = inputs
   const { level = 'head', ratio, sweep = 'full', prefillChunk } = options
   const kind = checkKind(options.kind)
   const pairs = isPairLevel(level)
@@ -107,12 +107,12 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
   const evictedHeads = early && !pairs && scores ? evictHeads(scores, plan) : undefined
   const uniform = early && level === 'pair-uniform' ? uniformRule(plan, contextIds.length) : null
   const chunks = pairs ? await inputs.chunks() : []
-  const tokens = sinkIds.length + contextIds.length
+  const tokens = prefixIds.length + contextIds.length
   const ropePositions = tokens + Math.max(0, ...chunks.map(({ ids }) => ids.length))
   checkPositions(inputs, chunks, ropePositions)
   const { ropes, maxPositions } = ropesFor(description, ropePositions)
   const job: NativeSweepJob = {
-    sink: sinkIds,
+    prefix: prefixIds,
     context: contextIds,
     chunks,
     sweep,
@@ -141,7 +141,7 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
     native,
     model: identity,
     kind,
-    contextHash: contextHash(sinkIds, contextIds),
+    contextHash: contextHash(prefixIds, contextIds),
     scores,
     pairScores: pairScores ?? undefined,
     fullBytes,
@@ -157,10 +157,10 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
 const spare = 512
 
 function checkPositions(inputs: PrefillInputs, chunks: readonly ReconstructionInput[], needed: number): void {
-  const { description, sinkIds, contextIds } = inputs
+  const { description, prefixIds, contextIds } = inputs
   const reach = reachOf(description)
   if (needed <= reach) return
-  const sizes = { sink: sinkIds.length, context: contextIds.length, chunks }
+  const sizes = { prefix: prefixIds.length, context: contextIds.length, chunks }
   const helps = remedies(description, {
     positions: reach,
     ...sizes,

@@ -16,10 +16,10 @@ import type { Tokenizer } from './tokenizer.js'
 export interface Prompts {
   /** `template`: the tokenizer's own. */
   format: ChatFormatName | 'template'
-  /** System prefix: the sink, never evicted. */
-  sinkIds: Int32Array
+  /** System prefix, never evicted. */
+  prefixIds: Int32Array
   /** The system prefix of the data set gsm. */
-  reasoningSinkIds: Int32Array
+  reasoningPrefixIds: Int32Array
   /** Between a question and its answer. */
   postfixIds: Int32Array
   /** Asks to repeat the whole context. */
@@ -42,7 +42,7 @@ export async function promptsFor(
 ): Promise<Prompts> {
   const { name, system, postfix, nextTurn } = await chatFormatOf(tokenizer, preferred)
   const fixed = [system + instruction, system + reasoningInstruction, postfix, repeatWhole, repeatPart]
-  const [sinkIds, reasoningSinkIds, postfixIds, repeatWholeIds, repeatPartIds] = (await Promise.all(
+  const [prefixIds, reasoningPrefixIds, postfixIds, repeatWholeIds, repeatPartIds] = (await Promise.all(
     fixed.map((text) => tokenizer.encode(text)),
   )) as [Int32Array, Int32Array, Int32Array, Int32Array, Int32Array]
   const ask = async (lead: string, query: string, signal?: AbortSignal): Promise<Int32Array> => {
@@ -53,8 +53,8 @@ export async function promptsFor(
   }
   return {
     format: name,
-    sinkIds,
-    reasoningSinkIds,
+    prefixIds,
+    reasoningPrefixIds,
     postfixIds,
     repeatWholeIds,
     repeatPartIds,

@@ -6,7 +6,7 @@ export interface TooLong {
   /** that there are */
   positions: number
   /** tokens of the system prefix */
-  sink: number
+  prefix: number
   /** tokens of the context */
   context: number
   /** inputs that repeat the context, where it is scored; they stand at the positions behind it */
@@ -36,8 +36,8 @@ export function remedies(description: ModelDescription, need: TooLong): string {
   return found.length === 0 ? '' : `; ${listed(found)}`
 }
 
-function mostContext({ positions, sink, chunks, spare }: TooLong): number {
-  const room = positions - sink
+function mostContext({ positions, prefix, chunks, spare }: TooLong): number {
+  const room = positions - prefix
   if (chunks.length === 0) return rounded(room - spare)
   const chunk = Math.max(...chunks.map(({ start, end }) => end - start))
   const most = room - Math.max(spare, chunk + promptOf(chunks))
@@ -45,8 +45,8 @@ function mostContext({ positions, sink, chunks, spare }: TooLong): number {
   return rounded(most >= chunk ? most : (room - promptOf(chunks)) / 2)
 }
 
-function mostChunk({ positions, sink, context, chunks, spare }: TooLong): number {
-  const room = positions - sink - context
+function mostChunk({ positions, prefix, context, chunks, spare }: TooLong): number {
+  const room = positions - prefix - context
   return chunks.length === 0 || room < spare ? 0 : rounded(room - promptOf(chunks))
 }
 

@@ -1,7 +1,7 @@
 /** One text becomes head scores by DuoAttention's on-the-fly estimate. */
 
-import { scoredAttention } from '../engine/spec.js'
 import type { Sample } from '../data/sample.js'
+import { scoredAttention } from '../engine/spec.js'
 import { version } from '../engine/version.js'
 import { InputError } from '../errors.js'
 import type { Model } from '../inference/model.js'
@@ -21,7 +21,7 @@ export async function estimateHeads(
   refuseReconstruction(options)
   const { description, identity, scoredLayerIds: layerIds } = model
   const positions = reachOf(description)
-  const tooLong = { positions, sink: 0, context: textIds.length, chunks: [], spare: 0 }
+  const tooLong = { positions, prefix: 0, context: textIds.length, chunks: [], spare: 0 }
   if (textIds.length > positions)
     throw new InputError(
       `${sample.data} ${sample.index} has ${textIds.length} tokens, but ${description.id} has ${positions} ` +

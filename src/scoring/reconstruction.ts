@@ -11,7 +11,7 @@ const tailTokens = 8
 
 /** One chunk of the context and the input that asks for it. */
 export interface ReconstructionInput {
-  /** Positions [start, end) of the context, the sink not counted. */
+  /** Positions [start, end) of the context, the system prefix not counted. */
   start: number
   end: number
   /** Prompt, tail of the previous chunk, postfix, then the chunk itself. */

@@ -94,11 +94,11 @@ async function reconstruct(
   const prompts = await model.prompts
   const contextIds = cutContext(await model.contextIds(sample.context, signal), maxContext)
   const inputs = reconstructionInputs(contextIds, { chunkSize, prompts })
-  checkPositions(model, { sink: prompts.sinkIds.length, context: contextIds.length }, inputs, sample)
+  checkPositions(model, { prefix: prompts.prefixIds.length, context: contextIds.length }, inputs, sample)
   const { chunks, start, end } = partOf(inputs, options.chunks, sample)
   const job = {
     ...options,
-    sinkIds: prompts.sinkIds,
+    prefixIds: prompts.prefixIds,
     contextIds: contextIds.slice(start, end),
     chunks,
     sweep,
@@ -242,17 +242,17 @@ async function sampleOf(
 
 function checkPositions(
   model: Model,
-  tokens: { sink: number; context: number },
+  tokens: { prefix: number; context: number },
   chunks: readonly ReconstructionInput[],
   sample: { data: string; index: number },
 ): void {
   const { description } = model
   const maxPositions = reachOf(description)
-  const { sink, context } = tokens
-  const needed = sink + context + Math.max(...chunks.map((chunk) => chunk.ids.length))
+  const { prefix, context } = tokens
+  const needed = prefix + context + Math.max(...chunks.map((chunk) => chunk.ids.length))
   if (needed <= maxPositions) return
   const what = `${sample.data} ${sample.index} has ${context} tokens and needs ${needed} positions with its repetition`
   const cut = 'scores the first tokens only'
-  const helps = remedies(description, { positions: maxPositions, sink, context, chunks, spare: 0, cut })
+  const helps = remedies(description, { positions: maxPositions, prefix, context, chunks, spare: 0, cut })
   throw new InputError(`${what}, but ${description.id} has ${maxPositions}${helps}`)
 }

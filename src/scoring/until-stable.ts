@@ -62,7 +62,7 @@ export async function scoreUntilStable(
     ({ done }: Progress): void =>
       onProgress?.({ done: Math.min((before + done * tokens) / total, 0.999) })
 
-  const kv = await model.prefillIds(job.sinkIds, job.contextIds, {
+  const kv = await model.prefillIds(job.prefixIds, job.contextIds, {
     signal,
     onProgress: tell(job.contextIds.length),
   })
@@ -110,11 +110,11 @@ export async function scoreUntilStable(
 }
 
 /** A cache serves chunk after chunk only where it holds every entry, under the angles that the chunks need. */
-function refuseUnfit({ description }: Model, { sinkIds, contextIds, chunks }: ScorePairsJob): void {
+function refuseUnfit({ description }: Model, { prefixIds, contextIds, chunks }: ScorePairsJob): void {
   const { spec, longContext, id } = description
   if (scoredLayers(spec).length < spec.layers.length)
     throw new InputError(`${id} has layers that keep a window only; they cannot be scored chunk after chunk`)
-  const reach = sinkIds.length + contextIds.length + Math.max(...chunks.map(({ ids }) => ids.length))
+  const reach = prefixIds.length + contextIds.length + Math.max(...chunks.map(({ ids }) => ids.length))
   if (longContext && reach > longContext.above)
     throw new InputError(
       `${id} changes its rotary angles past ${longContext.above} positions, and ${reach} are needed; score without stopping early`,

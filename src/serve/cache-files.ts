@@ -58,9 +58,9 @@ export class CacheFiles {
   /** Reads a file that the server is started with. @throws InputError when it cannot answer requests */
   async give(path: string): Promise<KvCache> {
     const kv = await this.model.restore(path)
-    const { sink, context, position } = kv.info
+    const { prefix, context, position } = kv.info
     const other = this.given.get(kv.contextHash)
-    const said = position - sink - context
+    const said = position - prefix - context
     const unevicted = this.options.eviction !== undefined && kv.pruned === undefined
     if (other === undefined && said === 0 && !unevicted) {
       this.given.set(kv.contextHash, path)

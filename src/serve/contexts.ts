@@ -132,9 +132,9 @@ export class Contexts {
 
   private async tokenise(text: string, textHash: string, signal: AbortSignal): Promise<ContextText> {
     const ids = await this.model.tokenizer.encode(text, { signal })
-    const { sinkIds } = this.prompts
-    const key = contextHash(sinkIds, ids)
-    const tokens = sinkIds.length + ids.length
+    const { prefixIds } = this.prompts
+    const key = contextHash(prefixIds, ids)
+    const tokens = prefixIds.length + ids.length
     const scored = !this.caches.has(key) && !this.files.has(key)
     this.keys.set(textHash, key)
     return { key, tokens, positions: tokens + (scored ? this.longestRepetition(ids) : 0), ids }
@@ -189,12 +189,12 @@ export class Contexts {
   }
 
   private async read(ids: Int32Array, signal: AbortSignal): Promise<ReadContext> {
-    const { sinkIds } = this.prompts
+    const { prefixIds } = this.prompts
     // The engine wants a context: without one the end of the system prefix stands in, and nothing is evicted.
-    const kv = await this.whileReading(sinkIds.length + ids.length, (onProgress) =>
+    const kv = await this.whileReading(prefixIds.length + ids.length, (onProgress) =>
       ids.length === 0
-        ? this.model.prefillIds(sinkIds.subarray(0, -1), sinkIds.subarray(-1), { signal })
-        : this.model.prefillIds(sinkIds, ids, { ...this.eviction, signal, onProgress }),
+        ? this.model.prefillIds(prefixIds.subarray(0, -1), prefixIds.subarray(-1), { signal })
+        : this.model.prefillIds(prefixIds, ids, { ...this.eviction, signal, onProgress }),
     )
     return contextOf(kv)
   }
@@ -215,7 +215,7 @@ export class Contexts {
   private leave(): void {
     for (const { kv, tokens } of this.leaving.splice(0)) {
       // Nothing but the system prefix is quicker read than found.
-      const worth = tokens > this.prompts.sinkIds.length
+      const worth = tokens > this.prompts.prefixIds.length
       this.left = this.left.then(async () => {
         if (worth) await this.files.keep(kv)
         kv.close()
@@ -225,8 +225,8 @@ export class Contexts {
 }
 
 function contextOf(kv: KvCache): ReadContext {
-  const { sink, context } = kv.info
-  return { kv, tokens: sink + context, bytes: kv.bytes, fullBytes: kv.fullBytes }
+  const { prefix, context } = kv.info
+  return { kv, tokens: prefix + context, bytes: kv.bytes, fullBytes: kv.fullBytes }
 }
 
 function sizeOf({ kv }: ReadContext): number {

@@ -13,7 +13,7 @@ import {
 
 export interface VerifyCase {
   name: string
-  sinkIds: Int32Array
+  prefixIds: Int32Array
   contextIds: Int32Array
   chunkSize: number
   /** One a chunk. */
@@ -61,7 +61,7 @@ function parseCase(value: unknown, where: string): VerifyCase {
     throw fail('repeat_inputs', 'one list a chunk')
   return {
     name: fields.name,
-    sinkIds: ids('sys_ids'),
+    prefixIds: ids('sys_ids'),
     contextIds,
     chunkSize,
     repeatInputs: inputs.map((list: unknown) => ids('repeat_inputs', list)),

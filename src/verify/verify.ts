@@ -146,8 +146,8 @@ class Judge {
   }
 
   async decoding(signal: AbortSignal | undefined): Promise<void> {
-    const { sinkIds, contextIds } = this.test
-    const full = await this.model.prefillIds(sinkIds, contextIds, { signal })
+    const { prefixIds, contextIds } = this.test
+    const full = await this.model.prefillIds(prefixIds, contextIds, { signal })
     const { vocabSize } = this.model.description.spec
     const logits = this.floats('prefill_logits', vocabSize)
     this.add('prefill_logits', largestDifference(full.lastLogits, logits), this.tolerances.logits)
@@ -164,14 +164,14 @@ class Judge {
     sweep: Sweep,
     signal: AbortSignal | undefined,
   ): Promise<{ max: Float32Array; pairs: Float32Array }> {
-    const { sinkIds, contextIds, chunkSize, repeatInputs } = this.test
+    const { prefixIds, contextIds, chunkSize, repeatInputs } = this.test
     const chunks = repeatInputs.map((ids, i) => ({
       start: i * chunkSize,
       end: Math.min((i + 1) * chunkSize, contextIds.length),
       ids,
     }))
     const { max, pairs } = await this.model.scorePairs({
-      sinkIds,
+      prefixIds,
       contextIds,
       chunks,
       sweep,

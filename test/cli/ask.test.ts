@@ -191,7 +191,7 @@ describe('headzip profile', () => {
       answers: { reference: string; full: string; logProb: { full: number; pruned: number } }[]
     }
     expect(made).toMatchObject({ model: 'nano', level: 'pair', ratio: 0.5, kept: 324, total: 648 })
-    expect(made.tokens).toEqual({ sink: 38, context: 27 })
+    expect(made.tokens).toEqual({ prefix: 38, context: 27 })
     expect(made.steps.map(({ name }) => name)).toEqual([
       'prefill with eviction',
       'prefill',

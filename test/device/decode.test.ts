@@ -137,7 +137,7 @@ describe.skipIf(skipWithoutDevice())('decoding on the GPU', () => {
     const context = Int32Array.from({ length: 7500 }, (_, i) => 100 + ((i * 7919) % 3000))
     const scores = await readScores(join(root, 'head_scores/nano/merged.arrow'))
     const held = (): number => (device === 'cpu' ? gpu.memory.allocatedBytes : gpu.memory.deviceBytes)
-    const kv = await gpu.prefillIds((await gpu.prompts).sinkIds, context)
+    const kv = await gpu.prefillIds((await gpu.prompts).prefixIds, context)
     const [before, full] = [held(), kv.bytes]
     kv.prune({ level: 'head', ratio, scores })
     const freed = before - held()
@@ -164,7 +164,7 @@ const families = [
 ] as const
 
 describe.skipIf(skipWithoutDevice())('families on the GPU', () => {
-  const sink = randomIds(6, 160, 1)
+  const prefix = randomIds(6, 160, 1)
   const context = randomIds(150, 160, 2)
   const query = randomIds(12, 160, 3)
 
@@ -178,9 +178,9 @@ describe.skipIf(skipWithoutDevice())('families on the GPU', () => {
       const ties = new NearTies()
       for (const level of ['full', ...levels] as const) {
         const scored = level !== 'full' && isPairLevel(level)
-        const chunks = chunksOf(context, 64, sink)
-        const theirs = await cpu.prefillIds(sink, context, scored ? { level, chunks } : {})
-        const ours = await gpu.prefillIds(sink, context)
+        const chunks = chunksOf(context, 64, prefix)
+        const theirs = await cpu.prefillIds(prefix, context, scored ? { level, chunks } : {})
+        const ours = await gpu.prefillIds(prefix, context)
         const options = { level: level === 'full' ? 'head' : level, ratio: 0.5, sink: 8, recent: 11 } as const
         if (scored) {
           const { keep } = evictPairs(theirs.pairScores!, options)

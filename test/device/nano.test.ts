@@ -27,7 +27,7 @@ describe.skipIf(skipWithoutDevice())('nano on the GPU', () => {
     const contextIds = await model.contextIds(context)
     const prompts = await model.prompts
     const chunks = reconstructionInputs(contextIds, { chunkSize: 2000, prompts })
-    return model.scorePairs({ sinkIds: prompts.sinkIds, contextIds, chunks, sweep })
+    return model.scorePairs({ prefixIds: prompts.prefixIds, contextIds, chunks, sweep })
   }
 
   it.each([

@@ -10,7 +10,7 @@ const sentence =
   /^(the model|layer \d(, KV head \d)?) gave a value that is not a finite number; its weights are damaged or overflow$/
 // As wide as the GPU's kernels ask for.
 const shape = { hidden: 64, heads: 4, kvHeads: 2, headDim: 64, inner: 96 }
-const sinkIds = randomIds(5, 4096, 1)
+const prefixIds = randomIds(5, 4096, 1)
 const contextIds = randomIds(300, 4000, 2)
 
 function tiny(edit?: (name: string, values: Float32Array) => void): Promise<Model> {
@@ -27,7 +27,7 @@ describe.skipIf(skipWithoutDevice())('values that are not finite, on the GPU', (
       if (name === 'lm_head.weight') values[7 * shape.hidden + 5] = value
     })
     const file = join(scratchFolder(), 'context.kv')
-    await (await good.prefillIds(sinkIds, contextIds)).save(file)
+    await (await good.prefillIds(prefixIds, contextIds)).save(file)
     const kv = await bad.restore(file)
     for (const sampling of [{}, { temperature: 1, seed: 3 }, { temperature: 0.8, topP: 0.9, seed: 3 }]) {
       const options = { kv, maxNewTokens: 12, ignoreEos: true, ...sampling }
@@ -35,7 +35,7 @@ describe.skipIf(skipWithoutDevice())('values that are not finite, on the GPU', (
       await expect(bad.generateBatch(['Who?', 'Where?'], options)).rejects.toThrow(sentence)
     }
     await expect(bad.logProbs('Who am I?', 'Kim', { kv })).rejects.toThrow(sentence)
-    await expect(bad.prefillIds(sinkIds, contextIds)).rejects.toThrow(sentence)
+    await expect(bad.prefillIds(prefixIds, contextIds)).rejects.toThrow(sentence)
     for (const model of [good, bad]) model.close()
   })
 
@@ -43,13 +43,13 @@ describe.skipIf(skipWithoutDevice())('values that are not finite, on the GPU', (
     const model = await tiny((name, values) => {
       if (name === 'model.embed_tokens.weight') values.fill(3e38, 4090 * shape.hidden, 4091 * shape.hidden)
     })
-    const kv = await model.prefillIds(sinkIds, contextIds)
+    const kv = await model.prefillIds(prefixIds, contextIds)
     const options = { kv, maxNewTokens: 12, ignoreEos: true }
     const before = await model.generateIds(randomIds(9, 4000, 3), options)
     await expect(model.generateIds(Int32Array.of(4090), options)).rejects.toThrow(sentence)
     expect((await model.generateIds(randomIds(9, 4000, 3), options)).ids).toEqual(before.ids)
-    await expect(model.prefillIds(sinkIds, Int32Array.of(3, 4090, 4))).rejects.toThrow(sentence)
-    expect((await model.prefillIds(sinkIds, contextIds)).lastLogits).toEqual(kv.lastLogits)
+    await expect(model.prefillIds(prefixIds, Int32Array.of(3, 4090, 4))).rejects.toThrow(sentence)
+    expect((await model.prefillIds(prefixIds, contextIds)).lastLogits).toEqual(kv.lastLogits)
     model.close()
   })
 
@@ -58,9 +58,9 @@ describe.skipIf(skipWithoutDevice())('values that are not finite, on the GPU', (
       if (name !== 'model.layers.1.self_attn.q_proj.weight') return
       for (const [i, value] of values.entries()) values[i] = value * 1e37
     })
-    const chunks = chunksOf(contextIds, 100, sinkIds)
+    const chunks = chunksOf(contextIds, 100, prefixIds)
     for (const sweep of ['full', 'chunk', 'block'] as const)
-      await expect(model.scorePairs({ sinkIds, contextIds, chunks, sweep })).rejects.toThrow(sentence)
+      await expect(model.scorePairs({ prefixIds, contextIds, chunks, sweep })).rejects.toThrow(sentence)
     model.close()
   })
 })

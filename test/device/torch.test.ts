@@ -45,14 +45,14 @@ describe.skipIf(skip())('random models of two layers against PyTorch', () => {
     const found = new Map<string, { off: number; error: number }>()
     for (const test of readJson(join(at, 'cases.json')).fields.cases as Case[]) {
       const contextIds = Int32Array.from(test.ctx_ids)
-      const sinkIds = Int32Array.from(test.sys_ids)
+      const prefixIds = Int32Array.from(test.sys_ids)
       const chunks = test.repeat_inputs.map((ids, i) => ({
         start: i * test.chunk_size,
         end: Math.min((i + 1) * test.chunk_size, contextIds.length),
         ids: Int32Array.from(ids),
       }))
-      const { pairs } = await model.scorePairs({ sinkIds, contextIds, chunks, sweep: 'full', pairs: true })
-      const kv = await model.prefillIds(sinkIds, contextIds)
+      const { pairs } = await model.scorePairs({ prefixIds, contextIds, chunks, sweep: 'full', pairs: true })
+      const kv = await model.prefillIds(prefixIds, contextIds)
       for (const [quantity, ours, size] of [
         ['pair_scores', pairs!, layers.length * kvHeads * contextIds.length],
         ['logits', kv.lastLogits, vocabSize],

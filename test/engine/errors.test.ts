@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import type { LayerSpec } from '../../src/engine/spec.js'
 import { loadModel } from '../../src/inference/model.js'
 import { describeModel } from '../../src/model/describe.js'
 import { scratchFolder } from '../scratch.js'
 import { opened } from './opened.js'
 import { chunksOf, randomIds, tinyShape, writeTinyModel } from './tiny.js'
 
-const sinkIds = randomIds(5, tinyShape.vocab, 1)
+const prefixIds = randomIds(5, tinyShape.vocab, 1)
 const contextIds = randomIds(300, tinyShape.vocab, 2)
-const chunks = chunksOf(contextIds, 64, sinkIds)
+const chunks = chunksOf(contextIds, 64, prefixIds)
 
 describe('the engine refuses with one sentence', () => {
   it('weights that hold a NaN, naming the layer', async () => {
@@ -15,7 +16,7 @@ describe('the engine refuses with one sentence', () => {
       if (name === 'model.layers.1.mlp.up_proj.weight') values[5] = Number.NaN
     })
     const model = await loadModel(folder)
-    await expect(model.prefillIds(sinkIds, contextIds)).rejects.toThrow(
+    await expect(model.prefillIds(prefixIds, contextIds)).rejects.toThrow(
       /^layer 1 gave a value that is not a finite number/,
     )
   })
@@ -25,7 +26,7 @@ describe('the engine refuses with one sentence', () => {
       if (name === 'model.layers.1.self_attn.k_proj.weight') values[5] = Number.NaN
     })
     const model = await loadModel(folder)
-    await expect(model.scorePairs({ sinkIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(
+    await expect(model.scorePairs({ prefixIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(
       /^layer 1 gave a value that is not a finite number/,
     )
   })
@@ -33,17 +34,17 @@ describe('the engine refuses with one sentence', () => {
   it('ids outside the vocabulary, too many positions, an empty context and broken chunks', async () => {
     const model = await loadModel(writeTinyModel(scratchFolder(), { ...tinyShape, positions: 310 }))
     const bad = Int32Array.from([3, tinyShape.vocab])
-    await expect(model.prefillIds(sinkIds, bad)).rejects.toThrow(
+    await expect(model.prefillIds(prefixIds, bad)).rejects.toThrow(
       /token id 51, but the model's vocabulary has 51/,
     )
-    await expect(model.prefillIds(sinkIds, new Int32Array(0))).rejects.toThrow(/context is empty/)
-    await expect(model.scorePairs({ sinkIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(
+    await expect(model.prefillIds(prefixIds, new Int32Array(0))).rejects.toThrow(/context is empty/)
+    await expect(model.scorePairs({ prefixIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(
       /needs 374 positions, but the model has 310/,
     )
     await expect(
-      model.scorePairs({ sinkIds, contextIds, chunks: chunks.slice(1), sweep: 'full' }),
+      model.scorePairs({ prefixIds, contextIds, chunks: chunks.slice(1), sweep: 'full' }),
     ).rejects.toThrow(/cover the context/)
-    const kv = await model.prefillIds(sinkIds, contextIds)
+    const kv = await model.prefillIds(prefixIds, contextIds)
     await expect(model.generateIds(randomIds(9, 51, 1), { kv, maxNewTokens: 5 })).rejects.toThrow(
       /needs 315 positions/,
     )
@@ -54,7 +55,12 @@ describe('the engine refuses with one sentence', () => {
   it('a job that is aborted, before and while it runs, and works on afterwards', async () => {
     const model = await loadModel('nano')
     const long = randomIds(3000, 4096, 5)
-    const job = { sinkIds, contextIds: long, chunks: chunksOf(long, 1000, sinkIds), sweep: 'full' as const }
+    const job = {
+      prefixIds,
+      contextIds: long,
+      chunks: chunksOf(long, 1000, prefixIds),
+      sweep: 'full' as const,
+    }
     await expect(model.scorePairs({ ...job, signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'HEADZIP_ABORTED',
     })
@@ -63,10 +69,10 @@ describe('the engine refuses with one sentence', () => {
       code: 'HEADZIP_ABORTED',
     })
     expect(performance.now() - started).toBeLessThan(20_000)
-    const kv = await model.prefillIds(sinkIds, contextIds)
+    const kv = await model.prefillIds(prefixIds, contextIds)
     expect(kv.lastLogits.length).toBe(4096)
     model.close()
-    await expect(model.prefillIds(sinkIds, contextIds)).rejects.toThrow(/closed/)
+    await expect(model.prefillIds(prefixIds, contextIds)).rejects.toThrow(/closed/)
   })
 
   it('what native code is handed wrongly, whatever TypeScript let through', () => {
@@ -76,8 +82,16 @@ describe('the engine refuses with one sentence', () => {
     const open = (change: object) => opened(described, change)
     const altered = (change: object) => good.map((w) => (w.role === 'layers.0.q' ? { ...w, ...change } : w))
     expect(() => open({})).not.toThrow()
-    expect(() => open({ spec: { ...spec, kvHeads: 2 } })).toThrow(/multiple of num_key_value_heads/)
-    expect(() => open({ spec: { ...spec, layers: 1e9 } })).toThrow(/layers must be an integer from 1 to 4096/)
+    const layers = (change: (layer: LayerSpec) => LayerSpec) => ({
+      spec: { ...spec, layers: spec.layers.map(change) },
+    })
+    const kvHeads = (layer: LayerSpec) => ({ ...layer, attention: { ...layer.attention, kvHeads: 2 } })
+    expect(() => open(layers(kvHeads))).toThrow(/multiple of num_key_value_heads/)
+    expect(() => open({ spec: { ...spec, layers: [] } })).toThrow(/layers must be an integer from 1 to 4096/)
+    const many = Array.from({ length: 4097 }, () => spec.layers[0])
+    expect(() => open({ spec: { ...spec, layers: many } })).toThrow(
+      /layers must be an integer from 1 to 4096/,
+    )
     const rope = (invFreq: Float32Array) => ({ spec: { ...spec, ropes: [{ invFreq, scale: 1 }] } })
     expect(() => open(rope(new Float32Array(6)))).toThrow(
       /invFreq must hold 1 to head_dim \/ 2 values, got 6/,

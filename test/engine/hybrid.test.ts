@@ -14,7 +14,7 @@ import { opened } from './opened.js'
 import { chunksOf, randomIds, tinyShape, writeTinyModel } from './tiny.js'
 
 const fixtures = fileURLToPath(new URL('../fixtures/models', import.meta.url))
-const sink = randomIds(6, 160, 1)
+const prefix = randomIds(6, 160, 1)
 const context = randomIds(150, 160, 2)
 
 const provenance = {
@@ -52,7 +52,7 @@ describe('a hybrid model', () => {
     withFixture('gemma3', async (model) => {
       const chunks = chunksOf(context, 64, randomIds(7, 160, 3))
       const scored = await model.scorePairs({
-        sinkIds: sink,
+        prefixIds: prefix,
         contextIds: context,
         chunks,
         sweep: 'full',
@@ -69,7 +69,7 @@ describe('a hybrid model', () => {
       expect(attention.map(({ window }) => window)).toEqual([20, 0, 20])
       const { kvHeads, headDim } = attention[0]!
       const entry = kvHeads * headDim * 2 * 4
-      const kv = await model.prefillIds(sink, context)
+      const kv = await model.prefillIds(prefix, context)
       expect(kv.info).toMatchObject({ layers: 3, scoredLayers: 1 })
       expect(kv.bytes).toBe((156 + 2 * 19) * entry)
       expect(kv.fullBytes).toBe(kv.bytes)
@@ -77,7 +77,7 @@ describe('a hybrid model', () => {
       expect(result).toMatchObject({ keptHeads: 1, heads: 2 })
       expect(kv.bytes).toBe((156 + 2 * 19) * entry - (150 * entry) / 2)
       kv.close()
-      const evicted = await model.prefillIds(sink, context)
+      const evicted = await model.prefillIds(prefix, context)
       expect(() => evicted.pruneHeads(new Uint8Array(6))).toThrow(/as the scored layers have KV heads/)
       evicted.close()
     }))
@@ -99,8 +99,8 @@ describe('a hybrid model', () => {
         pairs: null,
         provenance: { ...provenance, sources: [...provenance.sources] },
       }
-      const reading = await model.prefillIds(sink, context, { scores, ratio: 0.5 })
-      const after = await model.prefillIds(sink, context, { scores })
+      const reading = await model.prefillIds(prefix, context, { scores, ratio: 0.5 })
+      const after = await model.prefillIds(prefix, context, { scores })
       const full = await model.generateIds(query, { kv: after, maxNewTokens: 4, ignoreEos: true })
       after.prune({ level: 'head', ratio: 0.5 })
       expect(reading.bytes).toBe(after.bytes)
@@ -117,13 +117,13 @@ describe('a hybrid model', () => {
     withFixture(name, async (model) => {
       const first = randomIds(30, 160, 4)
       const second = randomIds(9, 160, 5)
-      const kv = await model.prefillIds(sink, context)
+      const kv = await model.prefillIds(prefix, context)
       const said = await model.generateIds(first, { kv, maxNewTokens: 5, ignoreEos: true, updateCache: true })
       const grown = kv.bytes
       const once = await model.generateIds(second, { kv, maxNewTokens: 6, ignoreEos: true })
       expect(kv.bytes).toBe(grown)
       const whole = Int32Array.from([...context, ...first, ...said.ids])
-      const fresh = await model.prefillIds(sink, whole)
+      const fresh = await model.prefillIds(prefix, whole)
       const again = await model.generateIds(second, { kv: fresh, maxNewTokens: 6, ignoreEos: true })
       expect([...once.ids]).toEqual([...again.ids])
       expect(largest(once.firstLogits, again.firstLogits)).toBeLessThan(1e-4)
@@ -151,7 +151,7 @@ describe('a rope that changes with the length of the context', () => {
     const chunks = chunksOf(long, 50, randomIds(7, 51, 7))
     const needed = 5 + 200 + 57
     const job = {
-      sinkIds: randomIds(5, 51, 8),
+      prefixIds: randomIds(5, 51, 8),
       contextIds: long,
       chunks,
       sweep: 'full',
@@ -160,7 +160,7 @@ describe('a rope that changes with the length of the context', () => {
     const run = (config: object) =>
       withModel(tinyWithTokenizer(config), async (model) => {
         const { pairs, rope } = await model.scorePairs(job)
-        const kv = await model.prefillIds(job.sinkIds, long)
+        const kv = await model.prefillIds(job.prefixIds, long)
         const logits = kv.lastLogits
         kv.close()
         return { pairs: pairs!, rope, logits }
@@ -192,7 +192,7 @@ describe('a rope that changes with the length of the context', () => {
       await expect(scoreHeads(model, { context: 'word '.repeat(300) })).rejects.toThrow(
         /positions with its repetition, but .* has 256/,
       )
-      await expect(model.prefillIds(sink, randomIds(260, 51, 9))).rejects.toThrow(
+      await expect(model.prefillIds(prefix, randomIds(260, 51, 9))).rejects.toThrow(
         /^the context has 260 tokens and needs 266 positions, but .* has 256; --max-context \d+ cuts its middle out$/,
       )
     }))

@@ -9,9 +9,9 @@ import { chunksOf, randomIds, tinyShape, writeTinyModel } from './tiny.js'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
-const sinkIds = randomIds(5, tinyShape.vocab, 1)
+const prefixIds = randomIds(5, tinyShape.vocab, 1)
 const contextIds = randomIds(400, tinyShape.vocab, 2)
-const job = { sinkIds, contextIds, chunks: chunksOf(contextIds, 100, sinkIds), sweep: 'full' as const }
+const job = { prefixIds, contextIds, chunks: chunksOf(contextIds, 100, prefixIds), sweep: 'full' as const }
 
 const megabytes = (): number => process.memoryUsage.rss() / 2 ** 20
 
@@ -21,8 +21,8 @@ describe('the engine under stress', () => {
     const after: number[] = []
     for (let round = 0; round < 200; round++) {
       const model = await loadModel(folder)
-      const kv = await model.prefillIds(sinkIds, contextIds)
-      await model.generateIds(sinkIds, { kv, maxNewTokens: 3 })
+      const kv = await model.prefillIds(prefixIds, contextIds)
+      await model.generateIds(prefixIds, { kv, maxNewTokens: 3 })
       if (round % 2) kv.close() // the others are left to the collector
       model.close()
       if (round % 10 === 9) {
@@ -40,7 +40,7 @@ describe('the engine under stress', () => {
     const shorter = {
       ...job,
       contextIds: contextIds.subarray(0, 150),
-      chunks: chunksOf(contextIds.subarray(0, 150), 50, sinkIds),
+      chunks: chunksOf(contextIds.subarray(0, 150), 50, prefixIds),
     }
     const aloneShorter = await model.scorePairs(shorter)
     const together = await Promise.all(

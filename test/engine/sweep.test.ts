@@ -31,11 +31,11 @@ interface Options {
 
 async function score(context: number, options: Options = {}) {
   const model = await loadModel(options.model ?? folder, { threads: options.threads })
-  const sinkIds = randomIds(5, tinyShape.vocab, 1)
+  const prefixIds = randomIds(5, tinyShape.vocab, 1)
   const contextIds = randomIds(context, tinyShape.vocab, 2)
   const chunks = chunksOf(contextIds, options.chunk ?? 64, randomIds(7, tinyShape.vocab, 3))
   const result = await model.scorePairs({
-    sinkIds,
+    prefixIds,
     contextIds,
     chunks,
     sweep: options.sweep ?? 'full',
@@ -100,11 +100,11 @@ describe('the sweep', () => {
 
   it('scores the first layer alike under every sweep, however far attention elsewhere outweighs the chunk', async () => {
     const model = await loadModel(writePeakyModel())
-    const sinkIds = randomIds(5, tinyShape.vocab, 1)
+    const prefixIds = randomIds(5, tinyShape.vocab, 1)
     const contextIds = randomIds(300, tinyShape.vocab, 2)
     const chunks = chunksOf(contextIds, 20, randomIds(7, tinyShape.vocab, 3))
     const first = async (sweep: Sweep) => {
-      const { pairs } = await model.scorePairs({ sinkIds, contextIds, chunks, sweep, pairs: true })
+      const { pairs } = await model.scorePairs({ prefixIds, contextIds, chunks, sweep, pairs: true })
       return pairs!.subarray(0, tinyShape.kvHeads * 300)
     }
     const full = await first('full')
@@ -128,14 +128,14 @@ describe('the sweep', () => {
       import { loadModel } from ${JSON.stringify(new URL('../../dist/inference/model.js', import.meta.url).href)}
       const job = JSON.parse(process.argv[1]), ids = (list) => Int32Array.from(list)
       const model = await loadModel(job.folder)
-      const { pairs } = await model.scorePairs({ ...job, sinkIds: ids(job.sinkIds), contextIds: ids(job.contextIds),
+      const { pairs } = await model.scorePairs({ ...job, prefixIds: ids(job.prefixIds), contextIds: ids(job.contextIds),
         chunks: job.chunks.map((c) => ({ ...c, ids: ids(c.ids) })), sweep: 'full', pairs: true })
       console.log(JSON.stringify(Array.from(pairs)))`
       const contextIds = randomIds(111, tinyShape.vocab, 2)
       const chunks = chunksOf(contextIds, 64, randomIds(7, tinyShape.vocab, 3))
       const job = {
         folder: model,
-        sinkIds: Array.from(randomIds(5, tinyShape.vocab, 1)),
+        prefixIds: Array.from(randomIds(5, tinyShape.vocab, 1)),
         contextIds: Array.from(contextIds),
         chunks: chunks.map((c) => ({ ...c, ids: Array.from(c.ids) })),
       }

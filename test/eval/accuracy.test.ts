@@ -27,15 +27,15 @@ describe('measuring accuracy', () => {
     const results = await measureAccuracy(model, [sample], arms, {
       onProgress: ({ done }) => progress.push(done),
     })
-    const sink = (await model.prompts).sinkIds.length
-    const tokens = sink + (await model.contextIds(sample.context)).length
+    const prefix = (await model.prompts).prefixIds.length
+    const tokens = prefix + (await model.contextIds(sample.context)).length
     const bytesPerToken = 24 * 64 * 2 * 4
     expect(results.map(({ arm, questions }) => [arm, questions])).toEqual([
       ['full', 3],
       ['none', 3],
     ])
     expect(results[0]).toMatchObject({ bytes: tokens * bytesPerToken, fullBytes: tokens * bytesPerToken })
-    expect(results[1]?.bytes).toBe(sink * bytesPerToken)
+    expect(results[1]?.bytes).toBe(prefix * bytesPerToken)
     expect(results[0]?.accuracy).toBeCloseTo(2 / 3)
     expect(results[1]?.accuracy).toBeLessThan(2 / 3)
     expect(progress.map((done) => Math.round(done * 6))).toEqual([1, 2, 3, 4, 5, 6])

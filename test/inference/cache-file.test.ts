@@ -69,7 +69,7 @@ describe('a saved cache', () => {
     const other = await loadModel(model.description.folder)
     const restored = await other.restore(file)
     expect(restored.info).toMatchObject({
-      sink: kv.info.sink,
+      prefix: kv.info.prefix,
       context: kv.info.context,
       position: kv.info.position,
       usedBytes: kv.bytes,

@@ -10,10 +10,10 @@ import { scratchFolder } from '../scratch.js'
 
 // gemma3: layers 0 and 2 slide over 20 positions, layer 1 is global and scored. mistral: every layer slides and is scored.
 const fixtures = fileURLToPath(new URL('../fixtures/models', import.meta.url))
-const sink = randomIds(6, 160, 1)
+const prefix = randomIds(6, 160, 1)
 const context = randomIds(150, 160, 2)
 const query = randomIds(12, 160, 3)
-const chunks = chunksOf(context, 64, sink)
+const chunks = chunksOf(context, 64, prefix)
 
 const cases = ['gemma3', 'mistral'].flatMap((name) => levels.map((level) => [name, level] as const))
 
@@ -36,9 +36,9 @@ describe('a model with sliding layers', () => {
         const options = { level, ratio: 0.5, sink: 8, recent: 11, scores: scoresOf(model), chunks }
         const ask = (kv: KvCache, updateCache = false) =>
           model.generateIds(query, { kv, maxNewTokens: 8, ignoreEos: true, updateCache })
-        const early = await model.prefillIds(sink, context, options)
-        const late = await model.prefillIds(sink, context, { ...options, ratio: undefined })
-        const retained = await model.prefillIds(sink, context, { ...options, kind: 'retain', ratio: 0.9 })
+        const early = await model.prefillIds(prefix, context, options)
+        const late = await model.prefillIds(prefix, context, { ...options, ratio: undefined })
+        const retained = await model.prefillIds(prefix, context, { ...options, kind: 'retain', ratio: 0.9 })
         const full = await ask(late)
         late.prune(options)
         retained.prune(options)
@@ -69,7 +69,7 @@ describe('a model with sliding layers', () => {
       const { kvHeads } = model.identity
       for (const level of levels) {
         const options = { level, ratio: 0.1, sink: 8, recent: 11, scores: scoresOf(model), chunks }
-        const kv = await model.prefillIds(sink, context, options)
+        const kv = await model.prefillIds(prefix, context, options)
         const lengths = Array.from(kv.native.lengths())
         expect(lengths.filter((_, i) => Math.floor(i / kvHeads) !== 1)).toEqual(
           new Array(2 * kvHeads).fill(19),
@@ -80,7 +80,7 @@ describe('a model with sliding layers', () => {
 
   it('says that a kept conversation took what another prune would need, and goes on answering', () =>
     withFixture('gemma3', async (model) => {
-      const kv = await model.prefillIds(sink, context, { scores: scoresOf(model), kind: 'retain' })
+      const kv = await model.prefillIds(prefix, context, { scores: scoresOf(model), kind: 'retain' })
       await model.generateIds(query, { kv, maxNewTokens: 20, ignoreEos: true, updateCache: true })
       expect(() => kv.prune({ level: 'head', ratio: 0.5 })).toThrow(
         /kept conversation; prefill the context again/,

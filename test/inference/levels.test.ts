@@ -11,12 +11,12 @@ import { Reference, type Visible } from './reference.js'
 const shape = { ...tinyShape, heads: 6, kvHeads: 3, layers: 2 }
 const { layers, kvHeads } = shape
 const heads = layers * kvHeads
-const sink = randomIds(5, shape.vocab, 1)
+const prefix = randomIds(5, shape.vocab, 1)
 const context = randomIds(120, shape.vocab, 2)
 const query = randomIds(30, shape.vocab, 3)
-const prefilled = sink.length + context.length
+const prefilled = prefix.length + context.length
 const newTokens = 12
-const chunks = chunksOf(context, 50, sink)
+const chunks = chunksOf(context, 50, prefix)
 const everyLevel: Level[] = ['head', 'streaming', 'pair', 'pair-uniform']
 const window = { sink: 9, recent: 17 }
 
@@ -82,7 +82,7 @@ const evicted =
 
 describe('eviction does what masking the same keys does', () => {
   it('at level head', async () => {
-    const kv = await model.prefillIds(sink, context, { scores })
+    const kv = await model.prefillIds(prefix, context, { scores })
     const { keep } = selectHeads(scores, { ratio: 0.5 })
     expect(kv.prune({ level: 'head', ratio: 0.5 })).toMatchObject({
       keptHeads: 3,
@@ -92,8 +92,10 @@ describe('eviction does what masking the same keys does', () => {
     })
     expectAsReference(
       await ask(kv),
-      [...sink, ...context, ...query],
-      evicted((layer, head, _, k) => k < sink.length || k >= prefilled || keep[layer * kvHeads + head] === 1),
+      [...prefix, ...context, ...query],
+      evicted(
+        (layer, head, _, k) => k < prefix.length || k >= prefilled || keep[layer * kvHeads + head] === 1,
+      ),
     )
   })
 
@@ -102,7 +104,7 @@ describe('eviction does what masking the same keys does', () => {
     { name: 'narrower than the system prefix, which is kept whole', sink: 2, recent: 17, first: 5 },
     { name: 'of one token', sink: 5, recent: 1, first: 5 },
   ])('at level streaming with a sink and window $name', async ({ sink: sinkTokens, recent, first }) => {
-    const kv = await model.prefillIds(sink, context, { scores })
+    const kv = await model.prefillIds(prefix, context, { scores })
     const { keep } = selectHeads(scores, { ratio: 0.34 })
     kv.prune({ level: 'streaming', ratio: 0.34, sink: sinkTokens, recent })
     const perHead = (first + recent) * shape.headDim * 2 * 4
@@ -111,16 +113,16 @@ describe('eviction does what masking the same keys does', () => {
     expect(kv.bytes).toBe(kept * prefilled * shape.headDim * 2 * 4 + (heads - kept) * perHead)
     expectAsReference(
       await ask(kv),
-      [...sink, ...context, ...query],
+      [...prefix, ...context, ...query],
       evicted((layer, head, q, k) => k < first || k > q - recent || keep[layer * kvHeads + head] === 1),
     )
   })
 
   it('at level streaming through a conversation, whose window slides on', async () => {
-    const kv = await model.prefillIds(sink, context, { scores })
+    const kv = await model.prefillIds(prefix, context, { scores })
     const { keep } = selectHeads(scores, { ratio: 0.34 })
     kv.prune({ level: 'streaming', ratio: 0.34, ...window })
-    const said = [...sink, ...context]
+    const said = [...prefix, ...context]
     const visible = evicted(
       (layer, head, q, k) => k < window.sink || k > q - window.recent || keep[layer * kvHeads + head] === 1,
     )
@@ -138,7 +140,7 @@ describe('eviction does what masking the same keys does', () => {
   })
 
   it.each(['pair', 'pair-uniform'] as const)('at level %s', async (level) => {
-    const kv = await model.prefillIds(sink, context, { level, chunks })
+    const kv = await model.prefillIds(prefix, context, { level, chunks })
     const { values, positions } = kv.pairScores!
     const { keep } = selectPairs(
       values,
@@ -147,13 +149,13 @@ describe('eviction does what masking the same keys does', () => {
     )
     const result = kv.prune({ level, ratio: 0.3 })
     expect(result.kept).toBe(Math.round(0.3 * heads * context.length))
-    expect(kv.bytes).toBe((result.kept + heads * sink.length) * shape.headDim * 2 * 4)
+    expect(kv.bytes).toBe((result.kept + heads * prefix.length) * shape.headDim * 2 * 4)
     expectAsReference(
       await ask(kv),
-      [...sink, ...context, ...query],
+      [...prefix, ...context, ...query],
       evicted((layer, head, _, k) => {
-        if (k < sink.length || k >= prefilled) return true
-        return keep[(layer * kvHeads + head) * context.length + k - sink.length] === 1
+        if (k < prefix.length || k >= prefilled) return true
+        return keep[(layer * kvHeads + head) * context.length + k - prefix.length] === 1
       }),
     )
   })
@@ -163,8 +165,8 @@ describe('pruning', () => {
   it.each(everyLevel)('while prefilling at level %s is pruning afterwards, bit for bit', async (level) => {
     for (const rule of ['exact', 'published'] as const) {
       const options = { level, ratio: 0.4, rule, scores, chunks, ...window }
-      const early = await model.prefillIds(sink, context, options)
-      const late = await model.prefillIds(sink, context, { level, scores, chunks })
+      const early = await model.prefillIds(prefix, context, options)
+      const late = await model.prefillIds(prefix, context, { level, scores, chunks })
       expect(late.pruned).toBeUndefined()
       const result = late.prune(options)
       expect(early.pruned).toEqual(result)
@@ -176,12 +178,17 @@ describe('pruning', () => {
   })
 
   it('of a retained cache serves every level and ratio in any order, bit for bit what evicting gives', async () => {
-    const retained = await model.prefillIds(sink, context, { level: 'pair', chunks, scores, kind: 'retain' })
+    const retained = await model.prefillIds(prefix, context, {
+      level: 'pair',
+      chunks,
+      scores,
+      kind: 'retain',
+    })
     const full = retained.bytes
     const before = await ask(retained)
     for (const ratio of [0.3, 0.8, 0.05])
       for (const level of everyLevel) {
-        const evictedOnce = await model.prefillIds(sink, context, { level: 'pair', chunks, scores })
+        const evictedOnce = await model.prefillIds(prefix, context, { level: 'pair', chunks, scores })
         const expected = evictedOnce.prune({ level, ratio, ...window })
         const result = retained.prune({ level, ratio, ...window })
         expect(result).toEqual(expected)
@@ -196,7 +203,7 @@ describe('pruning', () => {
   })
 
   it('of a retained cache starts from the prefill: a conversation ends with it', async () => {
-    const kv = await model.prefillIds(sink, context, { scores, kind: 'retain' })
+    const kv = await model.prefillIds(prefix, context, { scores, kind: 'retain' })
     kv.prune({ level: 'head', ratio: 0.5 })
     const expected = await ask(kv)
     kv.prune({ level: 'head', ratio: 1 })
@@ -209,7 +216,7 @@ describe('pruning', () => {
   })
 
   it('refuses with one sentence what makes no sense, and leaves the cache usable', async () => {
-    const kv = await model.prefillIds(sink, context, { scores })
+    const kv = await model.prefillIds(prefix, context, { scores })
     const level = 'head' as const
     expect(() => kv.prune({ level: 'layer' as Level, ratio: 0.5 })).toThrow(
       "level must be head, streaming, pair, pair-uniform, got 'layer'",
@@ -226,10 +233,12 @@ describe('pruning', () => {
     kv.prune({ level, ratio: 0.5 })
     expect(() => kv.prune({ level, ratio: 0.5 })).toThrow(/pruned already/)
     expect((await ask(kv)).ids.length).toBe(newTokens)
-    await expect(model.prefillIds(sink, context, { ratio: 0.5 })).rejects.toThrow(/needs head scores/)
-    await expect(model.prefillIds(sink, context, { kind: 'mask' as 'evict' })).rejects.toThrow(
+    await expect(model.prefillIds(prefix, context, { ratio: 0.5 })).rejects.toThrow(/needs head scores/)
+    await expect(model.prefillIds(prefix, context, { kind: 'mask' as 'evict' })).rejects.toThrow(
       "kind must be evict or retain, got 'mask'",
     )
-    await expect(model.prefillIds(sink, context, { prefillChunk: 0 })).rejects.toThrow(/prefillChunk must be/)
+    await expect(model.prefillIds(prefix, context, { prefillChunk: 0 })).rejects.toThrow(
+      /prefillChunk must be/,
+    )
   })
 })

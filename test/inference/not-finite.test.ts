@@ -75,9 +75,9 @@ describe.each<[string, number]>([
 })
 
 describe('values that are not finite end with one sentence', () => {
-  const sinkIds = randomIds(5, tinyShape.vocab, 1)
+  const prefixIds = randomIds(5, tinyShape.vocab, 1)
   const contextIds = randomIds(100, tinyShape.vocab, 2)
-  const chunks = chunksOf(contextIds, 50, sinkIds)
+  const chunks = chunksOf(contextIds, 50, prefixIds)
 
   function damaged(tensor: string, change: (values: Float32Array) => void): Promise<Model> {
     const folder = writeTinyModel(scratchFolder(), tinyShape, (name, values) => {
@@ -93,7 +93,7 @@ describe('values that are not finite end with one sentence', () => {
     const described = describeModel(folder)
     const engine = opened(described, { spec: { ...described.spec, logitCap: 30 } }) as NativeEngine
     const job = engine.sweep({
-      sink: sinkIds,
+      prefix: prefixIds,
       context: contextIds,
       chunks: [],
       sweep: 'full',
@@ -114,7 +114,7 @@ describe('values that are not finite end with one sentence', () => {
 
   it('in the last norm', async () => {
     const model = await damaged('model.norm.weight', (values) => values.fill(Number.NaN))
-    await expect(model.prefillIds(sinkIds, contextIds)).rejects.toThrow(sentence)
+    await expect(model.prefillIds(prefixIds, contextIds)).rejects.toThrow(sentence)
   })
 
   it('in the keys or the values of a restored cache', async () => {
@@ -142,7 +142,7 @@ describe('values that are not finite end with one sentence', () => {
     )
     const rest = contextIds.map((id) => Math.max(1, id))
     const kv = await model.prefillIds(
-      sinkIds.map((id) => Math.max(1, id)),
+      prefixIds.map((id) => Math.max(1, id)),
       rest,
     )
     const overflows = /^layer 0 gave a value that is not a finite number/
@@ -158,8 +158,8 @@ describe('values that are not finite end with one sentence', () => {
       values[0] = Number.NaN
     })
     const named = /^layer 0 gave a value that is not a finite number; its weights are damaged or overflow$/
-    await expect(model.prefillIds(sinkIds, contextIds)).rejects.toThrow(named)
-    await expect(model.scorePairs({ sinkIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(named)
+    await expect(model.prefillIds(prefixIds, contextIds)).rejects.toThrow(named)
+    await expect(model.scorePairs({ prefixIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(named)
   })
 
   it.each(['kvzip', 'kvzip+'] as const)(
@@ -168,7 +168,7 @@ describe('values that are not finite end with one sentence', () => {
       const last = await damaged('model.layers.1.self_attn.q_proj.weight', (values) => {
         for (const [i, value] of values.entries()) values[i] = value * 1e37
       })
-      const job = { sinkIds, contextIds, chunks, sweep: 'full' as const, method }
+      const job = { prefixIds, contextIds, chunks, sweep: 'full' as const, method }
       await expect(last.scorePairs(job)).rejects.toThrow(
         /^layer 1, KV head 0 gave a value that is not a finite number; its weights are damaged or overflow$/,
       )
@@ -185,7 +185,7 @@ describe('values that are not finite end with one sentence', () => {
     writeSync(handle, Buffer.alloc(4, 0xff), 0, 4, offset)
     closeSync(handle)
     const model = await loadModel(folder)
-    await expect(model.scorePairs({ sinkIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(
+    await expect(model.scorePairs({ prefixIds, contextIds, chunks, sweep: 'full' })).rejects.toThrow(
       new RegExp(`^layer ${last} gave a value that is not a finite number`),
     )
   })

@@ -7,9 +7,9 @@ import { scratchFolder } from '../scratch.js'
 
 const heads = shape.layers * shape.kvHeads
 const entry = shape.headDim * 2 * 4
-const sink = randomIds(4, shape.vocab, 1)
+const prefix = randomIds(4, shape.vocab, 1)
 const context = randomIds(1200, shape.vocab, 2)
-const tokens = sink.length + context.length
+const tokens = prefix.length + context.length
 const layerBytes = tokens * shape.kvHeads * entry
 const mebi = 2 ** 20
 let model: Model
@@ -27,15 +27,15 @@ const tiles = tokens * shape.hidden * 4 + 4 * mebi
 
 describe('evicting while prefilling', () => {
   it('needs at its peak what is kept, one layer and a tile', async () => {
-    const full = await model.prefillIds(sink, context, { prefillChunk })
+    const full = await model.prefillIds(prefix, context, { prefillChunk })
     expect(full.bytes).toBe(shape.layers * layerBytes)
     expect(full.peakBytes).toBeGreaterThan(full.bytes)
     expect(full.peakBytes).toBeLessThan(full.bytes + tiles)
     full.close()
-    const kv = await model.prefillIds(sink, context, { scores, ratio: 0.6, prefillChunk })
+    const kv = await model.prefillIds(prefix, context, { scores, ratio: 0.6, prefillChunk })
     expect(kv.keptHeads).toBe(29) // round(48 * 0.6)
-    expect(kv.bytes).toBe((29 * tokens + 19 * sink.length) * entry)
-    expect(kv.bytes).toBeLessThanOrEqual(0.61 * kv.fullBytes + heads * sink.length * entry)
+    expect(kv.bytes).toBe((29 * tokens + 19 * prefix.length) * entry)
+    expect(kv.bytes).toBeLessThanOrEqual(0.61 * kv.fullBytes + heads * prefix.length * entry)
     expect(kv.peakBytes).toBeLessThan(kv.bytes + layerBytes + tiles)
     expect(kv.peakBytes).toBeLessThan(0.85 * kv.fullBytes + tiles)
     // Buffers are as long as their entries: nothing is held in vain.
@@ -44,7 +44,7 @@ describe('evicting while prefilling', () => {
   })
 
   it('does so at level streaming and, scored on the way, at level pair-uniform', async () => {
-    const streaming = await model.prefillIds(sink, context, {
+    const streaming = await model.prefillIds(prefix, context, {
       level: 'streaming',
       scores,
       ratio: 0.25,
@@ -53,17 +53,17 @@ describe('evicting while prefilling', () => {
     expect(streaming.bytes).toBe((12 * tokens + 36 * (128 + 256)) * entry)
     expect(streaming.peakBytes).toBeLessThan(streaming.bytes + layerBytes + tiles)
     streaming.close()
-    const chunks = chunksOf(context, 400, sink)
-    const uniform = await model.prefillIds(sink, context, {
+    const chunks = chunksOf(context, 400, prefix)
+    const uniform = await model.prefillIds(prefix, context, {
       level: 'pair-uniform',
       ratio: 0.25,
       chunks,
       sweep: 'block',
       prefillChunk,
     })
-    expect(uniform.bytes).toBe(heads * (300 + sink.length) * entry)
+    expect(uniform.bytes).toBe(heads * (300 + prefix.length) * entry)
     // Hidden states of the repetition, and KV of one of its chunks.
-    const repeat = (context.length + 3 * sink.length) * shape.hidden * 4 + 420 * shape.kvHeads * entry
+    const repeat = (context.length + 3 * prefix.length) * shape.hidden * 4 + 420 * shape.kvHeads * entry
     expect(uniform.peakBytes).toBeLessThan(uniform.bytes + layerBytes + tiles + repeat)
     expect(uniform.peakBytes).toBeLessThan(0.8 * uniform.fullBytes)
     uniform.close()
@@ -71,7 +71,7 @@ describe('evicting while prefilling', () => {
 
   it('gives the memory back to the system, as pruning later does', async () => {
     const resident = (): number => process.memoryUsage.rss()
-    const full = await model.prefillIds(sink, randomIds(2000, shape.vocab, 4), { scores })
+    const full = await model.prefillIds(prefix, randomIds(2000, shape.vocab, 4), { scores })
     const [before, held] = [resident(), full.info.allocatedBytes]
     full.prune({ level: 'head', ratio: 0.25 })
     const freed = held - full.info.allocatedBytes
@@ -82,12 +82,12 @@ describe('evicting while prefilling', () => {
   })
 
   it('keeps heads of one answer apart: a query adds only its own entries while it runs', async () => {
-    const kv = await model.prefillIds(sink, context, { scores, ratio: 0.25 })
+    const kv = await model.prefillIds(prefix, context, { scores, ratio: 0.25 })
     const { allocatedBytes } = kv.info
-    await model.generateIds(sink, { kv, maxNewTokens: 20, ignoreEos: true })
+    await model.generateIds(prefix, { kv, maxNewTokens: 20, ignoreEos: true })
     expect(kv.info.allocatedBytes).toBe(allocatedBytes)
-    await model.generateIds(sink, { kv, maxNewTokens: 20, ignoreEos: true, updateCache: true })
-    expect(kv.bytes).toBe((12 * tokens + 36 * sink.length + heads * 24) * entry)
+    await model.generateIds(prefix, { kv, maxNewTokens: 20, ignoreEos: true, updateCache: true })
+    expect(kv.bytes).toBe((12 * tokens + 36 * prefix.length + heads * 24) * entry)
     expect(kv.info.allocatedBytes).toBeLessThan(kv.bytes * 1.3 + heads * 64 * entry)
     kv.close()
   })
@@ -96,12 +96,12 @@ describe('evicting while prefilling', () => {
 describe('prefillChunk', () => {
   it('bounds the rows of a pass and with them the work buffers, and changes nothing else', async () => {
     const part = context.subarray(0, 600)
-    const kv = await model.prefillIds(sink, part)
+    const kv = await model.prefillIds(prefix, part)
     const [logits, peak] = [kv.lastLogits, kv.peakBytes]
     expect(Math.max(...logits)).toBeGreaterThan(0.05)
     kv.close()
     for (const rows of [64, 1]) {
-      const small = await model.prefillIds(sink, part, { prefillChunk: rows })
+      const small = await model.prefillIds(prefix, part, { prefillChunk: rows })
       for (const [i, logit] of logits.entries()) expect(small.lastLogits[i]).toBeCloseTo(logit, 4)
       // Of each row fewer: q and attended of 8 heads of 64, k, v, and what is smaller.
       const row = (4 * 512 + 3 * 16) * 4
@@ -111,11 +111,11 @@ describe('prefillChunk', () => {
   })
 
   it('works with every level', async () => {
-    const chunks = chunksOf(context.subarray(0, 300), 100, sink)
+    const chunks = chunksOf(context.subarray(0, 300), 100, prefix)
     const part = context.subarray(0, 300)
     const options = { level: 'pair', ratio: 0.5, chunks } as const
-    const a = await model.prefillIds(sink, part, options)
-    const b = await model.prefillIds(sink, part, { ...options, prefillChunk: 37 })
+    const a = await model.prefillIds(prefix, part, options)
+    const b = await model.prefillIds(prefix, part, { ...options, prefillChunk: 37 })
     for (const [i, score] of a.pairScores!.values.entries())
       expect(b.pairScores!.values[i]).toBeCloseTo(score, 5)
   })
@@ -125,22 +125,24 @@ describe('a prefill', () => {
   it('tells how far it is, ends at 1, and stops when aborted', async () => {
     const seen: number[] = []
     const long = randomIds(1500, shape.vocab, 3)
-    const kv = await model.prefillIds(sink, long, { onProgress: ({ done }) => seen.push(done) })
+    const kv = await model.prefillIds(prefix, long, { onProgress: ({ done }) => seen.push(done) })
     kv.close()
     expect(seen.at(-1)).toBe(1)
     expect(seen.every((done, i) => done >= (seen[i - 1] ?? 0) && done <= 1)).toBe(true)
-    const aborted = model.prefillIds(sink, long, { signal: AbortSignal.timeout(20) })
+    const aborted = model.prefillIds(prefix, long, { signal: AbortSignal.timeout(20) })
     await expect(aborted).rejects.toMatchObject({ code: 'HEADZIP_ABORTED' })
   })
 
   it("past the model's positions is refused with one sentence, with the room that a repetition needs", async () => {
     const small = await loadModel(writeTinyModel(scratchFolder(), { ...shape, positions: 120 }))
     const part = context.subarray(0, 117)
-    await expect(small.prefillIds(sink, part)).rejects.toThrow(
+    await expect(small.prefillIds(prefix, part)).rejects.toThrow(
       /^the context has 117 tokens and needs 121 positions, but \S+ has 120; --max-context \d+ cuts its middle out, or /,
     )
-    const chunks = chunksOf(context.subarray(0, 100), 50, sink)
-    await expect(small.prefillIds(sink, context.subarray(0, 100), { level: 'pair', chunks })).rejects.toThrow(
+    const chunks = chunksOf(context.subarray(0, 100), 50, prefix)
+    await expect(
+      small.prefillIds(prefix, context.subarray(0, 100), { level: 'pair', chunks }),
+    ).rejects.toThrow(
       /^the context has 100 tokens and needs 158 positions with its repetition, but \S+ has 120; --max-context \d+ cuts /,
     )
     small.close()

@@ -9,9 +9,9 @@ import { scratchFolder } from '../scratch.js'
 // 24 KiB of KV a token for little work: what else the process does is small beside 94 MiB.
 const heads = shape.layers * shape.kvHeads
 const entry = shape.headDim * 2 * 4
-const sink = randomIds(64, shape.vocab, 1)
+const prefix = randomIds(64, shape.vocab, 1)
 const context = randomIds(3936, shape.vocab, 2)
-const tokens = sink.length + context.length
+const tokens = prefix.length + context.length
 const layerBytes = tokens * shape.kvHeads * entry
 const mebi = 2 ** 20
 /** What a tile works in, and what JavaScript's own memory moves by. */
@@ -24,7 +24,7 @@ beforeAll(async () => {
   model = await loadModel(writeTinyModel(scratchFolder(), shape))
   scores = randomScores(shape.layers, shape.kvHeads, 7)
   // Code, threads and rotary angles are there before anything is measured.
-  const kv = await model.prefillIds(sink, context, { prefillChunk: 128 })
+  const kv = await model.prefillIds(prefix, context, { prefillChunk: 128 })
   kv.close()
 })
 afterAll(() => model.close())
@@ -37,7 +37,7 @@ async function measure(options: PrefillOptions) {
   const timer = setInterval(() => {
     peak = Math.max(peak, resident())
   }, 1)
-  const kv = await model.prefillIds(sink, context, { prefillChunk: 128, ...options })
+  const kv = await model.prefillIds(prefix, context, { prefillChunk: 128, ...options })
   clearInterval(timer)
   const after = resident()
   const { bytes, fullBytes, peakBytes } = kv
@@ -45,7 +45,7 @@ async function measure(options: PrefillOptions) {
   return { peak: Math.max(peak, after) - before, held: after - before, bytes, fullBytes, peakBytes }
 }
 
-it('the process holds what the cache says: at ratio 0.6 of heads, 0.61 of the full cache and the sink', async () => {
+it('the process holds what the cache says: at ratio 0.6 of heads, 0.61 of the full cache and the prefix', async () => {
   const evicted = await measure({ scores, ratio: 0.6 })
   const full = await measure({})
   // The measure sees the whole cache: all of it is resident.
@@ -53,7 +53,7 @@ it('the process holds what the cache says: at ratio 0.6 of heads, 0.61 of the fu
   expect(full.held).toBeGreaterThan(0.95 * full.bytes)
   expect(full.held).toBeLessThan(full.bytes + slack)
 
-  const most = 0.61 * full.bytes + heads * sink.length * entry
+  const most = 0.61 * full.bytes + heads * prefix.length * entry
   expect(evicted.bytes).toBeLessThanOrEqual(most)
   expect(evicted.held).toBeLessThanOrEqual(most + slack)
   expect(evicted.held).toBeGreaterThan(0.95 * evicted.bytes)

@@ -200,7 +200,7 @@ describe('describing a model folder', () => {
       'an odd head_dim',
       'llama3',
       set({ head_dim: 15 }),
-      'tiny/config.json: head_dim must be even, as rope turns pairs, got 15',
+      'tiny/config.json: head_dim must be even, as RoPE rotates pairs, got 15',
     ],
     [
       'another activation',

@@ -133,7 +133,12 @@ describe('mixtures', () => {
     const { spec } = plan('Qwen3MoeForCausalLM', { decoder_sparse_step: 2, mlp_only_layers: [3] })
     const experts = spec.layers.map(({ mlp }) => ('experts' in mlp ? mlp.experts : 0))
     expect(experts).toEqual([0, 128, 0, 0, 0, 128])
-    expect(spec.layers[1]!.mlp).toMatchObject({ experts: 128, perToken: 8, intermediateSize: 768, normalise: false })
+    expect(spec.layers[1]!.mlp).toMatchObject({
+      experts: 128,
+      perToken: 8,
+      intermediateSize: 768,
+      normalise: false,
+    })
   })
 
   it('name their experts as the checkpoints do', () => {

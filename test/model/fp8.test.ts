@@ -102,9 +102,9 @@ describe('the 256 numbers of float8_e4m3fn', () => {
 describe('FP8 weights and the same in fp32 score alike', () => {
   // Blocks of 128 end within the weights; a depth of 700 is packed in several runs.
   const shape = { ...tinyShape, hidden: 160, heads: 4, kvHeads: 2, headDim: 48, inner: 700, vocab: 64 }
-  const sinkIds = randomIds(5, shape.vocab, 1)
+  const prefixIds = randomIds(5, shape.vocab, 1)
   const contextIds = randomIds(60, shape.vocab, 2)
-  const chunks = chunksOf(contextIds, 32, sinkIds)
+  const chunks = chunksOf(contextIds, 32, prefixIds)
 
   it.each<[string, Fp8Format]>([
     ['blocks of 128 x 128', { block: [128, 128], scaleType: 'BF16' }],
@@ -147,7 +147,7 @@ describe('FP8 weights and the same in fp32 score alike', () => {
     const { fp8, wide } = writeFp8Twins(shape, format)
     const scores = (folder: string) =>
       withModel(folder, (model) =>
-        model.scorePairs({ sinkIds, contextIds, chunks, sweep: 'full', pairs: true }),
+        model.scorePairs({ prefixIds, contextIds, chunks, sweep: 'full', pairs: true }),
       )
     const [narrow, expected] = [await scores(fp8), await scores(wide)]
     expect(largest(expected.pairs!)).toBeGreaterThan(0.1)

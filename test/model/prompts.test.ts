@@ -59,7 +59,7 @@ describe('the prompts of nano', () => {
 
   it('are ChatML, as its tokenizer has ChatML tokens, though its architecture is Llama', async () => {
     expect(prompts.format).toBe('chatml')
-    expect(await text(prompts.sinkIds)).toBe(
+    expect(await text(prompts.prefixIds)).toBe(
       '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n' +
         'Given the context, answer to the following question or request without explanation.\n\n',
     )

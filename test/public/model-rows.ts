@@ -30,7 +30,7 @@ const sample = { data: 'own', index: 0, context: 'My name is Kim.', queries: ['W
 /** @param model nano; @param kv a cache of it */
 export function modelRows(model: Model, kv: KvCache): Record<string, Row> {
   const chunks = [{ start: 0, end: 3, ids }]
-  const scoring = { sinkIds: ids, contextIds: ids, chunks, sweep: 'full' }
+  const scoring = { prefixIds: ids, contextIds: ids, chunks, sweep: 'full' }
   const evaluation = {
     ...{ data: ['own.jsonl'], levels: ['pair'], ratios: [0.5], scores: [], draws: 1, kind: 'retain' },
     ...{ sweep: 'full', chunkSize: 2000, rule: 'exact', sink: 8, recent: 8, out: at('results') },
@@ -122,7 +122,7 @@ export function modelRows(model: Model, kv: KvCache): Record<string, Row> {
       good: [model, scoring, { spearman: 0.99 }],
       takes: [nothing, needed, needed],
       fields: {
-        1: { ...job, sinkIds: nothing, contextIds: nothing, chunks: nothing, sweep: nothing, method: rule },
+        1: { ...job, prefixIds: nothing, contextIds: nothing, chunks: nothing, sweep: nothing, method: rule },
         2: { spearman: number, ratio: optional(ratio), patience: optional(positive) },
       },
     },
@@ -211,7 +211,7 @@ export function modelRows(model: Model, kv: KvCache): Record<string, Row> {
     'model.scoreChunks': {
       good: [kv, scoring, chunks, {}],
       takes: [nothing, needed, list, options],
-      fields: { 1: { sinkIds: nothing, contextIds: nothing, sweep: nothing, method: rule }, 3: job },
+      fields: { 1: { prefixIds: nothing, contextIds: nothing, sweep: nothing, method: rule }, 3: job },
     },
     'model.scorePairs': {
       good: [scoring],
@@ -219,7 +219,7 @@ export function modelRows(model: Model, kv: KvCache): Record<string, Row> {
       fields: {
         0: {
           ...job,
-          sinkIds: nothing,
+          prefixIds: nothing,
           chunks: nothing,
           sweep: nothing,
           before: optional(count),

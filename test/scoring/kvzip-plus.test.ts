@@ -24,20 +24,20 @@ function largest(a: Float32Array, b: Float32Array): number {
 /** One of the fixtures' cases by its name. */
 function jobOf(folder: string, name: string, sweep: Sweep) {
   const found = readCases(folder).find((each) => each.name === name)!
-  const { sinkIds, contextIds, chunkSize, repeatInputs } = found
+  const { prefixIds, contextIds, chunkSize, repeatInputs } = found
   const chunks = repeatInputs.map((ids, i) => ({
     start: i * chunkSize,
     end: Math.min((i + 1) * chunkSize, contextIds.length),
     ids,
   }))
-  return { sinkIds, contextIds, chunks, sweep, pairs: true }
+  return { prefixIds, contextIds, chunks, sweep, pairs: true }
 }
 
 async function tiny(edit?: (name: string, values: Float32Array) => void, threads?: number) {
   const model = await loadModel(writeTinyModel(scratchFolder(), tinyShape, edit), { threads })
   const contextIds = randomIds(300, tinyShape.vocab, 2)
   const job = {
-    sinkIds: randomIds(5, tinyShape.vocab, 1),
+    prefixIds: randomIds(5, tinyShape.vocab, 1),
     contextIds,
     chunks: chunksOf(contextIds, 64, randomIds(7, tinyShape.vocab, 3)),
     sweep: 'full' as const,
@@ -86,9 +86,9 @@ describe('kvzip+', () => {
       import { loadModel } from ${JSON.stringify(new URL('../../dist/inference/model.js', import.meta.url).href)}
       import { readCases } from ${JSON.stringify(new URL('../../dist/verify/cases.js', import.meta.url).href)}
       const [folder, chunks] = process.argv.slice(1)
-      const { sinkIds, contextIds } = readCases(folder).find(({ name }) => name === 'ctx130_chunk48')
+      const { prefixIds, contextIds } = readCases(folder).find(({ name }) => name === 'ctx130_chunk48')
       const model = await loadModel(folder)
-      const { pairs } = await model.scorePairs({ sinkIds, contextIds, sweep: 'full', method: 'kvzip+', pairs: true,
+      const { pairs } = await model.scorePairs({ prefixIds, contextIds, sweep: 'full', method: 'kvzip+', pairs: true,
         chunks: JSON.parse(chunks).map((c) => ({ ...c, ids: Int32Array.from(c.ids) })) })
       console.log(JSON.stringify(Array.from(pairs)))`
     const chunks = JSON.stringify(job.chunks.map((chunk) => ({ ...chunk, ids: [...chunk.ids] })))

@@ -17,14 +17,14 @@ async function jobOf(tokens: number, chunkSize: number, sweep: 'full' | 'chunk' 
   const prompts = await model.prompts
   const contextIds = (await model.contextIds(text)).subarray(0, tokens).slice()
   const chunks = reconstructionInputs(contextIds, { chunkSize, prompts })
-  return { sinkIds: prompts.sinkIds, contextIds, chunks, sweep }
+  return { prefixIds: prompts.prefixIds, contextIds, chunks, sweep }
 }
 
 describe('scoring chunks against a full cache', () => {
   test.each(['full', 'chunk'] as const)('gives what one sweep gives: %s', async (sweep) => {
     const job = await jobOf(300, 100, sweep)
     const whole = await model.scorePairs({ ...job, pairs: true })
-    const kv = await model.prefillIds(job.sinkIds, job.contextIds)
+    const kv = await model.prefillIds(job.prefixIds, job.contextIds)
     const { layers, kvHeads } = model.identity
     // The last chunk alone, then the first two in a row: any order serves.
     for (const chunks of [job.chunks.slice(2), job.chunks.slice(0, 2)]) {
@@ -40,13 +40,13 @@ describe('scoring chunks against a full cache', () => {
       expect(worst).toBeLessThan(1e-5)
     }
     // The cache is as it was.
-    expect(kv.info).toMatchObject({ context: 300, position: job.sinkIds.length + 300, evicted: false })
+    expect(kv.info).toMatchObject({ context: 300, position: job.prefixIds.length + 300, evicted: false })
     kv.close()
   })
 
   test('refuses what it cannot mean, one sentence each', async () => {
     const job = await jobOf(300, 100)
-    const kv = await model.prefillIds(job.sinkIds, job.contextIds)
+    const kv = await model.prefillIds(job.prefixIds, job.contextIds)
     const other = await jobOf(200, 100)
     await expect(model.scoreChunks(kv, other, other.chunks)).rejects.toThrow(
       'the cache is not of this system prefix and context',

@@ -1,7 +1,7 @@
-// Attention of one block of queries of one KV head over key spans, with the reconstruction score beside it.
+// Attention of one block of queries of one KV head over KV segments, with the reconstruction score beside it.
 //
-// The score needs softmax over some spans only. Its log-sum-exp runs along in the same pass; the logits of the scored
-// span are set aside (one tile), and since exp is monotone the maximum over queries is taken on logit - lse: one
+// The score needs softmax over some segments only. Its log-sum-exp runs along in the same pass; the logits of the scored
+// segment are set aside (one tile), and since exp is monotone the maximum over queries is taken on logit - lse: one
 // exponential a key, not one a key and query.
 #pragma once
 #include "micro.h"
@@ -23,7 +23,7 @@ struct Tile {
   float* logits;   // (kStrip, kLds): of one strip
   float* p;        // softmax weights, (kStrip, kLds)
   float* o;        // (rows, value_stride)
-  float* saved;    // (rows, saved_stride): logits of the scored span
+  float* saved;    // (rows, saved_stride): logits of the scored segment
   float* columns;  // (saved_stride): maximum over rows
   SoftmaxState* attended;
   SoftmaxState* scored;
@@ -45,8 +45,8 @@ Tile lay_out(const AttentionTask& t, void* scratch) {
   };
   Tile tile{};
   tile.rows = t.queries * t.group;
-  for (int64_t s = 0; s < t.span_count; ++s)
-    if (t.spans[s].scored) tile.saved_stride = round_up(t.spans[s].end - t.spans[s].begin, kPanel) + 2 * kPanel;
+  for (int64_t s = 0; s < t.segment_count; ++s)
+    if (t.segments[s].scored) tile.saved_stride = round_up(t.segments[s].end - t.segments[s].begin, kPanel) + 2 * kPanel;
   tile.q = static_cast<float*>(take(tile.rows * t.head_dim * 4));
   tile.logits = static_cast<float*>(take(kStrip * kLds * 4));
   tile.p = static_cast<float*>(take(kStrip * kLds * 4));
@@ -71,71 +71,71 @@ void pack_queries(const AttentionTask& t, float* out) {
   }
 }
 
-// First entry of a span that stands after `position`.
-HZ_INLINE int64_t entry_after(const SpanView& span, int64_t position) {
-  if (span.positions == nullptr) return greater(span.begin, lesser(span.end, span.begin + position + 1 - span.position));
-  int64_t low = 0, high = span.position_count;
+// First entry of a segment that stands after `position`.
+HZ_INLINE int64_t entry_after(const HeadSegment& segment, int64_t position) {
+  if (segment.positions == nullptr) return greater(segment.begin, lesser(segment.end, segment.begin + position + 1 - segment.position));
+  int64_t low = 0, high = segment.position_count;
   while (low < high) {
     const int64_t middle = (low + high) / 2;
-    if (span.positions[middle] <= position) low = middle + 1;
+    if (segment.positions[middle] <= position) low = middle + 1;
     else high = middle;
   }
-  if (low == span.position_count) low = greater(low, position + 1 - span.shift);
-  return greater(span.begin, lesser(span.end, low));
+  if (low == segment.position_count) low = greater(low, position + 1 - segment.shift);
+  return greater(segment.begin, lesser(segment.end, low));
 }
 
-// First entry of a span that the first query sees.
-HZ_INLINE int64_t first_seen(const AttentionTask& t, const SpanView& span) {
-  return t.window > 0 ? entry_after(span, t.position - t.window) : span.begin;
+// First entry of a segment that the first query sees.
+HZ_INLINE int64_t first_seen(const AttentionTask& t, const HeadSegment& segment) {
+  return t.window > 0 ? entry_after(segment, t.position - t.window) : segment.begin;
 }
 
 // A row's part of the block of keys from entry `base` on.
-HZ_INLINE Ahead block_ahead(const AttentionTask& t, int64_t rows, const SpanView& span, int64_t base) {
-  const int64_t keys = lesser(kKeyBlock, entry_after(span, t.position + t.queries - 1) - base);
+HZ_INLINE Ahead block_ahead(const AttentionTask& t, int64_t rows, const HeadSegment& segment, int64_t base) {
+  const int64_t keys = lesser(kKeyBlock, entry_after(segment, t.position + t.queries - 1) - base);
   if (keys <= 0) return {};
   base = base / kPanel * kPanel;
-  return {span.head.k + base * t.head_dim, span.head.v + base * t.value_stride,
+  return {segment.head.k + base * t.head_dim, segment.head.v + base * t.value_stride,
           round_up((keys * t.value_stride + rows - 1) / rows, kPanel)};
 }
 
 // Masks the columns of some rows of logits that are outside [low, high) or, row by row, outside what the row may see.
-void mask(const AttentionTask& t, const SpanView& span, int64_t first, int64_t rows, int64_t base, int64_t low,
+void mask(const AttentionTask& t, const HeadSegment& segment, int64_t first, int64_t rows, int64_t base, int64_t low,
           int64_t high, int64_t width, float* logits, int64_t stride) {
   const int64_t start = t.position + first / t.group, last = t.position + (first + rows - 1) / t.group;
-  const bool causal = entry_after(span, start) < high;
-  const bool windowed = t.window > 0 && entry_after(span, last - t.window) > low;
+  const bool causal = entry_after(segment, start) < high;
+  const bool windowed = t.window > 0 && entry_after(segment, last - t.window) > low;
   if (!causal && !windowed && low == base && high == base + width) return;
   for (int64_t r = 0; r < rows; ++r) {
     float* row = logits + r * stride;
     const int64_t position = t.position + (first + r) / t.group;
-    const int64_t from = windowed ? greater(low, entry_after(span, position - t.window)) : low;
+    const int64_t from = windowed ? greater(low, entry_after(segment, position - t.window)) : low;
     for (int64_t j = 0; j < lesser(width, from - base); ++j) row[j] = kNone;
-    for (int64_t j = greater(0, lesser(high, entry_after(span, position)) - base); j < width; ++j) row[j] = kNone;
+    for (int64_t j = greater(0, lesser(high, entry_after(segment, position)) - base); j < width; ++j) row[j] = kNone;
   }
 }
 
 // Strip by strip, so that a strip's logits are still in the L1 cache when they become softmax weights and are multiplied.
-void attend_block(const AttentionTask& t, const Tile& tile, const SpanView& span, int64_t base, int64_t low, int64_t high,
+void attend_block(const AttentionTask& t, const Tile& tile, const HeadSegment& segment, int64_t base, int64_t low, int64_t high,
                   int64_t saved_at, Ahead ahead) {
-  const float* keys = span.head.k + base * t.head_dim;
-  const float* values = span.head.v + base * t.value_stride;
-  const bool in_score = t.scores != nullptr && span.in_score;
+  const float* keys = segment.head.k + base * t.head_dim;
+  const float* values = segment.head.v + base * t.value_stride;
+  const bool in_score = t.scores != nullptr && segment.in_score;
   for (int64_t r = 0; r < tile.rows; r += kStrip) {
     const int64_t height = lesser(kStrip, tile.rows - r);
     // Panels that no row of the strip sees are left out, unless their logits are to be saved.
     int64_t start = low, end = high;
-    if (!span.scored) {
-      end = lesser(end, entry_after(span, t.position + (r + height - 1) / t.group));
-      if (t.window > 0) start = greater(start, entry_after(span, t.position + r / t.group - t.window));
+    if (!segment.scored) {
+      end = lesser(end, entry_after(segment, t.position + (r + height - 1) / t.group));
+      if (t.window > 0) start = greater(start, entry_after(segment, t.position + r / t.group - t.window));
     }
     if (end <= start) continue;
     const int64_t skip = (start - base) / kPanel * kPanel, groups = (end - base - skip + kPanel - 1) / kPanel;
     const int64_t width = groups * kPanel;
-    float* logits = span.scored ? tile.saved + r * tile.saved_stride + saved_at : tile.logits;
-    const int64_t stride = span.scored ? tile.saved_stride : kLds;
+    float* logits = segment.scored ? tile.saved + r * tile.saved_stride + saved_at : tile.logits;
+    const int64_t stride = segment.scored ? tile.saved_stride : kLds;
     strip_gemm<0>(height, groups, t.head_dim, tile.q + r * t.head_dim, keys + skip * t.head_dim, kPanel,
                      t.head_dim * kPanel, logits, stride, false);
-    mask(t, span, r, height, base + skip, start, end, width, logits, stride);
+    mask(t, segment, r, height, base + skip, start, end, width, logits, stride);
     for (int64_t i = 0; i < height; ++i, ahead.keys += ahead.count, ahead.values += ahead.count) {
       const float rescale = absorb(t, logits + i * stride, width, in_score, ahead, tile.p + i * kLds,
                                   tile.attended[r + i], tile.scored[r + i]);
@@ -160,7 +160,7 @@ void raise_to(float* target, float value) {
   }
 }
 
-// `filled` columns of tile.saved hold logits, the first of them that of entry `first`; the span's first key is column `skip`.
+// `filled` columns of tile.saved hold logits, the first of them that of entry `first`; the segment's first key is column `skip`.
 template <bool kWeighted>
 void write_scores(const AttentionTask& t, const Tile& tile, int64_t first, int64_t filled, int64_t skip, int64_t keys) {
   for (int64_t j = 0; j < filled; ++j) tile.columns[j] = kNone;
@@ -196,24 +196,24 @@ void attention(const AttentionTask& t, void* scratch) {
   pack_queries(t, tile.q);
   const int64_t last_position = t.position + t.queries - 1;
   int64_t filled = 0, scored_first = 0, skip = 0, keys = 0;
-  for (int64_t s = 0; s < t.span_count; ++s) {
-    const SpanView& span = t.spans[s];
-    if (t.out == nullptr && !span.in_score) continue;
-    const int64_t begin = first_seen(t, span), end = entry_after(span, last_position);
+  for (int64_t s = 0; s < t.segment_count; ++s) {
+    const HeadSegment& segment = t.segments[s];
+    if (t.out == nullptr && !segment.in_score) continue;
+    const int64_t begin = first_seen(t, segment), end = entry_after(segment, last_position);
     // Under a window tasks begin at different keys: blocks that did, too, would sum a row in an order of the task's own.
     const int64_t whole = t.window > 0 ? kKeyBlock : kPanel, first = begin / whole * whole;
     for (int64_t base = first; base < end; base += kKeyBlock) {
       const bool last = base + kKeyBlock >= end;
       Ahead ahead{};
-      if (!last) ahead = block_ahead(t, tile.rows, span, base + kKeyBlock);
-      else if (s + 1 < t.span_count) ahead = block_ahead(t, tile.rows, t.spans[s + 1], first_seen(t, t.spans[s + 1]));
-      attend_block(t, tile, span, base, greater(base, begin), lesser(base + kKeyBlock, end), base - first, ahead);
+      if (!last) ahead = block_ahead(t, tile.rows, segment, base + kKeyBlock);
+      else if (s + 1 < t.segment_count) ahead = block_ahead(t, tile.rows, t.segments[s + 1], first_seen(t, t.segments[s + 1]));
+      attend_block(t, tile, segment, base, greater(base, begin), lesser(base + kKeyBlock, end), base - first, ahead);
     }
-    if (!span.scored || end <= begin) continue;
+    if (!segment.scored || end <= begin) continue;
     filled = round_up(end - first, kPanel);
     scored_first = first;
-    skip = span.begin - first;
-    keys = span.end - span.begin;
+    skip = segment.begin - first;
+    keys = segment.end - segment.begin;
   }
   if (t.scores != nullptr && filled > 0) {
     if (t.value_norms != nullptr) write_scores<true>(t, tile, scored_first, filled, skip, keys);

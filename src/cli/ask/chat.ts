@@ -125,8 +125,8 @@ class ChatSession {
 
   private stats(): string {
     const { turns, state } = this.conversation
-    const { sink, context } = this.cache.kv.info
-    const said = state.position - sink - context
+    const { prefix, context } = this.cache.kv.info
+    const said = state.position - prefix - context
     const facts = [
       `${context} tokens of context, ${said} said in ${turns} question${turns === 1 ? '' : 's'}; ${this.model.description.spec.maxPositions} positions in all`,
       `${formatBytes(state.bytes)} of KV with what was said`,

@@ -69,7 +69,7 @@ export function profile(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
 
 function asText(model: string, made: Profile): string {
   const { data, index, tokens, level, ratio, kept, total, budget, steps, caches, answers } = made
-  const head = `${escapeText(model)}, ${escapeText(data)} ${index}: ${tokens.sink} + ${tokens.context} tokens; ${level} ${ratio} keeps ${kept} of ${total}`
+  const head = `${escapeText(model)}, ${escapeText(data)} ${index}: ${tokens.prefix} + ${tokens.context} tokens; ${level} ${ratio} keeps ${kept} of ${total}`
   const stepRows = steps.map(({ name, seconds, peakBytes, residentBytes }) => [
     name,
     formatSeconds(seconds),

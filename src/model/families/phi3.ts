@@ -39,7 +39,9 @@ export const phi3: Family = {
     return slide(plan, uniformWindow(config, 0))
   },
   weights: (config, spec) =>
-    modelWeights(spec, (layer) => fusedLayer(spec, layer), { tied: config.flag('tie_word_embeddings', false) }),
+    modelWeights(spec, (layer) => fusedLayer(spec, layer), {
+      tied: config.flag('tie_word_embeddings', false),
+    }),
 }
 
 /** The first releases called longrope `su` or `yarn`; and its original length is 4096 where they do not say. */

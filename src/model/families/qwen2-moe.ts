@@ -2,7 +2,14 @@ import { isMoe, type LayerSpec } from '../../engine/spec.js'
 import { checkSilu, decoderPlan } from './decoder.js'
 import type { Family } from './family.js'
 import { qwenSparseLayers, withExperts } from './moe.js'
-import { attentionWeights, type LayerWeight, mlpWeights, modelWeights, moeWeights, normWeights } from './tensors.js'
+import {
+  attentionWeights,
+  type LayerWeight,
+  mlpWeights,
+  modelWeights,
+  moeWeights,
+  normWeights,
+} from './tensors.js'
 
 /** Defaults: transformers' Qwen2MoeConfig. */
 export const qwen2Moe: Family = {

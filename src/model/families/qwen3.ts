@@ -65,7 +65,10 @@ export const qwen3: Family = {
     return withYarn(config, withHeadNorms(plan))
   },
   weights(config, spec) {
-    const layerWeights = (layer: LayerSpec): LayerWeight[] => [...qwen3Attention(config, spec, layer), ...mlpWeights(spec, layer.mlp.intermediateSize)]
+    const layerWeights = (layer: LayerSpec): LayerWeight[] => [
+      ...qwen3Attention(config, spec, layer),
+      ...mlpWeights(spec, layer.mlp.intermediateSize),
+    ]
     return modelWeights(spec, layerWeights, { tied: config.flag('tie_word_embeddings', false) })
   },
 }
