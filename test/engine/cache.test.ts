@@ -23,7 +23,7 @@ describe('a KV cache', () => {
     const kv = await model.prefillIds(prefix, context)
     expect(kv.bytes).toBe(heads * 205 * shape.headDim * 2 * 4)
     expect(kv.fullBytes).toBe(kv.bytes)
-    expect(kv.info).toMatchObject({ sink: 5, context: 200, position: 205, evicted: false })
+    expect(kv.info).toMatchObject({ prefix: 5, context: 200, position: 205, evicted: false })
   })
 
   it('is the same after a query, so that questions may come in any order', async () => {
@@ -77,7 +77,7 @@ describe('a KV cache', () => {
 
   it('refuses to be pruned twice, a mask of the wrong size, and use while a job runs or after close', async () => {
     const kv = await model.prefillIds(prefix, context)
-    expect(() => kv.pruneHeads(new Uint8Array(heads + 1))).toThrow(/layers x kv_heads/)
+    expect(() => kv.pruneHeads(new Uint8Array(heads + 1))).toThrow(/as the scored layers have KV heads/)
     kv.pruneHeads(new Uint8Array(heads).fill(1))
     expect(() => kv.pruneHeads(new Uint8Array(heads).fill(1))).toThrow(/pruned already/)
     const running = ask(kv)

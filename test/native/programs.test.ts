@@ -5,7 +5,7 @@ const programs: [string, string, string[]][] = [
   [
     'sampler_test',
     'takes a token of its row or refuses, whatever the logits',
-    ['decode/sampler.cc', 'backend.cc'],
+    ['decode/sampler.cc', 'backend.cc', 'kv/kv_layer.cc', 'kv/position_index.cc'],
   ],
   [
     'bus_guard_test',

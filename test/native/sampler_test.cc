@@ -71,7 +71,7 @@ void numbers_that_are_none() {
           refused<NotFinite>([&] { Sampler(s).pick(row); }, kSentence, named(s, "a row with a value that is no number"));
         }
         refused<NotFinite>([&] { log_probability(row, 0); }, kSentence, "the probability under such a row");
-        refused<NotFinite>([&] { Sampler({}).pick(Best{0, bad}); }, kSentence, "a best logit that is no number");
+        refused<NotFinite>([&] { Sampler({}).pick(Argmax{0, bad}); }, kSentence, "a best logit that is no number");
       }
   for (const Sampling& s : every_sampling()) {
     ++checks;
@@ -105,7 +105,7 @@ void draws_keep_to_their_share() {
   const auto drawn = [&](const Sampling& s) {
     std::set<int32_t> ids;
     Sampler sampler(s);
-    for (int turn = 0; turn < 500; ++turn) ids.insert(sampler.pick(row));
+    for (int draw = 0; draw < 500; ++draw) ids.insert(sampler.pick(row));
     return ids;
   };
   expect(drawn({1, 0, 0.5, 1}) == std::set<int32_t>{0}, "the best holds more than half");
@@ -125,18 +125,18 @@ struct Embedder final : Backend {
   ScoreBuffer scores(int64_t, int64_t) override { return {}; }
   void clear(const ScoreBuffer&) override {}
   void download(const ScoreBuffer&, float*) override {}
-  size_t element_bytes() const override { return 4; }
+  Element element() const override { return Element::kF32; }
   int64_t tile_rows(const ModelSpec&) const override { return 1; }
-  void rms_norm(Rows, const Weight&, const NormJob&, Rows) override {}
-  void linear(Rows, std::span<const LinearJob>) override {}
+  void rms_norm(Rows, const Weight&, const NormParams&, Rows) override {}
+  void linear(Rows, std::span<const LinearParams>) override {}
   void rope(Rows, int64_t, const RopeRef&, int64_t) override {}
   void append(KvLayer&, Rows, Rows) override {}
-  void attention(const ModelSpec&, std::span<const AttentionJob>) override {}
-  void gate_mul(Activation, Rows, Rows) override {}
+  void attention(const AttentionSpec&, std::span<const AttentionParams>) override {}
+  void act_and_mul(Activation, Rows, Rows) override {}
   void gather(Rows, std::span<const int32_t>, Rows) override {}
   void scatter_add(Rows, std::span<const int32_t>, std::span<const float>, Rows) override {}
   void download(Rows, float*) override {}
-  std::vector<Best> best(Rows) override { return {}; }
+  std::vector<Argmax> argmax(Rows) override { return {}; }
   bool finite(Rows) override { return true; }
   size_t allocated_bytes() const override { return 0; }
   size_t peak_bytes() const override { return 0; }

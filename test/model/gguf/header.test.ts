@@ -178,8 +178,13 @@ describe('a GGUF model', () => {
   it('is described from its metadata alone', () => {
     const { id, spec, weights, eosIds } = describeModel(edited(() => {}))
     expect(id).toBe('m')
-    expect(spec).toMatchObject({ layers: 1, hiddenSize: 32, heads: 4, kvHeads: 2, headDim: 8, vocabSize: 8 })
-    expect(spec).toMatchObject({ maxPositions: 64, ropes: [{ scale: 1, adjacent: true }] })
+    expect(spec.layers).toMatchObject([{ attention: { heads: 4, kvHeads: 2, headDim: 8 } }])
+    expect(spec).toMatchObject({
+      hiddenSize: 32,
+      vocabSize: 8,
+      maxPositions: 64,
+      ropes: [{ scale: 1, adjacent: true }],
+    })
     expect(weights.find(({ role }) => role === 'layers.0.k')).toMatchObject({
       dtype: 'Q4_1',
       shape: [16, 32],
