@@ -37,7 +37,7 @@ export function modelRows(model: Model, kv: KvCache): Record<string, Row> {
   }
   const answering = { ...job, kv: nothing }
   return {
-    scoredLayers: { good: [model.description.spec], takes: [needed], fields: { 0: { layerKinds: nothing } } },
+    scoredLayers: { good: [model.description.spec], takes: [needed], fields: { 0: { layers: nothing } } },
     evaluate: {
       good: [model, evaluation],
       takes: [nothing, needed],
