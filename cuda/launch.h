@@ -13,7 +13,7 @@ cudaError_t portable_attention(const AttentionParams* batch, const Tile* tiles, 
 cudaError_t reconstruction_score(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
                                  cudaStream_t stream);
 
-// The same on compute capability 9.0, head_dim 64, 128 or 256, no softcap; params and segments carry their tensor maps.
+// The same on compute capability 9.0, head_dim 64, 128 or 256; params and segments carry their tensor maps.
 // A tile is `rows` query rows of one head for every block of a cluster (1 or 2 blocks): tiles[i].row counts queries in
 // steps of rows * cluster. Sort tiles by falling cost.
 struct HopperTiles {

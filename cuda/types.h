@@ -27,16 +27,32 @@ struct HeadKv {
   bf16* v;  // (length, head_dim)
 };
 
-// Keys [begin, end) of every head; key j stands at position + (j - begin). Same meaning as headzip::KeySpan.
-struct Segment {
-  const HeadKv* heads;  // (kv_heads) on the device
-  const HeadMaps* maps; // (kv_heads) on the device, or nullptr where the Hopper kernels cannot read them
-  const int32_t* ends;  // (kv_heads) on the device, where heads end at different entries; nullptr: `end` for all
+// A streaming head: what stands before `sink` is always seen, the rest while it is among the `recent` latest.
+struct HeadWindow {
+  int32_t recent;   // 0: all is seen
+  int32_t sink;     // a position
+  int32_t entries;  // that stand before it: these are the first ones
+};
+
+// Positions of a head's entries after some were evicted: positions[i] for the first `count`, then i + shift.
+struct HeadPositions {
+  const int32_t* positions;  // (count)
+  int32_t count, shift;
+};
+
+// Keys [begin, end) of every head; key j stands at position + (j - begin). Same meaning as headzip::KvSegment. Tables are
+// (kv_heads) on the device.
+struct KvSegment {
+  const HeadKv* heads;
+  const HeadMaps* maps;            // nullptr where the Hopper kernels cannot read them
+  const int32_t* ends;             // where heads end at different entries; nullptr: `end` for all
+  const HeadWindow* windows;       // nullptr: no head streams
+  const HeadPositions* positions;  // nullptr: entries stand one after another
   int32_t begin, end;
-  int32_t position;     // with `ends`: of the last key
+  int32_t position;                // with `ends`: of the last key
   int32_t in_score, scored;
 };
-constexpr int kMostSegments = 8;
+constexpr int kMaxKvSegments = 8;
 
 struct AttentionParams {
   const bf16* q;  // (queries, q_stride), heads of head_dim side by side
@@ -47,7 +63,7 @@ struct AttentionParams {
   float* lse;
   int64_t q_stride, out_stride, score_stride;
   int32_t queries, position, segments;
-  Segment segment[kMostSegments];
+  KvSegment segment[kMaxKvSegments];
   TensorMap q_map;  // (heads, queries, head_dim); for the Hopper kernels
 };
 
@@ -55,7 +71,6 @@ struct AttentionShape {
   int32_t heads, kv_heads, head_dim;
   float scale, score_scale;  // factors on logits
   int32_t window;            // a query sees this many keys, itself included; 0: all before it
-  float softcap;             // logits become softcap * tanh(logit / softcap); 0: they stay
   // The Hopper kernel goes through one KV head after another, so that the L2 cache serves the blocks on it; else through
   // one tile after another. For tiles of like cost: the chip empties less evenly.
   int32_t by_kv_head = 0;

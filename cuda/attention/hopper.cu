@@ -5,6 +5,7 @@
 // neighbouring query tiles share every tile of keys.
 #include "../launch.h"
 #include "hopper.cuh"
+#include "softmax_state.cuh"
 
 namespace headzip::cuda {
 namespace {
@@ -124,8 +125,8 @@ __device__ __forceinline__ void release_values(uint64_t& barrier) { release<kClu
 
 // Running softmax of the thread's two rows. `s` becomes softmax weights; `rescale` is what older sums are multiplied by.
 template <int kKeys>
-__device__ __forceinline__ void softmax(float (&s)[kKeys / 2], float (&peak)[2], float (&total)[2], float (&rescale)[2], float scale) {
-  float top[2][2] = {{peak[0], kNone}, {peak[1], kNone}};  // two chains a row: shorter dependencies
+__device__ __forceinline__ void softmax(float (&s)[kKeys / 2], SoftmaxState (&state)[2], float (&rescale)[2], float scale) {
+  float top[2][2] = {{state[0].m, kNone}, {state[1].m, kNone}};  // two chains a row: shorter dependencies
 #pragma unroll
   for (int i = 0; i < kKeys / 2; i += 2) {
     const int r = i / 2 % 2;
@@ -135,22 +136,20 @@ __device__ __forceinline__ void softmax(float (&s)[kKeys / 2], float (&peak)[2],
   float shift[2], sum[2] = {0, 0};
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    const float reached = row_max(fmaxf(top[r][0], top[r][1]));
-    shift[r] = reached == kNone ? 0.0f : reached * scale;
-    rescale[r] = exp2_fast(peak[r] * scale - shift[r]);
-    peak[r] = reached;
-    total[r] *= rescale[r];
+    rescale[r] = state[r].raise(row_max(fmaxf(top[r][0], top[r][1])), scale);
+    shift[r] = state[r].shift(scale);
+    state[r].d *= rescale[r];
   }
 #pragma unroll
   for (int i = 0; i < kKeys / 2; i += 2) {
     const int r = i / 2 % 2;
     s[i] = exp2_fast(s[i] * scale - shift[r]);
     s[i + 1] = exp2_fast(s[i + 1] * scale - shift[r]);
-    total[r] += s[i];
+    state[r].d += s[i];
     sum[r] += s[i + 1];
   }
-  total[0] += sum[0];
-  total[1] += sum[1];
+  state[0].d += sum[0];
+  state[1].d += sum[1];
 }
 
 template <int D, int kCluster>
@@ -187,13 +186,13 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
     for (int i = 0; i < kKeys / 4; ++i) p[i] = pack(s[2 * i], s[2 * i + 1]);
   };
 
-  const auto store_lse = [&](const Item& item, const float (&peak)[2], const float (&total)[2]) {
+  const auto store_lse = [&](const Item& item, const SoftmaxState (&state)[2]) {
     const AttentionParams& params = batch[item.index];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      const float sum = row_sum(total[r]);
+      const float lse = state[r].lse(scale);
       const int query = item.row + consumer * 64 + warp * 16 + lane / 4 + 8 * r;
-      if (lane % 4 == 0 && query < params.queries) params.lse[item.head * params.queries + query] = peak[r] * scale + log2f(sum);
+      if (lane % 4 == 0 && query < params.queries) params.lse[item.head * params.queries + query] = lse;
     }
   };
 
@@ -202,7 +201,8 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
   for (int round = 0; item_at<D, kCluster>(round, batch, tiles, tile_count, shape, item); ++round) {
     const int position = batch[item.index].position + item.row + consumer * 64;  // of the warpgroup's first row
     const int row = warp * 16 + lane / 4;
-    float peak[2] = {kNone, kNone}, total[2] = {0, 0}, rescale[2];
+    SoftmaxState state[2];
+    float rescale[2];
 #pragma unroll
     for (int i = 0; i < D / 2; ++i) o[i] = 0;
 
@@ -215,9 +215,9 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
     pin(s);
     release_keys<kCluster>(signals.k_empty[count % kStages]);
     apply_mask<kKeys>(s, tile, position, row, shape.window);
-    softmax<kKeys>(s, peak, total, rescale, scale);
+    softmax<kKeys>(s, state, rescale, scale);
     pack_p();
-    if (tile.flags & KeyTile::kLse) store_lse(item, peak, total);
+    if (tile.flags & KeyTile::kLse) store_lse(item, state);
     while (!(tile.flags & KeyTile::kLast)) {
       ++count;
       named_barrier_sync(mine);
@@ -229,14 +229,14 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
       pin(s);
       release_keys<kCluster>(signals.k_empty[count % kStages]);
       apply_mask<kKeys>(s, tile, position, row, shape.window);
-      softmax<kKeys>(s, peak, total, rescale, scale);
+      softmax<kKeys>(s, state, rescale, scale);
       wgmma_wait<0>();
       pin(o);
       release_values<kCluster>(signals.v_empty[(count - 1) % kStages]);
 #pragma unroll
       for (int i = 0; i < D / 2; ++i) o[i] *= rescale[i / 2 % 2];
       pack_p();
-      if (tile.flags & KeyTile::kLse) store_lse(item, peak, total);
+      if (tile.flags & KeyTile::kLse) store_lse(item, state);
     }
     if (threadIdx.x % 128 == 0) barrier_arrive(shared_address(&signals.q_empty));
     issue_pv(count);
@@ -248,7 +248,7 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
     const AttentionParams& params = batch[item.index];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      const float sum = row_sum(total[r]), inverse = sum > 0 ? 1.0f / sum : 0.0f;
+      const float sum = row_sum(state[r].d), inverse = sum > 0 ? 1.0f / sum : 0.0f;
       const int query = item.row + consumer * 64 + row + 8 * r;
       if (query >= params.queries) continue;
       bf16* out = params.out + query * params.out_stride + item.head * D + lane % 4 * 2;
@@ -338,7 +338,6 @@ HopperTiles hopper_attention_tiles(int head_dim) {
 cudaError_t hopper_attention(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
                              int sm_count, cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
-  if (shape.softcap != 0) return cudaErrorInvalidValue;
   switch (shape.head_dim) {
     case 64: return launch<64>(batch, tiles, tile_count, shape, cluster, sm_count, stream);
     case 128: return launch<128>(batch, tiles, tile_count, shape, cluster, sm_count, stream);

@@ -62,12 +62,14 @@ __device__ __forceinline__ void issue_logits(float (&s)[kKeys / 2], uint32_t q, 
 template <int kKeys>
 __device__ __forceinline__ void apply_mask(float (&s)[kKeys / 2], const KeyTile& tile, int position, int row, int window) {
   if (!(tile.flags & KeyTile::kMask) || !needs_mask<kKeys, 64>(tile, position, window)) return;
-  const Sight see = sight(tile, position + row, window);
+  const Visible visible = tile.visible(window);
+  const int low[2] = {visible.low(position + row), visible.low(position + row + 8)};
+  const int high[2] = {visible.high(position + row), visible.high(position + row + 8)};
   const int column = tile.first + threadIdx.x % 4 * 2;
 #pragma unroll
   for (int i = 0; i < kKeys / 2; ++i) {
     const int r = i / 2 % 2, entry = column + i / 4 * 8 + i % 2;
-    if (entry >= see.high[r] || entry < see.low[r]) s[i] = kNone;
+    if (entry >= high[r] || entry < low[r]) s[i] = kNone;
   }
 }
 

@@ -20,6 +20,7 @@ struct KeyTile {
   int end;    // entries from here on are not to be seen
   int shift;  // a query at position p sees entries before shift + p
   uint32_t flags;
+  __device__ __forceinline__ Visible visible(int window) const { return {end, shift, window}; }
 };
 
 // Tiles of kKeys keys over the segments, from the newest to the oldest: tiles that need masks come first. kScoreFirst
@@ -41,7 +42,7 @@ class KeyTiles {
     KeyTiles next = *this;
     next.next();
     const bool lse = score_ && (next.done() || !next.score_);
-    return {at_, segment_.end, segment_.begin - segment_.position + 1, (next.done() ? KeyTile::kLast : 0u) | (lse ? KeyTile::kLse : 0u)};
+    return {at_, segment_.end, segment_.visible(window_).shift, (next.done() ? KeyTile::kLast : 0u) | (lse ? KeyTile::kLse : 0u)};
   }
   __device__ void next() {
     at_ -= kKeys;
@@ -57,13 +58,12 @@ class KeyTiles {
         index_ = params_.segments;
         continue;
       }
-      const Segment& s = params_.segment[index_];
+      const KvSegment& s = params_.segment[index_];
       if (which_ == Which::kScoreFirst && score_ != (s.in_score != 0)) continue;
       if (which_ == Which::kInScore && !s.in_score) continue;
       if (which_ == Which::kScored && !s.scored) continue;
       segment_ = head_segment(s, kv_head_, last_position_);
-      from_ = segment_.begin;
-      if (window_ > 0) from_ = max(from_, segment_.begin - segment_.position + 1 + first_position_ - window_);
+      from_ = max(segment_.begin, segment_.visible(window_).low(first_position_));
       if (from_ >= segment_.end) continue;
       at_ = from_ + (segment_.end - 1 - from_) / kKeys * kKeys;
       return;
@@ -78,25 +78,11 @@ class KeyTiles {
   HeadSegment segment_{};
 };
 
-// Entries that the thread's two rows may see: [low, high).
-struct Sight {
-  int low[2], high[2];
-};
-__device__ __forceinline__ Sight sight(const KeyTile& tile, int position, int window) {
-  Sight see;
-#pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    const int after = tile.shift + position + 8 * r;
-    see.high[r] = min(tile.end, after);
-    see.low[r] = window > 0 ? after - window : INT32_MIN;
-  }
-  return see;
-}
 // Whether any of kRows rows from `position` on must not see all of the tile.
 template <int kKeys, int kRows>
 __device__ __forceinline__ bool needs_mask(const KeyTile& tile, int position, int window) {
-  return tile.first + kKeys > min(tile.end, tile.shift + position) ||
-         (window > 0 && tile.first < tile.shift + position + kRows - 1 - window);
+  const Visible visible = tile.visible(window);
+  return tile.first + kKeys > visible.high(position) || tile.first < visible.low(position + kRows - 1);
 }
 
 }  // namespace headzip::cuda

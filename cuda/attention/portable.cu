@@ -1,5 +1,6 @@
 // Forward attention on compute capability 8.0 and up: keys and values pass through two stages of shared memory.
 #include "../launch.h"
+#include "softmax_state.cuh"
 #include "tile.cuh"
 
 namespace headzip::cuda {
@@ -46,7 +47,8 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
 
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, row = tile.row + warp * 16 + lane / 4;
   const float scale = shape.scale * kLog2e;
-  float o[D / 8][4] = {}, peak[2] = {kNone, kNone}, total[2] = {0, 0};
+  float o[D / 8][4] = {};
+  SoftmaxState state[2];
   int stage = 0;
   for (Walk walk(params, kv_head, first_position, last_position, shape.window, Walk::Which::kAll); !walk.done(); walk.next()) {
     if (C::kStages == 2) {
@@ -59,7 +61,6 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
     __syncthreads();
     float s[C::kKeys / 8][4];
     logits<D, C::kKeys>(s, q, keys + stage * C::kKeys * D);
-    if (shape.softcap > 0) cap<C::kKeys>(s, shape.scale, shape.softcap);
     mask<C::kKeys>(s, walk.segment(), walk.first(), row, group, params.position, shape.window);
 
     float rescale[2];
@@ -68,16 +69,14 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
       float top = kNone;
 #pragma unroll
       for (int n = 0; n < C::kKeys / 8; ++n) top = fmaxf(top, fmaxf(s[n][2 * h], s[n][2 * h + 1]));
-      top = fmaxf(peak[h], row_max(top));
-      const float shift = top == kNone ? 0.0f : top * scale;
-      rescale[h] = exp2_fast(peak[h] * scale - shift);
-      peak[h] = top;
+      rescale[h] = state[h].raise(fmaxf(state[h].m, row_max(top)), scale);
+      const float shift = state[h].shift(scale);
       float sum = 0;
 #pragma unroll
       for (int n = 0; n < C::kKeys / 8; ++n)
 #pragma unroll
         for (int c = 0; c < 2; ++c) sum += s[n][2 * h + c] = exp2_fast(s[n][2 * h + c] * scale - shift);
-      total[h] = total[h] * rescale[h] + sum;
+      state[h].d = state[h].d * rescale[h] + sum;
     }
 #pragma unroll
     for (int n = 0; n < D / 8; ++n)
@@ -105,7 +104,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int r = warp * 16 + lane / 4 + h * 8;
-    const float sum = row_sum(total[h]);
+    const float sum = row_sum(state[h].d);
     if (r >= rows) continue;
     const float inverse = 1.0f / sum;
     bf16* out = params.out + (tile.row + r) / group * params.out_stride +

@@ -44,32 +44,21 @@ __device__ __forceinline__ void logits(float (&s)[kKeys / 8][4], const bf16* q, 
   }
 }
 
-// Bends logits so that scale * logit stays within the cap.
-template <int kKeys>
-__device__ __forceinline__ void cap(float (&s)[kKeys / 8][4], float scale, float softcap) {
-#pragma unroll
-  for (int n = 0; n < kKeys / 8; ++n)
-#pragma unroll
-    for (int i = 0; i < 4; ++i) s[n][i] = softcap / scale * tanhf(s[n][i] * scale / softcap);
-}
-
-// Masks keys past the end and, row by row, after the row's own position or before its window. `row` is this thread's first row, its second
-// one is row + 8.
+// Masks what a row does not see. `row` is this thread's first row, its second one is row + 8.
 template <int kKeys>
 __device__ __forceinline__ void mask(float (&s)[kKeys / 8][4], const HeadSegment& seg, int first, int row, int group,
                                      int tile_position, int window) {
   const int lane = threadIdx.x % 32;
+  const Visible visible = seg.visible(window);
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
-    const int position = tile_position + (row + h * 8) / group;
-    const int after = seg.begin + position - seg.position + 1, seen = min(seg.end, after);
-    const int from = window > 0 ? after - window : INT32_MIN;
+    const int position = tile_position + (row + h * 8) / group, low = visible.low(position), high = visible.high(position);
 #pragma unroll
     for (int n = 0; n < kKeys / 8; ++n)
 #pragma unroll
       for (int c = 0; c < 2; ++c) {
         const int key = first + n * 8 + (lane % 4) * 2 + c;
-        if (key >= seen || key < from) s[n][h * 2 + c] = kNone;
+        if (key >= high || key < low) s[n][h * 2 + c] = kNone;
       }
   }
 }

@@ -1,6 +1,6 @@
 // Which keys a tile of queries meets, block by block: its segments, cut where causality ends them.
 #pragma once
-#include "../types.h"
+#include "visible.cuh"
 
 namespace headzip::cuda {
 
@@ -12,9 +12,10 @@ struct HeadSegment {
   int last;           // keys that exist
   int position;       // of key `begin`
   bool in_score, scored;
+  __device__ __forceinline__ Visible visible(int window) const { return {end, begin - position + 1, window}; }
 };
 
-__device__ __forceinline__ HeadSegment head_segment(const Segment& s, int kv_head, int last_position) {
+__device__ __forceinline__ HeadSegment head_segment(const KvSegment& s, int kv_head, int last_position) {
   const int end = s.ends == nullptr ? s.end : s.ends[kv_head];
   const int position = s.ends == nullptr ? s.position : s.position - (end - 1 - s.begin);
   const int seen = min(end, s.begin + max(0, last_position - position + 1));
@@ -44,12 +45,11 @@ class KeyWalk {
  private:
   __device__ void enter() {
     for (; index_ < params_.segments; ++index_) {
-      const Segment& s = params_.segment[index_];
+      const KvSegment& s = params_.segment[index_];
       if (which_ == Which::kInScore && !s.in_score) continue;
       if (which_ == Which::kScored && !s.scored) continue;
       segment_ = head_segment(s, kv_head_, last_position_);
-      at_ = segment_.begin;
-      if (window_ > 0) at_ = max(at_, segment_.begin - segment_.position + 1 + first_position_ - window_);
+      at_ = max(segment_.begin, segment_.visible(window_).low(first_position_));
       if (at_ < segment_.end) return;
     }
   }

@@ -2,7 +2,7 @@
 // query heads of its group. A warp has a ring of its own, so that no warp waits for another until the split is done.
 #include <algorithm>
 
-#include "../attention/mma.cuh"
+#include "../attention/visible.cuh"
 #include "overlap.cuh"
 #include "splits.cuh"
 
@@ -23,15 +23,15 @@ struct Split {
   int head, begin, length;  // head < 0: there is no such split
 };
 
-__device__ __forceinline__ Split split_at(const DecodeSpan& span, int index, int kv_heads, int advance) {
-  if (span.lengths == nullptr) {
-    const int each = span.splits / kv_heads;
-    return {index / each, index % each * span.chunk, span.length + advance};
+__device__ __forceinline__ Split split_at(const KvSegment& segment, const SplitPlan& plan, int index, int kv_heads, int advance) {
+  if (segment.ends == nullptr) {
+    const int each = plan.splits / kv_heads;
+    return {index / each, index % each * plan.chunk, segment.end + advance};
   }
   const int lane = threadIdx.x % 32;
   int before = 0;
   for (int base = 0; base < kv_heads; base += 32) {
-    const int length = base + lane < kv_heads ? span.lengths[base + lane] : 0, count = splits_of(length, span.chunk);
+    const int length = base + lane < kv_heads ? segment.ends[base + lane] : 0, count = splits_of(length, plan.chunk);
     int upto = count;
     for (int step = 1; step < 32; step *= 2) {
       const int other = __shfl_up_sync(~0u, upto, step);
@@ -40,30 +40,27 @@ __device__ __forceinline__ Split split_at(const DecodeSpan& span, int index, int
     const unsigned past = __ballot_sync(~0u, before + upto > index);
     if (past != 0) {
       const int owner = __ffs(past) - 1, first = before + __shfl_sync(~0u, upto - count, owner);
-      return {base + owner, (index - first) * span.chunk, __shfl_sync(~0u, length, owner)};
+      return {base + owner, (index - first) * plan.chunk, __shfl_sync(~0u, length, owner)};
     }
     before += __shfl_sync(~0u, upto, 31);
   }
   return {-1, 0, 0};
 }
 
-// What the rows of a tile may see of a split's keys.
-struct Sight {
-  int first, end;    // where entry 0 stands by counting; entries from `end` on are not there
-  int position[2];   // of the thread's two rows
-  int window;        // 0: none
-  int recent, sink_end; // of a streaming head; recent == 0: it is none
-  HeadPositions gaps;
-  bool has_gaps;
-  __device__ __forceinline__ bool sees(int key, int row) const {
-    const int at = first + key;
-    if (key >= end || at > position[row]) return false;
-    if (recent > 0 && key >= sink_end && at <= position[row] - recent) return false;
-    if (window == 0) return true;
-    const int original = !has_gaps ? at : key < gaps.count ? gaps.positions[key] : key + gaps.shift;
-    return original > position[row] - window;
-  }
-};
+__device__ __forceinline__ HeadVisible visible_of(const KvSegment& segment, const Split& split, int window) {
+  HeadVisible visible{};
+  visible.end = split.length;
+  visible.shift = segment.ends == nullptr ? 1 - segment.position : split.length - segment.position;
+  visible.window = window;
+  visible.has_gaps = segment.positions != nullptr && window > 0;
+  if (visible.has_gaps) visible.positions = segment.positions[split.head];
+  if (segment.windows == nullptr) return visible;
+  const HeadWindow w = segment.windows[split.head];
+  visible.recent = w.recent;
+  // Entries of a segment that was never cut stand one after another from its first position on.
+  visible.sink_end = segment.ends == nullptr ? w.sink - segment.position : w.entries;
+  return visible;
+}
 
 template <int D>
 __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
@@ -74,40 +71,31 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   const int group = launch.shape.heads / kv_heads, rows = min(kDecodeRows, params.queries * group - tile * kDecodeRows);
   int index = static_cast<int>(blockIdx.y);
   if (rows <= 0) return;
-  const DecodeSpan* span = &params.span[0];
-  if (index >= span->splits) {
-    index -= span->splits;
-    if (params.spans < 2 || index >= params.span[1].splits) return;
-    span = &params.span[1];
+  int which = 0;
+  if (index >= params.plan[0].splits) {
+    index -= params.plan[0].splits;
+    which = 1;
+    if (params.segments < 2 || index >= params.plan[1].splits) return;
   }
+  const KvSegment& segment = params.segment[which];
+  const SplitPlan& plan = params.plan[which];
   const int advance = launch.advance == nullptr ? 0 : *launch.advance;
-  const Split split = split_at(*span, index, kv_heads, advance);
-  if (split.head < 0 || split.begin >= split.length) return;  // room that the span has yet to grow into
+  const Split split = split_at(segment, plan, index, kv_heads, advance);
+  if (split.head < 0 || split.begin >= split.length) return;  // room that the segment has yet to grow into
 
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int position = params.position + advance, low = position + tile * kDecodeRows / group;
   const int high = position + (tile * kDecodeRows + rows - 1) / group;
-  Sight sight{};
-  sight.first = span->lengths == nullptr ? span->position : span->position - (split.length - 1);
-  sight.window = launch.shape.window;
-  sight.has_gaps = span->positions != nullptr && sight.window > 0;
-  if (sight.has_gaps) sight.gaps = span->positions[split.head];
-  if (span->windows != nullptr) {
-    const HeadWindow w = span->windows[split.head];
-    sight.recent = w.recent;
-    // Entries of a span that was never cut stand one after another from its first position on.
-    sight.sink_end = span->lengths == nullptr ? w.sink - span->position : w.entries;
-  }
-  int begin = split.begin;
-  int end = min(min(split.begin + span->chunk, split.length), high - sight.first + 1);
-  if (sight.window > 0 && !sight.has_gaps) begin = max(begin, low - sight.window + 1 - sight.first);
-  sight.end = end;
+  HeadVisible visible = visible_of(segment, split, launch.shape.window);
+  const int begin = visible.has_gaps ? split.begin : max(split.begin, visible.low(low));
+  const int end = visible.end = min(split.begin + plan.chunk, visible.high(high));
+  int row_position[2];  // of the thread's two rows
 #pragma unroll
-  for (int h = 0; h < 2; ++h) sight.position[h] = position + (tile * kDecodeRows + lane / 4 + 8 * h) / group;
+  for (int h = 0; h < 2; ++h) row_position[h] = position + (tile * kDecodeRows + lane / 4 + 8 * h) / group;
 
   bf16* ring = reinterpret_cast<bf16*>(memory) + warp * C::kStages * C::kStage;  // (kStages) of keys, then values
-  const bf16* keys = span->heads[split.head].k;
-  const bf16* values = span->heads[split.head].v;
+  const bf16* keys = segment.heads[split.head].k;
+  const bf16* values = segment.heads[split.head].v;
   const auto first_of = [&](int t) { return begin + (t * C::kWarps + warp) * C::kKeys; };
   const auto fetch = [&](int t) {
     const int first = first_of(t);
@@ -125,7 +113,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
     commit_copies();
   };
   // A context's keys lie there before the step begins; the tail's newest come from the kernel before this one.
-  if (span->lengths == nullptr) wait_for_last();
+  if (segment.ends == nullptr) wait_for_last();
 #pragma unroll
   for (int t = 0; t < C::kStages - 1; ++t) fetch(t);
   wait_for_last();
@@ -148,7 +136,8 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   }
 
   const float scale = launch.shape.scale * kLog2e;
-  float o[D / 8][4] = {}, peak[2] = {kNone, kNone}, total[2] = {0, 0};
+  float o[D / 8][4] = {};
+  SoftmaxState state[2];
   for (int t = 0; first_of(t) < end; ++t) {
     wait_copies<C::kStages - 2>();
     __syncwarp();  // every lane's copies are there, and every lane is done with the stage that is filled next
@@ -163,26 +152,20 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
       mma(s[0], q[d], b[0], b[1]);
       mma(s[1], q[d], b[2], b[3]);
     }
-    if (launch.shape.softcap > 0) {
-#pragma unroll
-      for (int i = 0; i < 8; ++i) s[i / 4][i % 4] = launch.shape.softcap / launch.shape.scale * tanhf(s[i / 4][i % 4] * launch.shape.scale / launch.shape.softcap);
-    }
-    const int first = first_of(t), last = sight.first + first + C::kKeys - 1;
-    if (first + C::kKeys > end || last > low || sight.recent > 0 || sight.has_gaps ||
-        (sight.window > 0 && sight.first + first <= high - sight.window)) {
+    const int first = first_of(t);
+    if (first + C::kKeys > visible.high(low) || first < visible.low(high) || visible.recent > 0 || visible.has_gaps) {
 #pragma unroll
       for (int i = 0; i < 8; ++i)
-        if (!sight.sees(first + i / 4 * 8 + lane % 4 * 2 + i % 2, i % 4 / 2)) s[i / 4][i % 4] = kNone;
+        if (!visible.sees(first + i / 4 * 8 + lane % 4 * 2 + i % 2, row_position[i % 4 / 2])) s[i / 4][i % 4] = kNone;
     }
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const float top = fmaxf(peak[h], row_max(fmaxf(fmaxf(s[0][2 * h], s[0][2 * h + 1]), fmaxf(s[1][2 * h], s[1][2 * h + 1]))));
-      const float shift = top == kNone ? 0.0f : top * scale, rescale = exp2_fast(peak[h] * scale - shift);
-      peak[h] = top;
+      const float top = row_max(fmaxf(fmaxf(s[0][2 * h], s[0][2 * h + 1]), fmaxf(s[1][2 * h], s[1][2 * h + 1])));
+      const float rescale = state[h].raise(fmaxf(state[h].m, top), scale), shift = state[h].shift(scale);
       float sum = 0;
 #pragma unroll
       for (int i = 0; i < 4; ++i) sum += s[i / 2][2 * h + i % 2] = exp2_fast(s[i / 2][2 * h + i % 2] * scale - shift);
-      total[h] = total[h] * rescale + sum;
+      state[h].d = state[h].d * rescale + sum;
 #pragma unroll
       for (int n = 0; n < D / 8; ++n) {
         o[n][2 * h] *= rescale;
@@ -202,13 +185,13 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
 
   // The warps' partial outputs become the split's.
   __syncthreads();
-  float* partial_out = reinterpret_cast<float*>(memory);                                            // (kWarps, kDecodeRows, kRow)
-  float2* tops = reinterpret_cast<float2*>(partial_out + C::kWarps * kDecodeRows * C::kRow);        // (kWarps, kDecodeRows)
+  float* partial_out = reinterpret_cast<float*>(memory);  // (kWarps, kDecodeRows, kRow)
+  SoftmaxState* states = reinterpret_cast<SoftmaxState*>(partial_out + C::kWarps * kDecodeRows * C::kRow);  // (kWarps, kDecodeRows)
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int row = warp * kDecodeRows + lane / 4 + 8 * h;
-    const float sum = row_sum(total[h]);
-    if (lane % 4 == 0) tops[row] = {peak[h] == kNone ? kNone : peak[h] * scale, sum};
+    const SoftmaxState whole = state[h].of_row(scale);
+    if (lane % 4 == 0) states[row] = whole;
 #pragma unroll
     for (int n = 0; n < D / 8; ++n)
       *reinterpret_cast<float2*>(partial_out + row * C::kRow + n * 8 + lane % 4 * 2) = {o[n][2 * h], o[n][2 * h + 1]};
@@ -218,21 +201,20 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   const int64_t slot = static_cast<int64_t>(blockIdx.x) * max_splits + blockIdx.y;
   for (int i = threadIdx.x; i < rows * (D / 4); i += C::kThreads) {
     const int row = i / (D / 4), column = i % (D / 4) * 4;
-    float top = kNone, all = 0;
+    SoftmaxState all;
 #pragma unroll
-    for (int w = 0; w < C::kWarps; ++w) top = fmaxf(top, tops[w * kDecodeRows + row].x);
-    const float shift = top == kNone ? 0.0f : top;
+    for (int w = 0; w < C::kWarps; ++w) all.m = fmaxf(all.m, states[w * kDecodeRows + row].m);
     float4 sum = {0, 0, 0, 0};
 #pragma unroll
     for (int w = 0; w < C::kWarps; ++w) {
-      const float2 part = tops[w * kDecodeRows + row];
-      const float share = exp2_fast(part.x - shift);
+      const SoftmaxState part = states[w * kDecodeRows + row];
+      const float share = exp2_fast(part.m - all.shift(1));
       const float4 x = *reinterpret_cast<const float4*>(partial_out + (w * kDecodeRows + row) * C::kRow + column);
       sum = {sum.x + share * x.x, sum.y + share * x.y, sum.z + share * x.z, sum.w + share * x.w};
-      all += share * part.y;
+      all.d += share * part.d;
     }
     *reinterpret_cast<float4*>(scratch.partial_out + (slot * kDecodeRows + row) * D + column) = sum;
-    if (column == 0) scratch.tops[slot * kDecodeRows + row] = {top, all};
+    if (column == 0) scratch.states[slot * kDecodeRows + row] = all;
   }
 }
 
@@ -243,7 +225,7 @@ Extent extent_of(const DecodeLaunch& launch) {
     const DecodeParams& params = launch.params[j];
     e.queries = std::max(e.queries, params.queries);
     e.tiles = std::max(e.tiles, (params.queries * group + kDecodeRows - 1) / kDecodeRows);
-    e.splits = std::max(e.splits, params.span[0].splits + (params.spans > 1 ? params.span[1].splits : 0));
+    e.splits = std::max(e.splits, params.plan[0].splits + (params.segments > 1 ? params.plan[1].splits : 0));
   }
   return e;
 }

@@ -4,35 +4,17 @@
 
 namespace headzip::cuda {
 
-// A streaming head: what stands before `sink` is always seen, the rest while it is among the `recent` latest.
-struct HeadWindow {
-  int32_t recent;   // 0: all is seen
-  int32_t sink;     // a position
-  int32_t entries;  // that stand before it: these are the first ones
-};
-
-// Positions of a head's entries after some were evicted: positions[i] for the first `count`, then i + shift.
-struct HeadPositions {
-  const int32_t* positions;  // (count)
-  int32_t count, shift;
-};
-
-// Keys of every KV head from entry 0 on, cut into splits of `chunk` keys: one block each.
-struct DecodeSpan {
-  const HeadKv* heads;        // (kv_heads) on the device
-  const int32_t* lengths;     // (kv_heads) on the device, where heads differ in length; nullptr: `length` for all
-  const HeadWindow* windows;  // (kv_heads) on the device; nullptr: no head streams
-  const HeadPositions* positions;  // (kv_heads) on the device; nullptr: positions are contiguous
-  int32_t length;
-  int32_t position;           // of the first key; with `lengths`: of the last
-  int32_t chunk, splits;      // splits of all heads; without `lengths` as many for each head, room to grow included
+// How the keys of a segment, all heads' from entry 0 on, are cut: into splits of `chunk` keys, one block each.
+struct SplitPlan {
+  int32_t chunk, splits;  // splits of all heads; without `ends` as many for each head, room to grow included
 };
 
 struct DecodeParams {
   const bf16* q;  // (queries, q_stride), heads of head_dim side by side, rotated
   bf16* out;      // like q
-  int32_t queries, position, spans;
-  DecodeSpan span[2];
+  int32_t queries, position, segments;
+  KvSegment segment[2];
+  SplitPlan plan[2];
 };
 
 constexpr int kMaxDecodeBatch = 8;
@@ -42,7 +24,7 @@ struct DecodeLaunch {
   AttentionShape shape;
   int64_t stride;          // from one query to the next, in q and out
   float* scratch;          // decode_scratch() bytes, 16-byte aligned
-  const int32_t* advance;  // steps since `position` and `length` (of spans without lengths) were true; nullptr: none
+  const int32_t* advance;  // steps since `position` and `end` (of segments without `ends`) were true; nullptr: none
   int32_t batch;
   DecodeParams params[kMaxDecodeBatch];
 };

@@ -1,5 +1,4 @@
 // The splits' partial outputs become a query's: the second half of a step's attention.
-#include "../attention/mma.cuh"
 #include "overlap.cuh"
 #include "splits.cuh"
 
@@ -10,28 +9,24 @@ struct HeadSplits {
   int first, count;  // those that hold keys
 };
 
-__device__ __forceinline__ HeadSplits splits_of(const DecodeSpan& span, int head, int kv_heads, int advance) {
-  if (span.lengths == nullptr) return {head * (span.splits / kv_heads), splits_of(span.length + advance, span.chunk)};
+__device__ __forceinline__ HeadSplits splits_of(const KvSegment& segment, const SplitPlan& plan, int head, int kv_heads, int advance) {
+  if (segment.ends == nullptr) return {head * (plan.splits / kv_heads), splits_of(segment.end + advance, plan.chunk)};
   int before = 0;
-  for (int h = threadIdx.x % 32; h < head; h += 32) before += splits_of(span.lengths[h], span.chunk);
+  for (int h = threadIdx.x % 32; h < head; h += 32) before += splits_of(segment.ends[h], plan.chunk);
   for (int step = 16; step > 0; step /= 2) before += __shfl_xor_sync(~0u, before, step);
-  return {before, splits_of(span.lengths[head], span.chunk)};
+  return {before, splits_of(segment.ends[head], plan.chunk)};
 }
 
 // One block a (query, head): its splits are shared out to teams of D / 4 threads, then the teams' results are merged.
 constexpr int kMergeThreads = 512;
 
-struct Running {
-  float4 sum{0, 0, 0, 0};
-  float top = kNone, total = 0;
-  __device__ __forceinline__ void merge(float4 x, float2 part) {
-    const bool seen = part.y > 0;  // a split of which nothing is seen may hold anything
-    const float peak = fmaxf(top, seen ? part.x : kNone), shift = peak == kNone ? 0.0f : peak;
-    const float keep = exp2_fast(top - shift), share = seen ? exp2_fast(part.x - shift) : 0.0f;
-    if (!seen) x = {0, 0, 0, 0};
-    sum = {sum.x * keep + x.x * share, sum.y * keep + x.y * share, sum.z * keep + x.z * share, sum.w * keep + x.w * share};
-    total = total * keep + (seen ? part.y : 0.0f) * share;
-    top = peak;
+struct PartialOut {
+  float4 out{0, 0, 0, 0};
+  SoftmaxState state;
+  __device__ __forceinline__ void add(float4 x, const SoftmaxState& other) {
+    if (!(other.d > 0)) x = {0, 0, 0, 0};  // may hold anything
+    const MergeWeights w = merge(state, other);
+    out = {out.x * w.mine + x.x * w.other, out.y * w.mine + x.y * w.other, out.z * w.mine + x.z * w.other, out.w * w.mine + x.w * w.other};
   }
 };
 
@@ -39,48 +34,49 @@ template <int D>
 __global__ void __launch_bounds__(kMergeThreads) merge_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
   constexpr int kTeam = D / 4, kTeams = kMergeThreads / kTeam, kAhead = 4;
   __shared__ float4 partial_out[kTeams][kTeam];
-  __shared__ float2 tops[kTeams];
+  __shared__ float4 team_states[(kTeams + 1) / 2];
+  SoftmaxState* states = reinterpret_cast<SoftmaxState*>(team_states);
   const DecodeParams& params = launch.params[blockIdx.z];
   const int query = static_cast<int>(blockIdx.y), head = static_cast<int>(blockIdx.x), kv_heads = launch.shape.kv_heads;
   if (query >= params.queries) return;
   const int group = launch.shape.heads / kv_heads, kv_head = head / group, row = query * group + head % group;
   const int advance = launch.advance == nullptr ? 0 : *launch.advance;
-  const HeadSplits near = splits_of(params.span[0], kv_head, kv_heads, advance);
+  const HeadSplits near = splits_of(params.segment[0], params.plan[0], kv_head, kv_heads, advance);
   HeadSplits far{0, 0};
-  if (params.spans > 1) far = splits_of(params.span[1], kv_head, kv_heads, advance);
+  if (params.segments > 1) far = splits_of(params.segment[1], params.plan[1], kv_head, kv_heads, advance);
   wait_for_last();
   let_next_start();
   const int team = threadIdx.x / kTeam, at = threadIdx.x % kTeam, count = near.count + far.count;
   const int64_t block = static_cast<int64_t>(blockIdx.z) * tiles + row / kDecodeRows, blocks = static_cast<int64_t>(launch.batch) * tiles;
   const Scratch scratch = scratch_of<D>(launch.scratch, blocks * max_splits);
   const auto row_of = [&](int i) {
-    const int split = i < near.count ? near.first + i : params.span[0].splits + far.first + i - near.count;
+    const int split = i < near.count ? near.first + i : params.plan[0].splits + far.first + i - near.count;
     return (block * max_splits + split) * kDecodeRows + row % kDecodeRows;
   };
 
-  Running mine;
+  PartialOut mine;
   for (int i = team; i < count; i += kTeams * kAhead) {
     float4 x[kAhead];
-    float2 part[kAhead];
+    SoftmaxState part[kAhead];
 #pragma unroll
     for (int a = 0; a < kAhead; ++a) {
       const bool there = i + a * kTeams < count;
       const int64_t from = row_of(there ? i + a * kTeams : i);
-      part[a] = scratch.tops[from];
+      part[a] = scratch.states[from];
       x[a] = *reinterpret_cast<const float4*>(scratch.partial_out + from * D + at * 4);
-      if (!there) part[a].y = 0;
+      if (!there) part[a].d = 0;
     }
 #pragma unroll
-    for (int a = 0; a < kAhead; ++a) mine.merge(x[a], part[a]);
+    for (int a = 0; a < kAhead; ++a) mine.add(x[a], part[a]);
   }
-  partial_out[team][at] = mine.sum;
-  if (at == 0) tops[team] = {mine.top, mine.total};
+  partial_out[team][at] = mine.out;
+  if (at == 0) states[team] = mine.state;
   __syncthreads();
   if (team != 0 || at * 4 >= launch.shape.head_dim) return;
-  Running all;
-  for (int t = 0; t < kTeams; ++t) all.merge(partial_out[t][at], tops[t]);
-  const float inverse = all.total > 0 ? 1.0f / all.total : 0.0f;
-  const uint2 packed = {pack(all.sum.x * inverse, all.sum.y * inverse), pack(all.sum.z * inverse, all.sum.w * inverse)};
+  PartialOut all;
+  for (int t = 0; t < kTeams; ++t) all.add(partial_out[t][at], states[t]);
+  const float inverse = all.state.d > 0 ? 1.0f / all.state.d : 0.0f;
+  const uint2 packed = {pack(all.out.x * inverse, all.out.y * inverse), pack(all.out.z * inverse, all.out.w * inverse)};
   *reinterpret_cast<uint2*>(params.out + query * launch.stride + static_cast<int64_t>(head) * launch.shape.head_dim + at * 4) = packed;
 }
 

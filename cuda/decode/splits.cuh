@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 
+#include "../attention/softmax_state.cuh"
 #include "decode.h"
 
 namespace headzip::cuda {
@@ -19,14 +20,15 @@ inline int padded(int head_dim) { return head_dim <= 64 ? 64 : head_dim <= 128 ?
 
 __device__ __forceinline__ int splits_of(int length, int chunk) { return (length + chunk - 1) / chunk; }
 
-// Unnormalised outputs of one split: (splits of a launch) x (kDecodeRows, D) in fp32, then as many (kDecodeRows) of maximum and total.
+// Unnormalised outputs of one split: (splits of a launch) x (kDecodeRows, D) in fp32, then as many (kDecodeRows) states, of
+// scale 1 and of whole rows.
 struct Scratch {
   float* partial_out;
-  float2* tops;
+  SoftmaxState* states;
 };
 template <int D>
 __host__ __device__ Scratch scratch_of(float* memory, int64_t splits) {
-  return {memory, reinterpret_cast<float2*>(memory + splits * kDecodeRows * D)};
+  return {memory, reinterpret_cast<SoftmaxState*>(memory + splits * kDecodeRows * D)};
 }
 
 }  // namespace

@@ -54,7 +54,6 @@ struct Case {
   int tail;
   int spare = 0, advance = -1;  // room in the tail; steps that the device has counted, -1: it counts none
   int window = 0;
-  float softcap = 0;
   bool streams = false, gaps = false;  // every other head has a window; heads lost every other entry
   int blocks = 264, batch = 1;
 };
@@ -65,7 +64,7 @@ class Attention {
       : c_(c), kv_heads_(static_cast<int>(c.context.size())), ahead_(std::max(c.advance, 0)), context_(c.context, c.dim, 3, 1),
         counter_(std::vector<int32_t>{ahead_}) {
     before_ = *std::max_element(c.context.begin(), c.context.end()) * (c.gaps ? 2 : 1) + 5;
-    launch_.shape = {kv_heads_ * c.group, kv_heads_, c.dim, 1 / std::sqrt(static_cast<float>(c.dim)), 1, c.window, c.softcap};
+    launch_.shape = {kv_heads_ * c.group, kv_heads_, c.dim, 1 / std::sqrt(static_cast<float>(c.dim)), 1, c.window};
     launch_.stride = launch_.shape.heads * c.dim;
     launch_.advance = c.advance < 0 ? nullptr : counter_.get();
     launch_.batch = c.batch;
@@ -76,7 +75,7 @@ class Attention {
       std::vector<int32_t> kept;
       for (int i = 0; i < c.context[h] * 2 / 3; ++i) kept.push_back(2 * i);
       positions_.push_back(kept);
-      device_positions_.emplace_back(places.empty() ? std::vector<int32_t>{0} : places);
+      device_positions_.emplace_back(kept.empty() ? std::vector<int32_t>{0} : kept);
       gaps_.push_back({device_positions_.back().get(), static_cast<int32_t>(kept.size()), before_ - c.context[h]});
     }
     window_table_ = std::make_unique<Array<HeadWindow>>(windows_);
@@ -111,7 +110,7 @@ class Attention {
     }
     char text[200];
     std::snprintf(text, sizeof text, "%d/%d x %d, %d queries, tail %d, batch of %d, %d + %d splits: off %.1e, bf16 %.1e, values to %.2f%s", launch_.shape.heads,
-                  kv_heads_, c_.dim, c_.queries, c_.tail, c_.batch, launch_.params[0].span[0].splits, launch_.params[0].span[1].splits, off, low, size,
+                  kv_heads_, c_.dim, c_.queries, c_.tail, c_.batch, launch_.params[0].plan[0].splits, launch_.params[0].plan[1].splits, off, low, size,
                   same ? "" : ", ANOTHER RUN GAVE OTHER BITS");
     return judge(off <= 2 * low + 1e-5 && size > 1e-3 && same, c_.what, text);
   }
@@ -126,10 +125,10 @@ class Attention {
     poison(out_.back().get(), out_.back().count() * sizeof(bf16));
     const int chunk = decode_chunk(c_.context.data(), kv_heads_, c_.blocks), each = (tokens + ahead_ + c_.spare + 255) / 256;
     launch_.params[j] = {q_.back().get(), out_.back().get(), c_.queries, before_ + tokens - c_.queries, 2,
-                      {{context_.table->get(), context_.device_lengths.get(), c_.streams ? window_table_->get() : nullptr,
-                        c_.gaps ? gap_table_->get() : nullptr, 0, before_ - 1, chunk, decode_splits(c_.context.data(), kv_heads_, chunk)},
-                       {tails_.back()->table->get(), nullptr, c_.streams ? window_table_->get() : nullptr, nullptr, tokens, before_, 256,
-                        each * kv_heads_}}};
+                      {{context_.table->get(), nullptr, context_.device_lengths.get(), c_.streams ? window_table_->get() : nullptr,
+                        c_.gaps ? gap_table_->get() : nullptr, 0, 0, before_ - 1, 0, 0},
+                       {tails_.back()->table->get(), nullptr, nullptr, c_.streams ? window_table_->get() : nullptr, nullptr, 0, tokens, before_, 0, 0}},
+                      {{chunk, decode_splits(c_.context.data(), kv_heads_, chunk)}, {256, each * kv_heads_}}};
   }
 
   std::vector<float> naive(int j, bool low) const {
@@ -146,8 +145,7 @@ class Attention {
           if (sink_end >= 0 && entry >= sink_end && position <= at - windows_[h].recent) return;
           float sum = 0;
           for (int d = 0; d < c_.dim; ++d) sum += wide(q[d]) * wide(kv.k[h][static_cast<size_t>(entry) * c_.dim + d]);
-          sum = rounded(sum, low) * scale;
-          logit.push_back(c_.softcap > 0 ? c_.softcap * std::tanh(sum / c_.softcap) : sum);
+          logit.push_back(rounded(sum, low) * scale);
           value.push_back(&kv.v[h][static_cast<size_t>(entry) * c_.dim]);
         };
         for (int e = 0; e < c_.context[h]; ++e) {
@@ -214,7 +212,7 @@ int check(const ProductCase& c) {
     narrow.emplace_back(y);
     floats.emplace_back(before.back());
     void* to = c.wide ? static_cast<void*>(floats.back().get()) : narrow.back().get();
-    g.params[j] = {w.back().get(), c.biased ? bias.back().get() : nullptr, {to, c.wide}, c.outs[j], c.add};
+    g.output[j] = {w.back().get(), c.biased ? bias.back().get() : nullptr, {to, c.wide}, c.outs[j], c.add};
   }
   MUST(gemv(g, nullptr));
   MUST(cudaDeviceSynchronize());
@@ -310,18 +308,17 @@ int check_decode() {
       {"full heads", 128, 7, 1, {12001, 12001, 12001, 12001}, 19},
       {"evicted heads", 128, 7, 1, {30, 20011, 30, 111}, 40, 88, 60},
       {"an empty head", 128, 4, 1, {0, 300, 1, 65, 64, 63, 129, 4097}, 300, 20, 5},
-      {"few blocks", 128, 7, 1, {3001, 30, 700}, 5, 0, -1, 0, 0, false, false, 6},
+      {"few blocks", 128, 7, 1, {3001, 30, 700}, 5, 0, -1, 0, false, false, 6},
       {"nine queries", 128, 7, 9, {2000, 130}, 40},
       {"111 queries", 128, 1, 111, {700, 130}, 200},
       {"wide groups", 128, 20, 3, {1000, 30}, 40},
       {"window", 128, 2, 5, {2000, 2000}, 400, 0, -1, 333},
       {"window", 128, 2, 1, {600, 600}, 400, 60, 11, 511},
-      {"softcap", 128, 4, 1, {900, 33}, 9, 0, -1, 0, 20},
-      {"streaming heads", 128, 4, 1, {3000, 300, 300, 70}, 40, 20, 3, 0, 0, true},
-      {"streaming heads", 128, 4, 17, {3000, 300}, 40, 0, -1, 0, 0, true},
-      {"gaps", 128, 4, 3, {1000, 311}, 10, 20, -1, 600, 0, false, true},
-      {"gaps, streaming", 128, 4, 1, {1000, 311}, 10, 20, 4, 900, 0, true, true},
-      {"a batch", 128, 7, 1, {5000, 31}, 10, 20, -1, 0, 0, false, false, 264, 8},
+      {"streaming heads", 128, 4, 1, {3000, 300, 300, 70}, 40, 20, 3, 0, true},
+      {"streaming heads", 128, 4, 17, {3000, 300}, 40, 0, -1, 0, true},
+      {"gaps", 128, 4, 3, {1000, 311}, 10, 20, -1, 600, false, true},
+      {"gaps, streaming", 128, 4, 1, {1000, 311}, 10, 20, 4, 900, true, true},
+      {"a batch", 128, 7, 1, {5000, 31}, 10, 20, -1, 0, false, false, 264, 8},
       {"full heads", 64, 4, 1, {5001, 5001}, 19, 0, -1},
       {"evicted heads", 64, 2, 1, {30, 2011, 30, 111}, 400, 88, 60},
       {"nine queries", 64, 3, 9, {2000, 130}, 40},

@@ -46,15 +46,16 @@ void measure_attention(const char* what, int group, int kv_heads, int dim, const
   int sm_count = 0;
   MUST(cudaDeviceGetAttribute(&sm_count, cudaDevAttrMultiProcessorCount, 0));
   const int blocks_per_sm = decode_blocks_per_sm(dim), chunk = decode_chunk(lengths.data(), kv_heads, sm_count * blocks_per_sm - kv_heads);
-  DecodeLaunch launch{{group * kv_heads, kv_heads, dim, 1 / std::sqrt(static_cast<float>(dim)), 1, 0, 0}, width, nullptr, nullptr, 1, {}};
+  DecodeLaunch launch{{group * kv_heads, kv_heads, dim, 1 / std::sqrt(static_cast<float>(dim)), 1, 0}, width, nullptr, nullptr, 1, {}};
   launch.params[0] = {q.get(), out.get(), 1, position, 2,
-                   {{nullptr, device_lengths.get(), nullptr, nullptr, 0, position - 101, chunk, decode_splits(lengths.data(), kv_heads, chunk)},
-                    {tail_table.get(), nullptr, nullptr, nullptr, 101, position - 100, 256, kv_heads}}};
+                   {{nullptr, nullptr, device_lengths.get(), nullptr, nullptr, 0, 0, position - 101, 0, 0},
+                    {tail_table.get(), nullptr, nullptr, nullptr, nullptr, 0, 101, position - 100, 0, 0}},
+                   {{chunk, decode_splits(lengths.data(), kv_heads, chunk)}, {256, kv_heads}}};
   const Array<float> scratch(decode_scratch(launch) / sizeof(float));
   launch.scratch = scratch.get();
   const double ms = milliseconds(9, [&] {
     for (const auto& table : tables) {
-      launch.params[0].span[0].heads = table->get();
+      launch.params[0].segment[0].heads = table->get();
       MUST(decode_attention(launch, nullptr));
     }
   }) / layers;
@@ -84,7 +85,7 @@ void measure_gemvs(int in, int out, double copy) {
   fill_normal(x.get(), x.count(), 2);
   const auto params = [&](int rows, int i) {
     Gemv g{x.get(), rows, in, 1, {}, Gate::kNone};
-    g.params[0] = {w.get() + i * each, nullptr, {y.get(), true}, out, false};
+    g.output[0] = {w.get() + i * each, nullptr, {y.get(), true}, out, false};
     return g;
   };
   for (const int rows : {1, 2, 4, 8}) measure_gemv("few rows", rows, in, out, copies, copy, [&](int i) { MUST(gemv(params(rows, i), nullptr)); });
@@ -105,7 +106,7 @@ void measure_gate(double copy) {
   fill_normal(x.get(), x.count(), 2);
   measure_gemv("gate and up", 1, kIn, 2 * kOut, kCopies, copy, [&](int i) {
     Gemv g{x.get(), 1, kIn, 2, {}, Gate::kSilu};
-    for (int j = 0; j < 2; ++j) g.params[j] = {w.get() + (size_t{2} * i + j) * kIn * kOut, nullptr, {y.get(), false}, kOut, false};
+    for (int j = 0; j < 2; ++j) g.output[j] = {w.get() + (size_t{2} * i + j) * kIn * kOut, nullptr, {y.get(), false}, kOut, false};
     MUST(gemv(g, nullptr));
   });
 }

@@ -38,14 +38,13 @@ __global__ void naive_kernel(const AttentionParams* batch, AttentionShape shape,
   int keys = 0;
   float top = -INFINITY;
   for (int s = 0; s < params.segments; ++s) {
-    const Segment& g = params.segment[s];
+    const KvSegment& g = params.segment[s];
     if (scores != nullptr && !g.in_score) continue;
     for (int j = g.begin + static_cast<int>(threadIdx.x); j < g.end; j += 256) {
       const int position = g.position + j - g.begin;
       float sum = 0;
       for (int d = 0; d < dim; ++d) sum += __bfloat162float(q[d]) * __bfloat162float(g.heads[kv_head].k[static_cast<size_t>(j) * dim + d]);
       sum = rounded(sum, low) * scale;
-      if (shape.softcap > 0) sum = shape.softcap * tanhf(sum / shape.softcap);
       if (position > at || (shape.window > 0 && position <= at - shape.window)) sum = -INFINITY;
       logit[keys + j - g.begin] = sum;
       top = fmaxf(top, sum);
@@ -71,7 +70,7 @@ __global__ void naive_kernel(const AttentionParams* batch, AttentionShape shape,
   __syncthreads();
   int before = 0;
   for (int s = 0; s < params.segments; ++s) {
-    const Segment& g = params.segment[s];
+    const KvSegment& g = params.segment[s];
     if (scores != nullptr && !g.in_score) continue;
     if (scores != nullptr && g.scored)
       for (int j = g.begin + static_cast<int>(threadIdx.x); j < g.end; j += 256)
@@ -83,7 +82,7 @@ __global__ void naive_kernel(const AttentionParams* batch, AttentionShape shape,
     float sum = 0;
     before = 0;
     for (int s = 0; s < params.segments; ++s) {
-      const Segment& g = params.segment[s];
+      const KvSegment& g = params.segment[s];
       for (int j = g.begin; j < g.end; ++j) sum += logit[before + j - g.begin] * __bfloat162float(g.heads[kv_head].v[static_cast<size_t>(j) * dim + d]);
       before += g.end - g.begin;
     }
@@ -118,7 +117,7 @@ std::vector<Tile> tiles_of(const std::vector<Work*>& works, int rows, int rows_a
   for (size_t j = 0; j < works.size(); ++j)
     for (int row = 0; row < works[j]->params.queries * rows_a_query; row += rows) tiles.push_back({static_cast<int32_t>(j), row});
   const auto cost = [&](const Tile& t) {
-    const AttentionParams& params = works[t.params]->params;
+    const AttentionParams& params = works[t.index]->params;
     int64_t keys = 0;
     for (int s = 0; s < params.segments; ++s)
       keys += std::clamp<int64_t>(params.position + (t.row + rows) / rows_a_query - params.segment[s].position, 0, params.segment[s].end - params.segment[s].begin);
@@ -174,7 +173,7 @@ Work::Work(const AttentionShape& shape, int queries, int position, const std::ve
   fill_normal(q->get(), q->count(), seed);
   poison(out->get(), out->count() * sizeof(bf16));
   for (const Range& r : ranges) {
-    params.segment[params.segments++] = {r.cache->heads(), r.cache->maps(), nullptr, r.begin, r.end, r.position, r.in_score, r.scored};
+    params.segment[params.segments++] = {r.cache->heads(), r.cache->maps(), nullptr, nullptr, nullptr, r.begin, r.end, r.position, r.in_score, r.scored};
     if (r.scored) scored_keys = r.end - r.begin;
   }
   if (scored_keys > 0) {

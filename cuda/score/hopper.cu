@@ -2,6 +2,7 @@
 // feeds tiles of K, first those of [prefix | chunk | self], unless the forward pass left their log-sum-exp, then the chunk's; two consumer warpgroups own 64 query rows
 // of one head each and take turns on the tensor cores by themselves.
 #include "../attention/hopper.cuh"
+#include "../attention/softmax_state.cuh"
 #include "../launch.h"
 
 namespace headzip::cuda {
@@ -71,20 +72,18 @@ __device__ __forceinline__ void produce(const AttentionParams* batch, const Tile
   }
 }
 
-__device__ __forceinline__ void add_to_softmax(const float (&s)[kKeys / 2], float (&peak)[2], float (&total)[2], float scale) {
-  float top[2] = {peak[0], peak[1]};
+__device__ __forceinline__ void add_to_softmax(const float (&s)[kKeys / 2], SoftmaxState (&state)[2], float scale) {
+  float top[2] = {state[0].m, state[1].m};
 #pragma unroll
   for (int i = 0; i < kKeys / 2; ++i) top[i / 2 % 2] = fmaxf(top[i / 2 % 2], s[i]);
   float shift[2];
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    top[r] = row_max(top[r]);
-    shift[r] = top[r] == kNone ? 0.0f : top[r] * scale;
-    total[r] *= exp2_fast(peak[r] * scale - shift[r]);
-    peak[r] = top[r];
+    state[r].d *= state[r].raise(row_max(top[r]), scale);
+    shift[r] = state[r].shift(scale);
   }
 #pragma unroll
-  for (int i = 0; i < kKeys / 2; ++i) total[i / 2 % 2] += exp2_fast(s[i] * scale - shift[i / 2 % 2]);
+  for (int i = 0; i < kKeys / 2; ++i) state[i / 2 % 2].d += exp2_fast(s[i] * scale - shift[i / 2 % 2]);
 }
 
 // Maxima over the eight lanes that hold other rows of the same columns. At each step a lane gives half of its columns
@@ -147,20 +146,21 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
     for (int i = 0; i < params.segments; ++i)
       if (params.segment[i].scored) begin = params.segment[i].begin;
     float* scores = params.scores + item.head / (shape.heads / shape.kv_heads) * params.score_stride - begin;
-    float peak[2] = {kNone, kNone}, total[2] = {0, 0}, lse[2];
+    SoftmaxState state[2];
+    float lse[2];
     barrier_wait(shared_address(&signals.q_full), round & 1);
     if (params.lse == nullptr) {
       do {
         logits(position);
-        add_to_softmax(s, peak, total, scale);
+        add_to_softmax(s, state, scale);
       } while (!(tile.flags & KeyTile::kLast));
     }
 #pragma unroll
     for (int r = 0; r < 2; ++r) {  // base 2; rows past the end get no say
       const int query = item.row + consumer * 64 + row + 8 * r;
-      const float sum = row_sum(total[r]);
+      const float whole = state[r].lse(scale);
       if (query >= params.queries) lse[r] = INFINITY;
-      else lse[r] = params.lse == nullptr ? peak[r] * scale + log2f(sum) : params.lse[item.head * params.queries + query];
+      else lse[r] = params.lse == nullptr ? whole : params.lse[item.head * params.queries + query];
       if (query < params.queries && !isfinite(lse[r])) spoil(scores + begin);
     }
     do {
@@ -216,7 +216,6 @@ HopperTiles hopper_score_tiles(int head_dim) {
 cudaError_t hopper_score(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
                          cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
-  if (shape.softcap != 0) return cudaErrorInvalidValue;
   switch (shape.head_dim) {
     case 64: return launch<64>(batch, tiles, tile_count, shape, sm_count, stream);
     case 128: return launch<128>(batch, tiles, tile_count, shape, sm_count, stream);

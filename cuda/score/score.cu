@@ -1,5 +1,6 @@
 // The reconstruction score: softmax over the keys [prefix | chunk | self] alone, maximum over queries and over the query
 // heads of the group. Two short passes a tile of queries; no probability ever reaches memory.
+#include "../attention/softmax_state.cuh"
 #include "../attention/tile.cuh"
 #include "../launch.h"
 
@@ -72,31 +73,30 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
 
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, row = tile.row + warp * 16 + lane / 4;
   const float scale = shape.score_scale * kLog2e;
-  float peak[2] = {kNone, kNone}, total[2] = {0, 0}, s[C::kKeys / 8][4];
+  SoftmaxState state[2];
+  float s[C::kKeys / 8][4];
   for (KeyStream<D> in = keys_of(Which::kInScore); !in.done(); in.next()) {
     logits<D, C::kKeys>(s, q, in.wait());
     mask<C::kKeys>(s, in.walk().segment(), in.walk().first(), row, group, params.position, shape.window);
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      float top = peak[h];
+      float top = state[h].m;
 #pragma unroll
       for (int n = 0; n < C::kKeys / 8; ++n) top = fmaxf(top, fmaxf(s[n][2 * h], s[n][2 * h + 1]));
-      top = row_max(top);
-      const float shift = top == kNone ? 0.0f : top * scale;
-      total[h] *= exp2_fast(peak[h] * scale - shift);
-      peak[h] = top;
+      state[h].d *= state[h].raise(row_max(top), scale);
+      const float shift = state[h].shift(scale);
 #pragma unroll
       for (int n = 0; n < C::kKeys / 8; ++n)
-        total[h] += exp2_fast(s[n][2 * h] * scale - shift) + exp2_fast(s[n][2 * h + 1] * scale - shift);
+        state[h].d += exp2_fast(s[n][2 * h] * scale - shift) + exp2_fast(s[n][2 * h + 1] * scale - shift);
     }
   }
   float lse[2];  // base 2; rows past the tile get no say
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
-    const float sum = row_sum(total[h]);
+    const float whole = state[h].lse(scale);
     lse[h] = INFINITY;
     if (warp * 16 + lane / 4 + h * 8 >= rows) continue;
-    lse[h] = peak[h] * scale + log2f(sum);
+    lse[h] = whole;
     if (!isfinite(lse[h])) spoil(params.scores + kv_head * params.score_stride);
   }
   wait_copies<0>();

@@ -15,8 +15,25 @@ constexpr int64_t kFewestHopperRows = 64;
 
 }  // namespace
 
+KvSegment CudaBackend::describe(const headzip::KvSegment& segment, int64_t window) {
+  const auto& kv = static_cast<const CudaKvLayer&>(*segment.kv);
+  const bool ragged = segment.count < 0 && segment.from_end;
+  KvSegment s{};
+  s.heads = kv.device_heads();
+  s.maps = kv.device_maps();
+  s.ends = ragged ? kv.device_lengths() : nullptr;
+  s.windows = kv.device_windows();
+  s.positions = ragged && window > 0 ? kv.device_positions() : nullptr;
+  s.begin = static_cast<int32_t>(segment.begin);
+  s.end = static_cast<int32_t>(segment.count < 0 ? kv.length(0) : std::min(kv.length(0), segment.begin + segment.count));
+  s.position = static_cast<int32_t>(segment.position);
+  s.in_score = segment.in_score;
+  s.scored = segment.scored;
+  return s;
+}
+
 AttentionParams CudaBackend::describe(const AttentionSpec& spec, const headzip::AttentionParams& params) const {
-  if (params.segments.size() > kMostSegments) throw Error("an attention call has more KV segments than the engine plans for");
+  if (params.segments.size() > kMaxKvSegments) throw Error("an attention call has more KV segments than the engine plans for");
   AttentionParams d{};
   d.q = values(params.q);
   d.out = params.out.data == nullptr ? nullptr : values(params.out);
@@ -25,18 +42,7 @@ AttentionParams CudaBackend::describe(const AttentionSpec& spec, const headzip::
   d.score_stride = params.score_stride;
   d.queries = static_cast<int32_t>(params.q.rows);
   d.position = static_cast<int32_t>(params.position);
-  for (const KvSegment& segment : params.segments) {
-    const auto& kv = static_cast<const CudaKvLayer&>(*segment.kv);
-    Segment& s = d.segment[d.segments++];
-    s.heads = kv.device_heads();
-    s.maps = kv.device_maps();
-    s.ends = segment.count < 0 && segment.from_end ? kv.device_lengths() : nullptr;
-    s.begin = static_cast<int32_t>(segment.begin);
-    s.end = static_cast<int32_t>(segment.count < 0 ? kv.length(0) : std::min(kv.length(0), segment.begin + segment.count));
-    s.position = static_cast<int32_t>(segment.position);
-    s.in_score = segment.in_score;
-    s.scored = segment.scored;
-  }
+  for (const headzip::KvSegment& segment : params.segments) d.segment[d.segments++] = describe(segment, params.window);
   if (runs_hopper(spec.head_dim)) {
     const MappedArray queries{d.q, spec.head_dim, d.queries, d.q_stride, spec.heads, spec.head_dim};
     HEADZIP_CUDA(encode(queries, hopper_attention_tiles(static_cast<int>(spec.head_dim)).rows, &d.q_map));
@@ -49,7 +55,7 @@ void CudaBackend::attention(const AttentionSpec& spec, std::span<const headzip::
   if (decodes(spec, batch)) return launch_decode(spec, batch);
   not_recorded("attention of many rows");
   AttentionShape shape{static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
-                       spec.scale, spec.score_scale(), 0, 0};
+                       spec.scale, spec.score_scale(), 0};
   AttentionShape seen = shape;  // scores know no window; a layer's batch shares one
   seen.window = static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30));
   int64_t most = 0, rows = 0;

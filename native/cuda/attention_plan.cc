@@ -11,14 +11,14 @@ int64_t keys_seen(const AttentionParams& params, int64_t row, int64_t rows) {
   const int64_t last = params.position + std::min<int64_t>(row + rows, params.queries) - 1;
   int64_t keys = 0;
   for (int32_t i = 0; i < params.segments; ++i) {
-    const Segment& s = params.segment[i];
+    const KvSegment& s = params.segment[i];
     keys += std::clamp<int64_t>(last - s.position + 1, 0, s.end - s.begin);
   }
   return keys;
 }
 
 // Whether what `b` holds follows on `a`, and nothing needs them apart.
-bool follows(const AttentionParams& params, const Segment& a, const Segment& b) {
+bool follows(const AttentionParams& params, const KvSegment& a, const KvSegment& b) {
   return a.heads == b.heads && a.ends == nullptr && b.ends == nullptr && a.end == b.begin &&
          a.position + (a.end - a.begin) == b.position && (params.lse == nullptr || a.in_score == b.in_score);
 }
@@ -28,7 +28,7 @@ bool follows(const AttentionParams& params, const Segment& a, const Segment& b) 
 void merge_segments(AttentionParams& params) {
   int32_t kept = 0;
   for (int32_t i = 0; i < params.segments; ++i) {
-    const Segment s = params.segment[i];
+    const KvSegment s = params.segment[i];
     if (kept > 0 && follows(params, params.segment[kept - 1], s)) params.segment[kept - 1].end = s.end;
     else params.segment[kept++] = s;
   }

@@ -1,9 +1,7 @@
 #include "backend.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <string_view>
 #include <utility>
 
 #include "../cpu/backend.h"
@@ -22,13 +20,6 @@ size_t usable_memory(size_t limit) {
   const size_t most = free > (size_t{512} << 20) ? free - (size_t{512} << 20) : free / 2;
   return limit == 0 ? most : std::min(limit, most);
 }
-
-// HEADZIP_ATTENTION=portable keeps to the kernels that run on every GPU, =single or =pairs chooses between the Hopper
-// kernels: to compare, or to rule one out.
-bool asked_for(std::string_view kernel) {
-  const char* asked = std::getenv("HEADZIP_ATTENTION");
-  return asked != nullptr && kernel == asked;
-}
 }  // namespace
 
 CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
@@ -44,12 +35,10 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
   HEADZIP_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
   HEADZIP_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device));
   HEADZIP_CUDA(cudaDeviceGetAttribute(&sm_count_, cudaDevAttrMultiProcessorCount, device));
-  hopper_ = major == 9 && minor == 0 && !asked_for("portable");
-  cluster_ = asked_for("single") ? 1 : asked_for("pairs") ? 2 : 0;
+  hopper_ = major == 9 && minor == 0 && switches_.attention != AttentionKernels::kPortable;
+  cluster_ = switches_.attention == AttentionKernels::kSingle ? 1 : switches_.attention == AttentionKernels::kPairs ? 2 : 0;
   *flag_.as<int32_t>() = 0;
-  // HEADZIP_OVERLAP=off: no kernel of a step starts before the one before it is done; same bits.
-  const char* overlap = std::getenv("HEADZIP_OVERLAP");
-  overlap_steps(overlap == nullptr || std::string_view(overlap) != "off");
+  overlap_steps(switches_.overlap);
 }
 
 CudaBackend::~CudaBackend() { cudaStreamSynchronize(stream_); }

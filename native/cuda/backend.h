@@ -8,6 +8,7 @@
 #include "device.h"
 #include "kv_layer.h"
 #include "step_graph.h"
+#include "switches.h"
 #include "timeline.h"
 #include "weights.h"
 
@@ -55,6 +56,7 @@ class CudaBackend final : public Backend {
  private:
   void embed_rows(const Weight& table, std::span<const int32_t> ids, float scale, Rows out) override;
   OwnedRows allocate(int64_t count, int64_t width, Element element);
+  static KvSegment describe(const headzip::KvSegment& segment, int64_t window);
   AttentionParams describe(const AttentionSpec& spec, const headzip::AttentionParams& params) const;
   // Whether the Hopper kernels serve heads of this width on this GPU.
   bool runs_hopper(int64_t head_dim) const { return hopper_ && hopper_attention_tiles(static_cast<int>(head_dim)).rows > 0; }
@@ -64,7 +66,7 @@ class CudaBackend final : public Backend {
                        const std::vector<AttentionParams>& forward);
   // Whether the kernels of decode.cc take this batch.
   bool decodes(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch) const;
-  DecodeSpan decode_span(const AttentionSpec& spec, const KvSegment& segment, bool alone, int64_t window) const;
+  SplitPlan split_plan(const AttentionSpec& spec, const headzip::KvSegment& segment, bool alone) const;
   void launch_decode(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch);
   int blocks_per_sm(int64_t head_dim) const;
   float* scratch(size_t bytes);
@@ -80,6 +82,7 @@ class CudaBackend final : public Backend {
   void embed_on_device(const Weight& table, std::span<const int32_t> ids, Rows out);
   void embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out);
 
+  const Switches switches_ = Switches::from_environment();
   std::shared_ptr<DeviceMeter> meter_;
   Stream stream_;
   Stream recording_stream_;       // caches are changed on `stream_` by other threads, too: that must not be recorded

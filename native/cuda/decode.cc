@@ -1,7 +1,5 @@
 // The CUDA backend over a few rows: kernels that read their bytes once, and steps that are recorded and played back.
 #include <algorithm>
-#include <cstdlib>
-#include <string_view>
 
 #include "../error.h"
 #include "backend.h"
@@ -15,23 +13,23 @@ namespace {
 // them again from the L2 cache costs.
 constexpr int64_t kMostDecodeRows = 512;
 constexpr int64_t kPartRows = 32;  // of one entry of a launch's batch: longer ones are cut, so that their partial outputs stay small
-constexpr int64_t kTailChunk = 256;  // keys of a split of a span that grows: the same however long it is
+constexpr int64_t kTailChunk = 256;  // keys of a split of a segment that grows: the same however long it is
 
-bool is_whole(const KvSegment& span) { return span.begin == 0 && span.count < 0; }
+bool is_whole(const headzip::KvSegment& s) { return s.begin == 0 && s.count < 0; }
 
-const CudaKvLayer& layer_of(const KvSegment& span) { return static_cast<const CudaKvLayer&>(*span.kv); }
+const CudaKvLayer& layer_of(const headzip::KvSegment& s) { return static_cast<const CudaKvLayer&>(*s.kv); }
 
 // Whether what a query sees of these keys is more than the other kernels understand.
 bool is_special(const headzip::AttentionParams& params) {
-  return std::any_of(params.segments.begin(), params.segments.end(), [&](const KvSegment& span) {
-    const CudaKvLayer& kv = layer_of(span);
-    return kv.index().streams() || (params.window > 0 && span.from_end && !kv.index().all_contiguous());
+  return std::any_of(params.segments.begin(), params.segments.end(), [&](const headzip::KvSegment& s) {
+    const CudaKvLayer& kv = layer_of(s);
+    return kv.index().streams() || (params.window > 0 && s.from_end && !kv.index().all_contiguous());
   });
 }
 
 bool is_possible(const headzip::AttentionParams& params) {
   return params.scores == nullptr && params.out.data != nullptr && params.segments.size() <= 2 &&
-         std::all_of(params.segments.begin(), params.segments.end(), [](const KvSegment& s) { return is_whole(s) && (s.from_end || layer_of(s).index().uniform()); });
+         std::all_of(params.segments.begin(), params.segments.end(), [](const headzip::KvSegment& s) { return is_whole(s) && (s.from_end || layer_of(s).index().uniform()); });
 }
 
 }  // namespace
@@ -45,31 +43,19 @@ bool CudaBackend::decodes(const AttentionSpec& spec, std::span<const headzip::At
   }));
 }
 
-DecodeSpan CudaBackend::decode_span(const AttentionSpec& spec, const KvSegment& from, bool alone, int64_t window) const {
-  const CudaKvLayer& kv = layer_of(from);
+SplitPlan CudaBackend::split_plan(const AttentionSpec& spec, const headzip::KvSegment& segment, bool alone) const {
+  const CudaKvLayer& kv = layer_of(segment);
   const auto heads = static_cast<int>(kv.heads());
-  DecodeSpan span{};
-  span.heads = kv.device_heads();
-  span.windows = kv.device_windows();
-  span.position = static_cast<int32_t>(from.position);
-  span.length = static_cast<int32_t>(kv.length(0));
-  span.chunk = kTailChunk;
-  if (from.from_end || alone) {
+  if (segment.from_end || alone) {
     std::vector<int32_t> lengths;
     for (int64_t h = 0; h < heads; ++h) lengths.push_back(static_cast<int32_t>(kv.length(h)));
     // A block for every slot of the SMs; a tail has one a head as well.
-    span.chunk = decode_chunk(lengths.data(), heads, sm_count_ * blocks_per_sm(spec.head_dim) - heads);
-    span.splits = decode_splits(lengths.data(), heads, span.chunk);
-  } else {
-    int64_t room = kv.capacity(0);
-    for (int64_t h = 1; h < heads; ++h) room = std::min(room, kv.capacity(h));
-    span.splits = static_cast<int32_t>((room + kTailChunk - 1) / kTailChunk) * heads;
+    const int chunk = decode_chunk(lengths.data(), heads, sm_count_ * blocks_per_sm(spec.head_dim) - heads);
+    return {chunk, decode_splits(lengths.data(), heads, chunk)};
   }
-  if (from.from_end) {
-    span.lengths = kv.device_lengths();
-    if (window > 0) span.positions = kv.device_positions();
-  }
-  return span;
+  int64_t room = kv.capacity(0);
+  for (int64_t h = 1; h < heads; ++h) room = std::min(room, kv.capacity(h));
+  return {kTailChunk, static_cast<int32_t>((room + kTailChunk - 1) / kTailChunk) * heads};
 }
 
 int CudaBackend::blocks_per_sm(int64_t head_dim) const {
@@ -82,7 +68,7 @@ void CudaBackend::launch_decode(const AttentionSpec& spec, std::span<const headz
   const Timeline::Span timed(timeline_, "attention");
   DecodeLaunch launch{};
   launch.shape = {static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
-                  spec.scale, spec.score_scale(), static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30)), 0};
+                  spec.scale, spec.score_scale(), static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30))};
   launch.stride = spec.q_width();
   launch.advance = advance_;
   const auto flush = [&] {
@@ -94,8 +80,11 @@ void CudaBackend::launch_decode(const AttentionSpec& spec, std::span<const headz
   const int64_t queries = std::max<int64_t>(1, kPartRows / spec.group());
   for (const headzip::AttentionParams& params : batch) {
     DecodeParams whole{};
-    whole.spans = static_cast<int32_t>(params.segments.size());
-    for (size_t s = 0; s < params.segments.size(); ++s) whole.span[s] = decode_span(spec, params.segments[s], params.segments.size() == 1, params.window);
+    whole.segments = static_cast<int32_t>(params.segments.size());
+    for (size_t s = 0; s < params.segments.size(); ++s) {
+      whole.segment[s] = describe(params.segments[s], params.window);
+      whole.plan[s] = split_plan(spec, params.segments[s], params.segments.size() == 1);
+    }
     for (int64_t row = 0; row < params.q.rows; row += queries) {
       DecodeParams part = whole;
       part.q = values(params.q.slice(row, 1));
@@ -176,11 +165,7 @@ std::vector<Argmax> CudaBackend::argmax(Rows x) {
   return out;
 }
 
-// HEADZIP_GRAPH=off launches every kernel of every step itself, to compare or to rule recordings out.
-bool CudaBackend::records() const {
-  const char* asked = std::getenv("HEADZIP_GRAPH");
-  return !weights_.streamed() && !timeline_.on() && (asked == nullptr || std::string_view(asked) != "off");
-}
+bool CudaBackend::records() const { return switches_.graph && !weights_.streamed() && !timeline_.on(); }
 
 // The first time a step runs as it is: what it needs is then allocated, and nothing is allocated or copied while the
 // second one is recorded.
