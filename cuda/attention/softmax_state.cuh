@@ -26,6 +26,7 @@ struct alignas(8) SoftmaxState {
 // Factors on two unnormalised outputs that become one.
 struct MergeWeights {
   float mine, other;
+  bool seen;  // whether the other has a say
 };
 // `state` becomes that of both splits' keys. A split of which nothing is seen (d == 0) has no say, whatever else it holds.
 __device__ __forceinline__ MergeWeights merge(SoftmaxState& state, const SoftmaxState& other) {
@@ -34,7 +35,7 @@ __device__ __forceinline__ MergeWeights merge(SoftmaxState& state, const Softmax
   state.m = fmaxf(before, seen ? other.m : kNone);
   const float shift = state.shift(1), mine = exp2_fast(before - shift), theirs = seen ? exp2_fast(other.m - shift) : 0.0f;
   state.d = state.d * mine + (seen ? other.d : 0.0f) * theirs;
-  return {mine, theirs};
+  return {mine, theirs, seen};
 }
 
 }  // namespace headzip::cuda

@@ -16,14 +16,13 @@ struct Visible {
 
 // The same for a head that streams, or that lost entries under a window.
 struct HeadVisible : Visible {
-  int recent, sink_end;     // streaming: entries from sink_end on are seen while among the `recent` latest; 0: it does not
-  HeadPositions positions;  // where the entries stood when they were appended, with has_gaps
-  bool has_gaps;
+  int recent, sink_end;       // streaming: entries from sink_end on are seen while among the `recent` latest; 0: it does not
+  const HeadPositions* gaps;  // where the entries stood when they were appended; nullptr: one after another
   __device__ __forceinline__ bool sees(int entry, int position) const {
     if (entry >= high(position)) return false;
     if (recent > 0 && entry >= sink_end && entry < position + shift - recent) return false;
-    if (window == 0 || !has_gaps) return entry >= low(position);
-    return (entry < positions.count ? positions.positions[entry] : entry + positions.shift) > position - window;
+    if (gaps == nullptr) return entry >= low(position);
+    return (entry < gaps->count ? gaps->positions[entry] : entry + gaps->shift) > position - window;
   }
 };
 

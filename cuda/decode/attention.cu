@@ -52,8 +52,7 @@ __device__ __forceinline__ HeadVisible visible_of(const KvSegment& segment, cons
   visible.end = split.length;
   visible.shift = segment.ends == nullptr ? 1 - segment.position : split.length - segment.position;
   visible.window = window;
-  visible.has_gaps = segment.positions != nullptr && window > 0;
-  if (visible.has_gaps) visible.positions = segment.positions[split.head];
+  visible.gaps = segment.positions != nullptr && window > 0 ? segment.positions + split.head : nullptr;
   if (segment.windows == nullptr) return visible;
   const HeadWindow w = segment.windows[split.head];
   visible.recent = w.recent;
@@ -87,7 +86,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   const int position = params.position + advance, low = position + tile * kDecodeRows / group;
   const int high = position + (tile * kDecodeRows + rows - 1) / group;
   HeadVisible visible = visible_of(segment, split, launch.shape.window);
-  const int begin = visible.has_gaps ? split.begin : max(split.begin, visible.low(low));
+  const int begin = visible.gaps != nullptr ? split.begin : max(split.begin, visible.low(low));
   const int end = visible.end = min(split.begin + plan.chunk, visible.high(high));
   int row_position[2];  // of the thread's two rows
 #pragma unroll
@@ -153,7 +152,7 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
       mma(s[1], q[d], b[2], b[3]);
     }
     const int first = first_of(t);
-    if (first + C::kKeys > visible.high(low) || first < visible.low(high) || visible.recent > 0 || visible.has_gaps) {
+    if (first + C::kKeys > visible.high(low) || first < visible.low(high) || visible.recent > 0 || visible.gaps != nullptr) {
 #pragma unroll
       for (int i = 0; i < 8; ++i)
         if (!visible.sees(first + i / 4 * 8 + lane % 4 * 2 + i % 2, row_position[i % 4 / 2])) s[i / 4][i % 4] = kNone;

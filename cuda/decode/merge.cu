@@ -24,8 +24,8 @@ struct PartialOut {
   float4 out{0, 0, 0, 0};
   SoftmaxState state;
   __device__ __forceinline__ void add(float4 x, const SoftmaxState& other) {
-    if (!(other.d > 0)) x = {0, 0, 0, 0};  // may hold anything
     const MergeWeights w = merge(state, other);
+    if (!w.seen) x = {0, 0, 0, 0};  // may hold anything
     out = {out.x * w.mine + x.x * w.other, out.y * w.mine + x.y * w.other, out.z * w.mine + x.z * w.other, out.w * w.mine + x.w * w.other};
   }
 };
@@ -57,17 +57,17 @@ __global__ void __launch_bounds__(kMergeThreads) merge_kernel(const __grid_const
   PartialOut mine;
   for (int i = team; i < count; i += kTeams * kAhead) {
     float4 x[kAhead];
-    SoftmaxState part[kAhead];
+    float2 part[kAhead];  // as one load each, so that those of all kAhead are under way together
 #pragma unroll
     for (int a = 0; a < kAhead; ++a) {
       const bool there = i + a * kTeams < count;
       const int64_t from = row_of(there ? i + a * kTeams : i);
-      part[a] = scratch.states[from];
+      part[a] = *reinterpret_cast<const float2*>(scratch.states + from);
       x[a] = *reinterpret_cast<const float4*>(scratch.partial_out + from * D + at * 4);
-      if (!there) part[a].d = 0;
+      if (!there) part[a].y = 0;
     }
 #pragma unroll
-    for (int a = 0; a < kAhead; ++a) mine.add(x[a], part[a]);
+    for (int a = 0; a < kAhead; ++a) mine.add(x[a], {part[a].x, part[a].y});
   }
   partial_out[team][at] = mine.out;
   if (at == 0) states[team] = mine.state;
