@@ -113,6 +113,8 @@ struct ModelSpec {
   // Indices of the layers that are scored and evicted, and how many KV heads they have together.
   std::vector<int64_t> scored_layers() const;
   int64_t scored_heads() const;
+  // Numbers in the keys and values of all layers once `tokens` were read and nothing was evicted.
+  int64_t kv_values(int64_t tokens) const;
   Widths widths() const;
 };
 

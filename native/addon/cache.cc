@@ -14,7 +14,7 @@ Napi::Function Cache::define(Napi::Env env) {
                       InstanceMethod<&Cache::lengths>("lengths"), InstanceMethod<&Cache::windows>("windows"),
                       InstanceMethod<&Cache::hold>("hold"), InstanceMethod<&Cache::read>("read"),
                       InstanceMethod<&Cache::write>("write"), InstanceMethod<&Cache::check_weights>("checkWeights"),
-                      InstanceMethod<&Cache::close>("close")});
+                      InstanceMethod<&Cache::geometry>("geometry"), InstanceMethod<&Cache::close>("close")});
 }
 
 Napi::Value Cache::wrap(Napi::Env env, std::shared_ptr<SharedCache> cache) {

@@ -21,6 +21,7 @@ Napi::Function Engine::define(Napi::Env env) {
                       InstanceMethod<&Engine::log_probs>("logProbs"), InstanceMethod<&Engine::restore>("restore"),
                       InstanceMethod<&Engine::score_chunks>("scoreChunks"), InstanceMethod<&Engine::means>("means"),
                       InstanceMethod<&Engine::memory>("memory"), InstanceMethod<&Engine::copy_rate>("copyRate"),
+                      InstanceMethod<&Engine::describe>("describe"), InstanceMethod<&Engine::kv_bytes>("kvBytes"),
                       InstanceMethod<&Engine::check_weights>("checkWeights"), InstanceMethod<&Engine::close>("close")});
 }
 

@@ -74,6 +74,7 @@ class Cache final : public Napi::ObjectWrap<Cache> {
   Napi::Value select_heads(const Napi::CallbackInfo& info);
   Napi::Value select_pairs(const Napi::CallbackInfo& info);
   void rewind(const Napi::CallbackInfo& info);
+  Napi::Value geometry(const Napi::CallbackInfo& info);
   Napi::Value lengths(const Napi::CallbackInfo& info);
   Napi::Value windows(const Napi::CallbackInfo& info);
   Napi::Value hold(const Napi::CallbackInfo& info);
@@ -101,6 +102,8 @@ class Engine final : public Napi::ObjectWrap<Engine> {
   Napi::Value log_probs(const Napi::CallbackInfo& info);
   Napi::Value restore(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
+  Napi::Value describe(const Napi::CallbackInfo& info);
+  Napi::Value kv_bytes(const Napi::CallbackInfo& info);
   Napi::Value copy_rate(const Napi::CallbackInfo& info);
   void check_weights(const Napi::CallbackInfo& info);
   // The argument as a cache of this engine's, free for a job that changes it or one that reads it.

@@ -23,8 +23,7 @@ void SweepRun::announce() {
   }
   const int64_t kv = spec_.widths().kv, read = params_.full ? 0 : prefill_;
   int64_t values = 2 * kv * (read + std::max(longest, tile_)) + tile_ * buffer_values(spec_);
-  if (params_.want_cache)
-    for (const LayerSpec& l : spec_.layers) values += 2 * l.attention.kv_width() * l.attention.visible(prefill_);
+  if (params_.want_cache) values += spec_.kv_values(prefill_);
   const int64_t streams = (read + repeat) * spec_.hidden;
   backend_.begin(model_, static_cast<size_t>(streams) * bytes_of(backend_.stream_element()) + static_cast<size_t>(values) * bytes_of(backend_.element()));
 }

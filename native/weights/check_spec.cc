@@ -24,6 +24,12 @@ int64_t ModelSpec::scored_heads() const {
   return heads;
 }
 
+int64_t ModelSpec::kv_values(int64_t tokens) const {
+  int64_t values = 0;
+  for (const LayerSpec& l : layers) values += 2 * l.attention.kv_width() * l.attention.visible(tokens);
+  return values;
+}
+
 Widths ModelSpec::widths() const {
   Widths w;
   for (const LayerSpec& l : layers) {

@@ -111,9 +111,11 @@ export interface NativeCache {
   info(): NativeCacheInfo
   /** (vocab) */
   lastLogits(): Float32Array
-  /** (layers * kv_heads) entries of each head */
+  /** (layers * 2) KV heads and head_dim of each layer */
+  geometry(): Int32Array
+  /** (KV heads of all layers, one layer after the other) entries of each head */
   lengths(): Int32Array
-  /** (layers * kv_heads * 2) sink and recent of streaming heads, 0 0 of the others */
+  /** (those heads * 2) sink and recent of streaming heads, 0 0 of the others */
   windows(): Int32Array
   clone(): NativeCache
   /** Evicts in place, once. @param mask (scored layers * kv_heads) */
@@ -210,12 +212,24 @@ export interface NativeEngine {
   logProbs(cache: NativeCache, query: Int32Array, answer: Int32Array): NativeJob<Float32Array>
   /** A cache with these lengths, all zero, to be written. */
   restore(shape: NativeCacheShape): NativeCache
+  describe(): NativeDescription
+  /** Bytes of keys and values of so many tokens with nothing evicted: sliding layers hold what may still be seen. */
+  kvBytes(tokens: number): number
   memory(): NativeMemory
   /** Bytes a second that a large copy on the device reads and writes; 0 on the CPU. */
   copyRate(): NativeJob<number>
   /** @throws Error (HEADZIP_ENGINE) where a weight file is not as it was when the model was loaded */
   checkWeights(): void
   close(): void
+}
+
+/** What an engine computes on, and in. */
+export interface NativeDescription {
+  device: 'cpu' | 'cuda'
+  /** Type of activations, keys and values. */
+  element: 'fp32' | 'bf16'
+  /** Of one number of that type. */
+  elementBytes: number
 }
 
 export interface NativeMemory {

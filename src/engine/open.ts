@@ -25,6 +25,8 @@ export interface OpenedEngine {
   /** `cpu/fp32` */
   arithmetic: string
   device: 'cpu' | 'cuda'
+  /** Of one key or value in a cache. */
+  elementBytes: number
 }
 
 /** @throws Error (code HEADZIP_ENGINE) when native code refuses the model */
@@ -52,7 +54,8 @@ export function openEngine(
       ...(scales && { scales: place(scales) }),
     })),
   })
-  return { engine, device: chosen, arithmetic: chosen === 'cpu' ? 'cpu/fp32' : 'cuda/bf16' }
+  const { device: opened, element, elementBytes } = engine.describe()
+  return { engine, device: opened, arithmetic: `${opened}/${element}`, elementBytes }
 }
 
 function newEngine(options: NativeEngineOptions): NativeEngine {
