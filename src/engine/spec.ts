@@ -99,11 +99,10 @@ export interface LayerSpec {
   scored: boolean
 }
 
-export interface EngineSpec {
+/** Sizes of a model. */
+export interface ModelSpec {
   hiddenSize: number
   vocabSize: number
-  /** Positions that `ropes` are made for; the engine refuses more. */
-  maxPositions: number
   normEps: number
   /** Added to the weight of every norm. */
   normOffset: number
@@ -118,12 +117,17 @@ export interface EngineSpec {
   layers: LayerSpec[]
 }
 
+export interface EngineSpec extends ModelSpec {
+  /** Positions that `ropes` are made for; the engine refuses more. */
+  maxPositions: number
+}
+
 export function isMoe(mlp: DenseSpec | MoeSpec): mlp is MoeSpec {
   return 'experts' in mlp
 }
 
 /** Indices of the layers that are scored and evicted: a row of scores each. */
-export function scoredLayers(spec: Pick<EngineSpec, 'layers'>): Int32Array {
+export function scoredLayers(spec: Pick<ModelSpec, 'layers'>): Int32Array {
   check(spec, 'spec', 'object')
   checkEach(spec.layers, 'spec.layers', (layer, name) => checkFields(layer, name, { scored: 'flag' }))
   const { layers } = spec
@@ -134,21 +138,11 @@ export function scoredLayers(spec: Pick<EngineSpec, 'layers'>): Int32Array {
  * Attention of the layers that are scored, which all have the same heads: a table of scores is as wide in every row.
  * @throws Error for a spec whose scored layers differ
  */
-export function scoredAttention({ layers }: EngineSpec): AttentionSpec {
+export function scoredAttention({ layers }: ModelSpec): AttentionSpec {
   const scored = layers.filter((layer) => layer.scored).map(({ attention }) => attention)
   const [first] = scored
   if (!first) throw new Error('at least one layer must be scored')
   if (scored.some(({ kvHeads, headDim }) => kvHeads !== first.kvHeads || headDim !== first.headDim))
     throw new Error('the layers that are scored must have the same KV heads')
   return first
-}
-
-/** Bytes that a cache of so many tokens needs with nothing evicted: sliding layers hold no more than their window. */
-export function fullCacheBytes({ layers }: EngineSpec, tokens: number, elementBytes: number): number {
-  const visible = (window: number): number => (window === 0 ? tokens : Math.min(tokens, window - 1))
-  return layers.reduce(
-    (sum, { attention: { window, kvHeads, headDim } }) =>
-      sum + visible(window) * kvHeads * headDim * 2 * elementBytes,
-    0,
-  )
 }

@@ -116,18 +116,21 @@ function firstQuestions(sample: Sample, most: number): Sample {
 
 async function checkFits(model: Model, plan: PlannedSample, { scoredChunk }: PlanOptions): Promise<void> {
   const { sample, prefixIds, contextIds, queries, lengths } = plan
-  const { id, spec } = model.description
+  const { id, reach } = model.description
   const prompts = await model.prompts
   const queryIds = await Promise.all(queries.map((query) => prompts.queryIds(query)))
   const answered = queryIds.map((ids, i) => ids.length + lengths[i]!)
   const chunks =
     scoredChunk === null ? [] : reconstructionInputs(contextIds, { chunkSize: scoredChunk, prompts })
-  const extra = Math.max(...answered, ...chunks.map(({ ids }) => ids.length))
-  const needed = prefixIds.length + contextIds.length + extra
-  if (needed <= spec.maxPositions) return
+  const repeated = Math.max(0, ...chunks.map(({ ids }) => ids.length))
+  const extra = Math.max(...answered, repeated)
+  const read = prefixIds.length + contextIds.length
+  const needed = read + extra
+  const positions = model.positionsFor(read + repeated)
+  if (needed <= positions) return
   const what = Math.max(...answered) === extra ? 'its longest question and answer' : 'its repetition'
   const sizes = {
-    positions: spec.maxPositions,
+    positions,
     prefix: prefixIds.length,
     context: contextIds.length,
     chunks,
@@ -135,7 +138,7 @@ async function checkFits(model: Model, plan: PlannedSample, { scoredChunk }: Pla
   }
   throw new InputError(
     `${sample.data} ${sample.index} has ${contextIds.length} tokens and needs ${needed} positions with ${what}, ` +
-      `but ${id} has ${spec.maxPositions}${remedies(model.description, { ...sizes, cut: 'cuts its middle out' })}`,
+      `but ${id} has ${positions}${positions < reach ? ' behind a context of that length' : ''}${remedies(model.description, { ...sizes, cut: 'cuts its middle out' })}`,
   )
 }
 
@@ -150,16 +153,19 @@ async function needleFor(
 ): Promise<NeedleOptions | undefined> {
   const { needle, scoredChunk, onNote } = options
   if (data !== 'needle' || needle?.lengths) return needle
-  const { id, spec } = model.description
+  const { id, reach } = model.description
   const { prefixIds } = await model.prompts
-  const room = spec.maxPositions - prefixIds.length - spareTokens - (scoredChunk ?? 0)
-  const fitting = publishedLengths.filter((length) => length <= room)
+  const extra = prefixIds.length + spareTokens + (scoredChunk ?? 0)
+  const room = reach - extra
+  // Ropes for short contexts may end before a question behind the longest of them does.
+  const fits = (length: number): boolean => length + extra <= model.positionsFor(length + extra - spareTokens)
+  const fitting = publishedLengths.filter(fits)
   if (fitting.length < publishedLengths.length) {
     const longest = Math.floor(room / 500) * 500
     if (longest > (fitting.at(-1) ?? 0)) fitting.push(longest)
     onNote?.(
       `needle: contexts of ${fitting.join(', ')} tokens instead of ${publishedLengths.join(', ')}, ` +
-        `since ${id} has ${spec.maxPositions} positions; --needle-lengths chooses others`,
+        `since ${id} has ${reach} positions; --needle-lengths chooses others`,
     )
   }
   return { ...needle, lengths: fitting }

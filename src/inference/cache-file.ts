@@ -17,7 +17,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { NativeCache, NativeEngine } from '../engine/binding.js'
 import { abortError, type JobOptions } from '../engine/job.js'
 import { InputError, isUserError } from '../errors.js'
-import { type ModelDescription, reachOf, ropesFor } from '../model/describe.js'
+import { type EngineDescription, type ModelDescription, ropesFor } from '../model/describe.js'
 import { writeFileAtomic } from '../scores/files.js'
 import { KvCache, type ModelIdentity, type PruneResult } from './kv-cache.js'
 
@@ -156,7 +156,7 @@ function entryBytes({ headDim, elementBytes }: ModelIdentity): number {
 export async function restoreCache(
   path: string,
   engine: NativeEngine,
-  description: ModelDescription,
+  description: EngineDescription,
   model: ModelIdentity,
   options: JobOptions,
 ): Promise<KvCache> {
@@ -177,7 +177,7 @@ async function readCache(
   path: string,
   file: FileHandle,
   engine: NativeEngine,
-  description: ModelDescription,
+  description: EngineDescription,
   model: ModelIdentity,
   { signal, onProgress }: JobOptions,
 ): Promise<KvCache> {
@@ -283,7 +283,7 @@ function checkModel(path: string, header: Header, description: ModelDescription,
   const { vocab, position, lengths } = header
   if (vocab !== spec.vocabSize)
     throw impossible(path, `a vocabulary of ${vocab} entries, where the model's has ${spec.vocabSize}`)
-  const reach = reachOf(description)
+  const { reach } = description
   if (position > reach) throw impossible(path, `${position} tokens, where the model has ${reach} positions`)
   const longest = lengths.reduce((most, length) => Math.max(most, length), 0)
   if (longest > position)

@@ -7,7 +7,7 @@ import { checkEngine, type EngineOptions, openEngine } from '../engine/open.js'
 import { scoredAttention, scoredLayers } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { type LocateOptions, locateModel } from '../hub/locate.js'
-import { describeModel, type ModelDescription, ropesFor } from '../model/describe.js'
+import { describeModel, type EngineDescription, type ModelDescription, ropesFor } from '../model/describe.js'
 import { type Prompts, promptsFor } from '../model/prompts.js'
 import { checkLimits, type TokenizerLimits } from '../model/tokenizer/limits.js'
 import type { Tokenizer } from '../model/tokenizer.js'
@@ -78,31 +78,34 @@ export interface Means extends NativeMeans {
 }
 
 export class Model {
+  readonly description: ModelDescription
   private readonly engine: NativeEngine
   readonly device: 'cpu' | 'cuda'
   readonly arithmetic: string
+  private readonly elementBytes: number
   /** Nothing is read before it is asked something. */
   readonly tokenizer: Tokenizer
   private loadedPrompts: Promise<Prompts> | undefined
 
   /** @internal use loadModel */
   constructor(
-    readonly description: ModelDescription,
+    private readonly opened: EngineDescription,
     options: ModelOptions,
   ) {
-    this.tokenizer = description.openTokenizer(options.tokenizer)
-    const opened = openEngine(description.spec, description.weights, options)
-    this.engine = opened.engine
-    this.device = opened.device
-    this.arithmetic = opened.arithmetic
+    this.description = opened
+    this.tokenizer = opened.openTokenizer(options.tokenizer)
+    const { engine, device, arithmetic, elementBytes } = openEngine(opened.spec, opened.weights, options)
+    this.engine = engine
+    this.device = device
+    this.arithmetic = arithmetic
+    this.elementBytes = elementBytes
   }
 
   get identity(): ModelIdentity {
     const { id, hash, spec } = this.description
     const { kvHeads, headDim } = scoredAttention(spec)
-    const elementBytes = this.device === 'cpu' ? 4 : 2
-    const layers = scoredLayers(spec).length
-    return { id, hash, layers, kvHeads, headDim, arithmetic: this.arithmetic, elementBytes }
+    const { arithmetic, elementBytes } = this
+    return { id, hash, layers: scoredLayers(spec).length, kvHeads, headDim, arithmetic, elementBytes }
   }
 
   /** The model's fixed texts as ids. @throws InputError when it has no tokenizer or no chat format that can be used */
@@ -114,6 +117,16 @@ export class Model {
       },
     )
     return this.loadedPrompts
+  }
+
+  /**
+   * Positions in all of a cache whose context is read with so many: `description.reach`, or fewer where the model reads
+   * short contexts with ropes that end earlier.
+   * @param positions that the context needs, its repetition included, as `kv.ropePositions`
+   */
+  positionsFor(positions: number): number {
+    check(positions, 'positions', 'count')
+    return ropesFor(this.opened, positions).maxPositions
   }
 
   /** Token ids of a context, as it stands between system prefix and query. @throws InputError when there are none */
@@ -161,7 +174,7 @@ export class Model {
     return prefillCache(
       {
         engine: this.engine,
-        description: this.description,
+        description: this.opened,
         identity: this.identity,
         prefixIds,
         contextIds,
@@ -239,7 +252,7 @@ export class Model {
   async restore(path: string, options: JobOptions = {}): Promise<KvCache> {
     check(path, 'path', 'path')
     checkOptions(options, jobFields)
-    return restoreCache(path, this.engine, this.description, this.identity, options)
+    return restoreCache(path, this.engine, this.opened, this.identity, options)
   }
 
   /**
@@ -295,7 +308,7 @@ export class Model {
     const longest = Math.max(...job.chunks.map(({ ids }) => ids.length))
     const { prefixIds, contextIds, before = 0, after = 0 } = job
     const positions = prefixIds.length + before + contextIds.length + after + longest
-    const { note, ...rope } = ropesFor(this.description, positions)
+    const { note, ...rope } = ropesFor(this.opened, positions)
     const result = await watch(
       () =>
         this.engine.sweep({
@@ -345,7 +358,7 @@ export class Model {
     check(textIds, 'textIds', 'ids')
     checkOptions(options, jobFields)
     const started = performance.now()
-    const { note, ...rope } = ropesFor(this.description, textIds.length)
+    const { note, ...rope } = ropesFor(this.opened, textIds.length)
     const means = await watch(() => this.engine.means({ text: textIds, tileRows: 0, ...rope }), options)
     return { ...means, rope: note, seconds: (performance.now() - started) / 1000 }
   }

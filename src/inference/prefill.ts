@@ -3,9 +3,8 @@
 import { check, checkNames, checkOptions, type Fields, jobFields } from '../check.js'
 import type { NativeEngine, NativeSweepJob } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
-import { fullCacheBytes } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
-import { type ModelDescription, reachOf, ropesFor } from '../model/describe.js'
+import { type EngineDescription, ropesFor } from '../model/describe.js'
 import { remedies } from '../model/too-long.js'
 import { checkScoreFields } from '../scores/check.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
@@ -52,7 +51,7 @@ export interface PrefillOptions extends JobOptions, Omit<LevelOptions, 'level' |
 /** @internal */
 export interface PrefillInputs {
   engine: NativeEngine
-  description: ModelDescription
+  description: EngineDescription
   identity: ModelIdentity
   prefixIds: Int32Array
   contextIds: Int32Array
@@ -132,7 +131,7 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
   if (!result.cache) throw new Error('the engine returned no cache')
   const pairScores = result.pairs && pairScoresOf(result.pairs, inputs)
   const native = result.cache
-  const fullBytes = fullCacheBytes(description.spec, tokens, identity.elementBytes)
+  const fullBytes = engine.kvBytes(tokens)
   // What the engine evicted on its own account, layer by layer.
   const done: Eviction | undefined =
     evictedHeads ?? (uniform && pairScores ? evictPairs(pairScores, plan) : undefined)
@@ -158,7 +157,7 @@ const spare = 512
 
 function checkPositions(inputs: PrefillInputs, chunks: readonly ReconstructionInput[], needed: number): void {
   const { description, prefixIds, contextIds } = inputs
-  const reach = reachOf(description)
+  const { reach } = description
   if (needed <= reach) return
   const sizes = { prefix: prefixIds.length, context: contextIds.length, chunks }
   const helps = remedies(description, {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { check } from '../check.js'
-import type { EngineSpec, Rope, StoredPlace, StoredType, WeightRef } from '../engine/spec.js'
+import type { EngineSpec, ModelSpec, Rope, StoredPlace, StoredType, WeightRef } from '../engine/spec.js'
 import { InputError } from '../errors.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { Config, readConfig } from './config.js'
@@ -15,7 +15,7 @@ import { findScales } from './fp8.js'
 import { describeGguf } from './gguf/describe.js'
 import { readJson } from './json-file.js'
 import { type Quantization, readQuantization } from './quantization.js'
-import type { LongContext } from './rope.js'
+import { type LongContext, reachOf } from './rope.js'
 import type { TokenizerLimits } from './tokenizer/limits.js'
 import { Tokenizer } from './tokenizer.js'
 
@@ -27,7 +27,9 @@ export interface ModelDescription {
   hash: string
   family: Family
   config: Config
-  spec: EngineSpec
+  spec: ModelSpec
+  /** Positions that the model can serve in all, a context's repetition, question and answer included. */
+  reach: number
   /** What is different for contexts past some length. */
   longContext: LongContext | undefined
   weights: WeightRef[]
@@ -37,6 +39,11 @@ export interface ModelDescription {
   openTokenizer(limits?: TokenizerLimits): Tokenizer
 }
 
+/** With what an engine is opened with: positions here are those of the model's own ropes, which may reach less far. */
+export interface EngineDescription extends ModelDescription {
+  spec: EngineSpec
+}
+
 /** Of safetensors files. */
 const storedTypes: readonly string[] = ['F32', 'F16', 'BF16', 'F8_E4M3'] satisfies StoredType[]
 
@@ -44,7 +51,7 @@ const storedTypes: readonly string[] = ['F32', 'F16', 'BF16', 'F8_E4M3'] satisfi
  * @param name the model's name where the path does not tell it, as in the Hugging Face cache
  * @throws InputError with one sentence on what is missing or wrong, and where
  */
-export function describeModel(pathOrName: string, name?: string): ModelDescription {
+export function describeModel(pathOrName: string, name?: string): EngineDescription {
   check(pathOrName, 'pathOrName', 'path')
   check(name, 'name', 'text?')
   if (isGguf(pathOrName)) return describeGguf(pathOrName)
@@ -66,6 +73,7 @@ export function describeModel(pathOrName: string, name?: string): ModelDescripti
     family,
     config,
     spec,
+    reach: reachOf(spec.maxPositions, longContext),
     longContext,
     weights,
     eosIds: readEosIds(folder, config),
@@ -98,17 +106,18 @@ export interface RopeChoice {
 }
 
 /** @param positions that the context needs, its repetition included */
-export function ropesFor({ spec, longContext }: ModelDescription, positions: number): RopeChoice {
-  if (!longContext || positions <= longContext.above)
-    return { ropes: null, maxPositions: spec.maxPositions, note: '' }
-  const { maxPositions, note } = longContext
-  // Past the end the engine refuses with the figures.
-  return { ropes: longContext.ropes(Math.min(positions, maxPositions)), maxPositions, note }
+export function ropesFor(description: EngineDescription, positions: number): RopeChoice {
+  const { spec, longContext } = description
+  const ropes = longRopes(description, positions)
+  if (!longContext || !ropes) return { ropes: null, maxPositions: spec.maxPositions, note: '' }
+  return { ropes, maxPositions: longContext.maxPositions, note: longContext.note }
 }
 
-/** Positions that the model reaches in all. */
-export function reachOf({ spec, longContext }: ModelDescription): number {
-  return Math.max(spec.maxPositions, longContext?.maxPositions ?? 0)
+/** Ropes in place of the spec's; null where the context needs none. @param positions as in `ropesFor` */
+export function longRopes({ longContext }: ModelDescription, positions: number): Rope[] | null {
+  if (!longContext || positions <= longContext.above) return null
+  // Past the end the engine refuses with the figures.
+  return longContext.ropes(Math.min(positions, longContext.maxPositions))
 }
 
 function findWeight(

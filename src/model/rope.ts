@@ -25,6 +25,11 @@ export interface LongContext {
   ropes(positions: number): Rope[]
 }
 
+/** Positions that a model can read in all. @param own those that its own ropes are made for */
+export function reachOf(own: number, longContext: Pick<LongContext, 'maxPositions'> | undefined): number {
+  return Math.max(own, longContext?.maxPositions ?? 0)
+}
+
 export interface RopePlan {
   rope: Rope
   /** Positions that `rope` is made for. */

@@ -28,11 +28,18 @@ export function remedies(description: ModelDescription, need: TooLong): string {
   const most = mostContext(need)
   const chunk = mostChunk(need)
   const longest = Math.max(0, ...chunks.map(({ start, end }) => end - start))
-  const found = [
+  return helpsOf(description, [
     ...(most >= 1 && most < context ? [`--max-context ${most} ${cut}`] : []),
     ...(chunk >= leastChunk && chunk < longest ? [`--chunk-size ${chunk} repeats less at a time`] : []),
-    ...(mayScaleRope(description) ? ['a rope_scaling of type yarn in its config.json reaches further'] : []),
-  ]
+  ])
+}
+
+/** The same from a caller who has other remedies; what lies with the model itself comes last. */
+export function helpsOf(description: ModelDescription, others: readonly string[]): string {
+  const yarn = mayScaleRope(description)
+    ? ['a rope_scaling of type yarn in its config.json reaches further']
+    : []
+  const found = [...others, ...yarn]
   return found.length === 0 ? '' : `; ${listed(found)}`
 }
 

@@ -5,7 +5,7 @@ import { scoredAttention } from '../engine/spec.js'
 import { version } from '../engine/version.js'
 import { InputError } from '../errors.js'
 import type { Model } from '../inference/model.js'
-import { reachOf, ropesFor } from '../model/describe.js'
+import { longRopes } from '../model/describe.js'
 import { remedies } from '../model/too-long.js'
 import { duoEstimate, estimateLength } from './duo-estimate.js'
 import { defaultChunkSize } from './reconstruction.js'
@@ -20,7 +20,7 @@ export async function estimateHeads(
 ): Promise<ScoredHeads> {
   refuseReconstruction(options)
   const { description, identity, scoredLayerIds: layerIds } = model
-  const positions = reachOf(description)
+  const { reach: positions } = description
   const tooLong = { positions, prefix: 0, context: textIds.length, chunks: [], spare: 0 }
   if (textIds.length > positions)
     throw new InputError(
@@ -30,7 +30,7 @@ export async function estimateHeads(
   const means = await model.means(textIds, options)
   const { spec } = description
   const { heads, kvHeads, headDim } = scoredAttention(spec)
-  const ropes = ropesFor(description, estimateLength).ropes ?? spec.ropes
+  const ropes = longRopes(description, estimateLength) ?? spec.ropes
   const max = new Float32Array(layerIds.length * kvHeads)
   for (const [row, layer] of layerIds.entries()) {
     const slice = (of: Float32Array, width: number): Float32Array =>

@@ -8,7 +8,6 @@ import type { JobOptions } from '../engine/job.js'
 import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { checkModel, type Model, type ScoredPairs, type ScorePairsJob } from '../inference/model.js'
-import { reachOf } from '../model/describe.js'
 import { remedies } from '../model/too-long.js'
 import {
   type HeadScores,
@@ -247,12 +246,12 @@ function checkPositions(
   sample: { data: string; index: number },
 ): void {
   const { description } = model
-  const maxPositions = reachOf(description)
+  const { id, reach } = description
   const { prefix, context } = tokens
   const needed = prefix + context + Math.max(...chunks.map((chunk) => chunk.ids.length))
-  if (needed <= maxPositions) return
+  if (needed <= reach) return
   const what = `${sample.data} ${sample.index} has ${context} tokens and needs ${needed} positions with its repetition`
   const cut = 'scores the first tokens only'
-  const helps = remedies(description, { positions: maxPositions, prefix, context, chunks, spare: 0, cut })
-  throw new InputError(`${what}, but ${description.id} has ${maxPositions}${helps}`)
+  const helps = remedies(description, { positions: reach, prefix, context, chunks, spare: 0, cut })
+  throw new InputError(`${what}, but ${id} has ${reach}${helps}`)
 }

@@ -122,7 +122,7 @@ export class Contexts {
     const known = this.keys.get(textHash)
     const there = known === undefined ? undefined : this.caches.peek(known)
     if (known !== undefined && there)
-      return { key: known, tokens: there.tokens, positions: there.tokens, ids: undefined }
+      return { key: known, tokens: there.tokens, positions: there.kv.ropePositions, ids: undefined }
     const seen = this.looks.get(textHash)
     if (seen && !seen.failed) return seen.wait(signal)
     const look = new SharedWork((all) => this.tokenise(text, textHash, all))

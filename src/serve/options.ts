@@ -107,7 +107,7 @@ export async function checkOptions(model: Model, options: ServeOptions): Promise
     cacheDirBytes = 2 ** 36,
     maxNewTokens = 2048,
     maxWaiting = 64,
-    maxRequestBytes = 2 ** 20 + 16 * model.description.spec.maxPositions,
+    maxRequestBytes = 2 ** 20 + 16 * model.description.reach,
     drainSeconds = 30,
     log = false,
     onNote = () => {},

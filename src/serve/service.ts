@@ -3,9 +3,9 @@
 import { abortError } from '../engine/job.js'
 import type { Generation } from '../inference/generate.js'
 import type { Model } from '../inference/model.js'
-import type { ModelDescription } from '../model/describe.js'
 import type { Contexts, ContextText, FoundContext } from './contexts.js'
 import { ApiError } from './errors.js'
+import { positionsLeft } from './positions.js'
 import { promptOf } from './prompt.js'
 import type { ChatRequest } from './schema.js'
 import { Turns } from './turns.js'
@@ -75,23 +75,12 @@ export class ChatService {
   }
 
   private async read(request: ChatRequest, signal: AbortSignal): Promise<ChatJob> {
-    const { description } = this.model
     const { context, queryIds } = await promptOf(request, this.model, signal)
     const looked = await this.contexts.look(context, signal)
     const promptTokens = looked.tokens + queryIds.length
-    const { maxPositions } = description.spec
-    if (promptTokens >= maxPositions) throw tooLong('the messages have', promptTokens, description)
-    if (looked.positions > maxPositions)
-      throw tooLong('the context and its repetition have', looked.positions, description)
+    const left = positionsLeft(this.model, looked, promptTokens)
     const asked = request.max_completion_tokens ?? request.max_tokens ?? this.options.maxNewTokens
-    return {
-      request,
-      context,
-      looked,
-      queryIds,
-      promptTokens,
-      most: Math.min(asked, maxPositions - promptTokens),
-    }
+    return { request, context, looked, queryIds, promptTokens, most: Math.min(asked, left) }
   }
 
   checkModel(name: string): void {
@@ -165,9 +154,4 @@ function toAnswer({ promptTokens }: ChatJob, made: Generation, context: FoundCon
     completionTokens: ids.length,
     context,
   }
-}
-
-function tooLong(what: string, tokens: number, { id, spec }: ModelDescription): ApiError {
-  const message = `${what} ${tokens} tokens, but ${id} has ${spec.maxPositions} positions`
-  return new ApiError(400, message, { code: 'context_length_exceeded', param: 'messages' })
 }

@@ -164,6 +164,7 @@ export function modelRows(model: Model, kv: KvCache): Record<string, Row> {
         },
       },
     },
+    'model.positionsFor': { good: [100], takes: [count] },
     'model.contextIds': { good: ['text'], takes: [name, rule] },
     'model.textIds': { good: ['text'], takes: [text, rule] },
     'model.prefill': {

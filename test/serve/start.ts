@@ -11,12 +11,12 @@ export interface Started {
   post(body: unknown, options?: RequestInit): Promise<Response>
 }
 
-/** nano behind a port that is free, for the tests of one file. */
-export function startServer(options: ServeOptions = {}): () => Started {
+/** A model behind a port that is free, for the tests of one file. @param path nano where left out */
+export function startServer(options: ServeOptions = {}, path = 'nano'): () => Started {
   let started: Started | undefined
   let end = async (): Promise<void> => {}
   beforeAll(async () => {
-    const model = await loadModel('nano')
+    const model = await loadModel(path)
     const server = await serve(model, { port: 0, ...options })
     const client = new OpenAI({
       baseURL: `${server.url}/v1`,

@@ -125,10 +125,11 @@ class ChatSession {
 
   private stats(): string {
     const { turns, state } = this.conversation
-    const { prefix, context } = this.cache.kv.info
+    const { ropePositions, info } = this.cache.kv
+    const { prefix, context } = info
     const said = state.position - prefix - context
     const facts = [
-      `${context} tokens of context, ${said} said in ${turns} question${turns === 1 ? '' : 's'}; ${this.model.description.spec.maxPositions} positions in all`,
+      `${context} tokens of context, ${said} said in ${turns} question${turns === 1 ? '' : 's'}; ${this.model.positionsFor(ropePositions)} positions in all`,
       `${formatBytes(state.bytes)} of KV with what was said`,
       ...(this.last ? [`last answer: ${speed(this.last)}`] : []),
     ]

@@ -2,7 +2,7 @@
 
 import type { LayerSpec } from '../../engine/spec.js'
 import type { Config } from '../config.js'
-import { type LongContext, type RopeDefaults, type RopePlan, readRope } from '../rope.js'
+import { type LongContext, type RopeDefaults, type RopePlan, reachOf, readRope } from '../rope.js'
 import type { ModelPlan } from './family.js'
 
 /** Values that transformers takes for fields a config leaves out. */
@@ -102,7 +102,7 @@ export function withWindows(plan: ModelPlan, windowOf: (layer: number) => number
 
 /** Sets one window in all layers. One that no context outgrows is none. */
 export function slide(plan: ModelPlan, window: number): ModelPlan {
-  const reach = plan.longContext?.maxPositions ?? plan.spec.maxPositions
+  const reach = reachOf(plan.spec.maxPositions, plan.longContext)
   return withWindows(plan, () => (window < reach ? window : 0))
 }
 

@@ -4,9 +4,10 @@ import { createHash } from 'node:crypto'
 import { basename, dirname } from 'node:path'
 import { type EngineSpec, type Rope, scoredAttention, type WeightRef } from '../../engine/spec.js'
 import { InputError } from '../../errors.js'
-import { type ModelDescription, placeWeight, sampleWeights } from '../describe.js'
+import { type EngineDescription, placeWeight, sampleWeights } from '../describe.js'
 import type { WeightName } from '../families/family.js'
 import { familyOf } from '../families/index.js'
+import { reachOf } from '../rope.js'
 import { Tokenizer } from '../tokenizer.js'
 import { architectureOf, ggufConfig } from './config.js'
 import type { GgufHeader, GgufTensor } from './header.js'
@@ -16,7 +17,7 @@ import { computable, isComputable } from './types.js'
 import { readAt, readVector } from './values.js'
 
 /** @throws InputError with one sentence on what is missing or wrong, and where */
-export function describeGguf(file: string): ModelDescription {
+export function describeGguf(file: string): EngineDescription {
   const parts = readGgufParts(file)
   const header = joinParts(parts)
   const architecture = architectureOf(header)
@@ -38,6 +39,7 @@ export function describeGguf(file: string): ModelDescription {
     family,
     config,
     spec,
+    reach: reachOf(spec.maxPositions, plan.longContext),
     longContext: plan.longContext,
     weights,
     eosIds: readEosIds(header),
