@@ -4,6 +4,8 @@ import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { check, checkOptions } from '../check.js'
 import { InputError } from '../errors.js'
+import { checkScoreFields } from '../scores/check.js'
+import { pathOf } from '../scores/files.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { patternName } from './duo.js'
 import { applyImportOptions, type ImportOptions } from './foreign.js'
@@ -15,13 +17,29 @@ import { adapterName } from './tsv.js'
 /** Those that have a reader of their own. */
 export type ScoreFormat = 'arrow' | 'kvzip' | 'duo' | 'kvpress' | 'tsv' | 'json' | 'csv'
 
-/** @throws InputError when `path` is missing, in no known format, or unsound in the one it is in */
-export async function readAnyScores(path: string): Promise<HeadScores> {
+/**
+ * @param path of a file, or of a folder that is a format or holds one file of scores; also as a file: URL
+ * @throws InputError when `path` is missing, in no known format, or unsound in the one it is in
+ */
+export async function readAnyScores(path: string | URL): Promise<HeadScores> {
   return await importScores(path)
 }
 
+/** Scores as they stand, or those that a path or file: URL leads to, in any format. @throws InputError as `readAnyScores` */
+export async function readGiven(
+  given: HeadScores | string | URL | undefined,
+): Promise<HeadScores | undefined> {
+  return typeof given === 'string' || given instanceof URL ? readAnyScores(given) : given
+}
+
+/** What `readGiven` takes. @throws TypeError or RangeError for anything else */
+export function checkGiven(given: unknown, name = 'scores'): void {
+  if (typeof given === 'string') check(given, name, 'path')
+  else if (!(given instanceof URL)) checkScoreFields(given, name)
+}
+
 /** `readAnyScores` with what the file may not tell; it overrides what the file does tell. */
-export async function importScores(path: string, options: ImportOptions = {}): Promise<HeadScores> {
+export async function importScores(path: string | URL, options: ImportOptions = {}): Promise<HeadScores> {
   checkOptions(options, {
     model: 'string?',
     data: 'string?',
@@ -34,16 +52,17 @@ export async function importScores(path: string, options: ImportOptions = {}): P
   return applyImportOptions(await read(at, options), options, at)
 }
 
-export async function detectFormat(path: string): Promise<ScoreFormat> {
+export async function detectFormat(path: string | URL): Promise<ScoreFormat> {
   return (await findScores(path)).format
 }
 
 /**
- * @returns `at` is `path`, or the file that a folder holds scores in: its merged.arrow, or its only one
+ * @returns `at` is the path, or the file that a folder holds scores in: its merged.arrow, or its only one
  * @throws InputError when there are none, or several
  */
-export async function findScores(path: string): Promise<{ at: string; format: ScoreFormat }> {
-  check(path, 'path', 'path')
+export async function findScores(given: string | URL): Promise<{ at: string; format: ScoreFormat }> {
+  if (!(given instanceof URL)) check(given, 'path', 'path')
+  const path = pathOf(given)
   const found = await stat(path).catch(() => null)
   if (!found) throw new InputError(`${path} does not exist`)
   if (!found.isDirectory() && !found.isFile()) throw new InputError(`${path} is neither a file nor a folder`)

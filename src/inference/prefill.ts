@@ -4,9 +4,9 @@ import { check, checkNames, checkOptions, type Fields, jobFields } from '../chec
 import type { NativeEngine, NativeSweepJob } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { InputError, invalidParameter } from '../errors.js'
+import { checkGiven } from '../formats/detect.js'
 import { type EngineDescription, ropesFor } from '../model/describe.js'
 import { remedies } from '../model/too-long.js'
-import { checkScoreFields } from '../scores/check.js'
 import type { HeadScores, Sweep } from '../scores/head-scores.js'
 import { checkChunks, type ReconstructionInput } from '../scoring/reconstruction.js'
 import { contextHash } from './context-hash.js'
@@ -32,8 +32,9 @@ export interface PrefillOptions extends JobOptions, Omit<LevelOptions, 'level' |
   /** Evict while reading; left out, the cache waits for `kv.prune`. */
   ratio?: number | undefined
   /**
-   * Head scores for the levels `head` (the default) and `streaming`, or the path or file: URL of a score file. Alone
-   * they wait for `kv.prune`; with a ratio they evict during prefill: the peak is what is kept and one layer.
+   * Head scores for the levels `head` (the default) and `streaming`, or where they lie, as a path or file: URL, in any
+   * format that `readAnyScores` reads. Alone they wait for `kv.prune`; with a ratio they evict during prefill: the peak
+   * is what is kept and one layer.
    */
   scores?: HeadScores | string | URL | undefined
   /** `retain` keeps the full cache, so that one prefill serves all levels and ratios. */
@@ -79,9 +80,7 @@ export function checkPrefill(options: PrefillOptions & { chunks?: unknown }): vo
   check(options, 'options', 'object')
   checkNames(options, 'prefill', [...Object.keys(fields), 'scores', 'chunks'])
   if (options.chunks !== undefined) checkChunks(options.chunks, 'chunks')
-  const { scores } = options
-  if (typeof scores === 'string') check(scores, 'scores', 'path')
-  else if (scores !== undefined) checkScoreFields(scores)
+  if (options.scores !== undefined) checkGiven(options.scores)
   checkOptions(options, fields)
 }
 

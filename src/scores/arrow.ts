@@ -80,13 +80,6 @@ export async function readScores(file: string | URL): Promise<HeadScores> {
   return decodeScores(await readFile(path), path)
 }
 
-/** Scores as they stand, those of a file read. */
-export async function readGiven(
-  given: HeadScores | string | URL | undefined,
-): Promise<HeadScores | undefined> {
-  return typeof given === 'string' || given instanceof URL ? readScores(given) : given
-}
-
 /** The same scores give the same bytes. */
 export function encodeScores(scores: HeadScores): Uint8Array {
   verifyScores(scores, `score set ${sourceLabel(scores)}`)

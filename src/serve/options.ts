@@ -10,10 +10,10 @@ import {
   type Kind,
 } from '../check.js'
 import { checkRatio, InputError, invalidParameter } from '../errors.js'
+import { readGiven } from '../formats/detect.js'
 import { checkLevel, isPairLevel, missingHeadScores } from '../inference/levels.js'
 import type { Model } from '../inference/model.js'
 import { checkScoresFit } from '../inference/scores-fit.js'
-import { readGiven } from '../scores/arrow.js'
 import { checkScores } from '../scores/check.js'
 import type { Eviction, WhileReading } from './contexts.js'
 import { placeOf } from './hosts.js'
