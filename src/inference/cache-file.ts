@@ -7,9 +7,9 @@
  *         (entries, head_dim) each, in the engine's own element type, then the entries' positions, (entries) int32
  *     sha256 of everything before
  *
- * Numbers are little-endian. The header names the model and gives each head's length, so that the size of the whole file
- * is known, and compared with the model and the file, before anything is allocated. It is a snapshot for the same model on the same kind of engine, not a format
- * for exchange.
+ * Numbers are little-endian. The header names the model and gives each layer's geometry and each head's length, so that
+ * the size of the whole file is known, and compared with the model and the file, before anything is allocated. It is a
+ * snapshot for the same model on the same kind of engine, not a format for exchange.
  */
 
 import { createHash } from 'node:crypto'
@@ -17,8 +17,20 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { NativeCache, NativeEngine } from '../engine/binding.js'
 import { abortError, type JobOptions } from '../engine/job.js'
 import { InputError, isUserError } from '../errors.js'
-import { type EngineDescription, type ModelDescription, ropesFor } from '../model/describe.js'
+import { type EngineDescription, ropesFor } from '../model/describe.js'
 import { writeFileAtomic } from '../scores/files.js'
+import {
+  checkHeader,
+  damaged,
+  foreign,
+  geometryOf,
+  type Header,
+  impossible,
+  kvHeadsOf,
+  parseHeader,
+  truncated,
+} from './cache-header.js'
+import { partsOf, payloadBytes } from './cache-parts.js'
 import { KvCache, type ModelIdentity, type PruneResult } from './kv-cache.js'
 
 const magic = 'HZKVCACH'
@@ -28,30 +40,10 @@ const checksumBytes = 32
 /** Beside what it holds of each head: a length and a window, three numbers below 2^31. */
 const mostHeaderBytes = 1 << 20
 const mostHeadBytes = 48
-const partBytes = 4 << 20
 
 export interface SaveOptions extends JobOptions {
   /** Replace the file that is there. */
   force?: boolean | undefined
-}
-
-interface Header {
-  model: ModelIdentity
-  contextHash: string
-  sink: number
-  context: number
-  position: number
-  evicted: boolean
-  vocab: number
-  /** All layers, those that are not scored too. */
-  modelLayers: number
-  ropePositions: number
-  /** (layers * kv_heads) */
-  lengths: number[]
-  /** (layers * kv_heads * 2) */
-  windows: number[]
-  fullBytes: number
-  pruned: PruneResult | null
 }
 
 /** What lies beside the entries and is not the engine's business. */
@@ -84,6 +76,7 @@ export async function saveCache(
       vocab: logits.length,
       modelLayers: layers,
       ropePositions,
+      geometry: Array.from(cache.geometry()),
       lengths: Array.from(cache.lengths()),
       windows: Array.from(cache.windows()),
       fullBytes,
@@ -103,7 +96,8 @@ async function* fileContent(
   { signal, onProgress }: JobOptions,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256')
-  const all = payloadBytes(header)
+  const parts = [...partsOf(header, cache.geometry())]
+  const all = payloadBytes(header, parts)
   let done = 0
   const pass = (bytes: Uint8Array): Uint8Array => {
     if (signal?.aborted) throw abortError()
@@ -119,38 +113,9 @@ async function* fileContent(
   start.writeUInt32LE(text.length, 12)
   yield pass(Buffer.concat([start, text]))
   yield pass(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength))
-  for (const { layer, head, from, count } of parts(header)) yield pass(cache.read(layer, head, from, count))
+  for (const { layer, head, from, count } of parts) yield pass(cache.read(layer, head, from, count))
   cache.checkWeights()
   yield hash.digest()
-}
-
-/** Pieces of the payload, in the order in which they lie. */
-function* parts({ model, lengths }: Header): Generator<{
-  layer: number
-  head: number
-  from: number
-  count: number
-  bytes: number
-}> {
-  const entry = entryBytes(model)
-  const most = Math.max(1, Math.floor(partBytes / entry))
-  for (const [index, length] of lengths.entries()) {
-    const layer = Math.floor(index / model.kvHeads)
-    const head = index % model.kvHeads
-    for (let from = 0; from < length; from += most) {
-      const count = Math.min(most, length - from)
-      yield { layer, head, from, count, bytes: count * entry }
-    }
-  }
-}
-
-function payloadBytes({ model, lengths, vocab }: Header): number {
-  return 4 * vocab + lengths.reduce((sum, length) => sum + length, 0) * entryBytes(model)
-}
-
-/** Key, value and position. */
-function entryBytes({ headDim, elementBytes }: ModelIdentity): number {
-  return 2 * headDim * elementBytes + 4
 }
 
 export async function restoreCache(
@@ -207,8 +172,9 @@ async function readCache(
   if (headerBytes > most)
     throw impossible(path, `a header of ${headerBytes} bytes, where at most ${most} are possible`)
   const header = parseHeader(path, (await take(headerBytes)).toString('utf8'))
-  checkModel(path, header, description, model)
-  const expected = at + payloadBytes(header) + checksumBytes
+  checkHeader(path, header, description, model)
+  const parts = [...partsOf(header, geometryOf(description))]
+  const expected = at + payloadBytes(header, parts) + checksumBytes
   if (size < expected) throw truncated(path, size, expected)
   if (size > expected) throw damaged(path)
 
@@ -228,7 +194,7 @@ async function readCache(
       ropes,
       maxPositions,
     })
-    for (const { layer, head, from, count, bytes } of parts(header)) {
+    for (const { layer, head, from, count, bytes } of parts) {
       cache.write(layer, head, from, count, new Uint8Array(await take(bytes)))
       onProgress?.({ done: at / expected })
     }
@@ -251,105 +217,4 @@ async function readCache(
     peakBytes: cache.info().allocatedBytes,
     pruned: pruned ?? undefined,
   })
-}
-
-/** KV heads of all layers together. */
-function kvHeadsOf({ spec }: ModelDescription): number {
-  return spec.layers.reduce((sum, { attention }) => sum + attention.kvHeads, 0)
-}
-
-function checkModel(path: string, header: Header, description: ModelDescription, model: ModelIdentity): void {
-  const { spec } = description
-  const { model: of } = header
-  if (of.hash !== model.hash) {
-    const what = of.id === model.id ? `another ${of.id}, whose config or weights differ` : of.id
-    throw new InputError(`${path} holds a cache of ${what}, not of the ${model.id} that is loaded`)
-  }
-  if (of.arithmetic !== model.arithmetic || of.elementBytes !== model.elementBytes) {
-    throw new InputError(
-      `${path} holds a cache made in ${of.arithmetic}, but this engine computes in ${model.arithmetic}`,
-    )
-  }
-  const heads = kvHeadsOf(description)
-  const { layers, kvHeads, headDim } = of
-  if (
-    layers !== model.layers ||
-    header.modelLayers !== spec.layers.length ||
-    kvHeads !== model.kvHeads ||
-    headDim !== model.headDim
-  )
-    throw damaged(path)
-  if (header.lengths.length !== heads || header.windows.length !== 2 * heads) throw damaged(path)
-  const { vocab, position, lengths } = header
-  if (vocab !== spec.vocabSize)
-    throw impossible(path, `a vocabulary of ${vocab} entries, where the model's has ${spec.vocabSize}`)
-  const { reach } = description
-  if (position > reach) throw impossible(path, `${position} tokens, where the model has ${reach} positions`)
-  const longest = lengths.reduce((most, length) => Math.max(most, length), 0)
-  if (longest > position)
-    throw impossible(path, `a head with ${longest} entries, where there are ${position} tokens`)
-}
-
-/** Nothing of a header is believed before its kind has been checked; the engine checks how the numbers fit. */
-function parseHeader(path: string, text: string): Header {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw damaged(path)
-  }
-  const header = record(value)
-  const model = record(header?.model)
-  const pruned = header?.pruned === null ? {} : record(header?.pruned)
-  const counts = [
-    header?.sink,
-    header?.context,
-    header?.position,
-    header?.vocab,
-    model?.elementBytes,
-    header?.modelLayers,
-    header?.ropePositions,
-  ]
-  const sizes = [model?.layers, model?.kvHeads, model?.headDim, header?.fullBytes]
-  const names = [model?.id, model?.hash, model?.arithmetic, header?.contextHash]
-  if (
-    !pruned ||
-    ![...counts, ...sizes].every(isCount) ||
-    !names.every((name) => typeof name === 'string') ||
-    typeof header?.evicted !== 'boolean' ||
-    !isCounts(header.lengths) ||
-    !isCounts(header.windows)
-  )
-    throw damaged(path)
-  return value as Header
-}
-
-function record(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
-}
-
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-function isCounts(value: unknown): boolean {
-  return Array.isArray(value) && value.every((each) => isCount(each) && each < 2 ** 31)
-}
-
-function foreign(path: string): InputError {
-  return new InputError(`${path} is not a cache that headzip saved`)
-}
-
-function truncated(path: string, size: number, expected?: number): InputError {
-  const of = expected === undefined ? '' : ` of ${expected}`
-  return new InputError(`${path} is a truncated cache: it has ${size}${of} bytes`)
-}
-
-function impossible(path: string, claim: string): InputError {
-  return new InputError(`${path} is a damaged cache: it claims ${claim}`)
-}
-
-function damaged(path: string, cause?: unknown): InputError {
-  const what = 'its content does not match its header or checksum'
-  return new InputError(`${path} is a damaged cache: ${what}`, { cause })
 }

@@ -8,6 +8,7 @@ import { loadModel, type Model } from '../../src/inference/model.js'
 import { packageRoot, runNode } from '../cli/headzip.js'
 import { makeScores } from '../scores/make.js'
 import { scratchFolder } from '../scratch.js'
+import { changedHeader, withHeader } from './kv-file.js'
 import { writeTinyChat } from './tiny-chat.js'
 
 const profile = 'My name is Kim. I live in Seoul and study computer science. '.repeat(8)
@@ -34,17 +35,10 @@ async function expectRefused(content: Buffer, message: RegExp, by: Model = model
   await expect(by.restore(path)).rejects.toMatchObject({ code: 'HEADZIP_INPUT' })
 }
 
-/** The file with its header changed and its checksum right. */
-function withHeader(change: (header: Record<string, unknown>) => void): Buffer {
-  const { start, text, payload } = changedHeader(change)
-  const body = Buffer.concat([start, text, payload])
-  return Buffer.concat([body, createHash('sha256').update(body).digest()])
-}
-
 /** A file as large as its header tells, though nothing but the header is on the disk. */
 function sparse(change: (header: Record<string, unknown>) => void, headerBytes?: number): string {
   const path = join(scratchFolder(), 'sparse.kv')
-  const { start, text, header } = changedHeader(change)
+  const { start, text, header } = changedHeader(bytes, change)
   if (headerBytes !== undefined) start.writeUInt32LE(headerBytes, 12)
   writeFileSync(path, Buffer.concat([start, text]))
   const { vocab, lengths } = header as { vocab: number; lengths: number[] }
@@ -52,16 +46,6 @@ function sparse(change: (header: Record<string, unknown>) => void, headerBytes?:
   const payload = 4 * vocab + entries * (2 * 4 * kv.model.headDim + 4)
   truncateSync(path, 16 + (headerBytes ?? text.length) + payload + 32)
   return path
-}
-
-function changedHeader(change: (header: Record<string, unknown>) => void) {
-  const end = 16 + bytes.readUInt32LE(12)
-  const header = JSON.parse(bytes.toString('utf8', 16, end)) as Record<string, unknown>
-  change(header)
-  const text = Buffer.from(JSON.stringify(header))
-  const start = Buffer.from(bytes.subarray(0, 16))
-  start.writeUInt32LE(text.length, 12)
-  return { start, text, header, payload: bytes.subarray(end, -32) }
 }
 
 describe('a saved cache', () => {
@@ -163,7 +147,9 @@ describe('a file is refused with one sentence', () => {
     const newer = Buffer.from(bytes)
     newer.writeUInt32LE(3, 8)
     await expectRefused(newer, /is a cache of version 3; this headzip reads version 2$/)
-    const foreign = withHeader((header) => Object.assign(header.model as object, { arithmetic: 'cuda/bf16' }))
+    const foreign = withHeader(bytes, (header) =>
+      Object.assign(header.model as object, { arithmetic: 'cuda/bf16' }),
+    )
     await expectRefused(foreign, /made in cuda\/bf16, but this engine computes in cpu\/fp32$/)
   })
 
@@ -204,7 +190,7 @@ describe('a file is refused with one sentence', () => {
     ['a head_dim of another kind', (h) => Object.assign(h.model as object, { headDim: 1e9 })],
   ])('whose header tells of %s, checksum or not', async (_, change) => {
     const path = join(scratchFolder(), 'bad.kv')
-    writeFileSync(path, withHeader(change))
+    writeFileSync(path, withHeader(bytes, change))
     await expect(model.restore(path)).rejects.toThrow(
       /truncated|damaged|a cache's|a cache with|a cache needs/,
     )
