@@ -1,6 +1,6 @@
 /** UPDATE_DOCS=1 writes the tables of README.md and docs/accuracy.md anew. */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { expectMarked, pagePath } from './marked.js'
@@ -94,19 +94,12 @@ describe('the needles of SmolLM2', () => {
 })
 
 describe('a link on the pages', () => {
-  const pages = [
-    'README.md',
-    'models',
-    'use-elsewhere',
-    'accuracy',
-    'serve',
-    'gpu',
-    'scale-out',
-    'how-many-passes',
-    'new-model',
-  ]
+  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'].concat(
+    readdirSync(pagePath('docs'))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
+  )
   const links = pages
-    .map((name) => (name === 'README.md' ? name : `docs/${name}.md`))
     .flatMap((page) =>
       [...readFileSync(pagePath(page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map(
         ([, target]) => [page, target!] as const,
