@@ -39,5 +39,7 @@ it('names only functions that families have', () => {
   const sources = readdirSync(families).map((name) => readFileSync(join(families, name), 'utf8'))
   const named = [...text.matchAll(/`(\w+)\((?:config|plan|spec|layer)\b/g)].map((match) => match[1]!)
   expect(named.length).toBeGreaterThan(4)
-  expect(named.filter((name) => !sources.some((each) => each.includes(`export function ${name}(`)))).toEqual([])
+  expect(named.filter((name) => !sources.some((each) => each.includes(`export function ${name}(`)))).toEqual(
+    [],
+  )
 })

@@ -99,12 +99,11 @@ describe('a link on the pages', () => {
       .filter((name) => name.endsWith('.md'))
       .map((name) => `docs/${name}`),
   )
-  const links = pages
-    .flatMap((page) =>
-      [...readFileSync(pagePath(page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map(
-        ([, target]) => [page, target!] as const,
-      ),
-    )
+  const links = pages.flatMap((page) =>
+    [...readFileSync(pagePath(page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map(
+      ([, target]) => [page, target!] as const,
+    ),
+  )
 
   it('leads to a file', () => {
     expect(links.length).toBeGreaterThan(20)
