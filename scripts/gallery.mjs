@@ -1,13 +1,13 @@
 // Draws reports/gallery: head scores that KVzip published next to the patterns that DuoAttention published, where both
 // scored the same model. Input: test/fixtures/published, with its licences. node scripts/gallery.mjs
 import { join } from 'node:path'
+import { writeFilesAtomic } from '../dist/files/write.js'
 import { readAnyScores } from '../dist/formats/detect.js'
 import { heatmap } from '../dist/report/heatmap.js'
 import { reportPage } from '../dist/report/page.js'
 import { panelsOf } from '../dist/report/panels.js'
 import { pictures } from '../dist/report/pictures.js'
 import { compareScores } from '../dist/scores/compare.js'
-import { writeFilesAtomic } from '../dist/scores/files.js'
 
 const published = 'test/fixtures/published'
 const out = 'reports/gallery'

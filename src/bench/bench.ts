@@ -3,9 +3,9 @@
 import { loadAddon } from '../engine/binding.js'
 import type { JobOptions } from '../engine/job.js'
 import type { Model } from '../inference/model.js'
+import { defaultChunkSize, reconstructionInputs } from '../model/reconstruction.js'
 import { spearman } from '../scores/compare.js'
 import type { Sweep } from '../scores/head-scores.js'
-import { defaultChunkSize, reconstructionInputs } from '../scoring/reconstruction.js'
 
 export interface KernelRate {
   name: string

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import type { JobOptions } from '../engine/job.js'
 import type { Device } from '../engine/open.js'
 import { invalidParameter } from '../errors.js'
+import { claimTemporary, releaseTemporary, sweepTemporaries } from '../files/temporary.js'
 import { loadModel, type Model } from '../inference/model.js'
-import { claimTemporary, releaseTemporary, sweepTemporaries } from '../scores/temporary-files.js'
 import { type ShapeName, type SparseModel, writeSparseModel } from './shapes.js'
 
 export interface ShapeBenchOptions extends JobOptions {

@@ -4,7 +4,7 @@ import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import type { Progress } from '../engine/job.js'
 import { InputError } from '../errors.js'
-import { type Shard, subShard } from '../eval/shard.js'
+import { type Shard, subShard } from '../shard.js'
 import { interruptSignal } from './interrupt.js'
 
 /** Set in the children, which then report their progress to the parent. */

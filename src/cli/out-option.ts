@@ -1,7 +1,7 @@
 /** What `--out` may name: a path, or `-` for standard output where a command writes one file. */
 
 import { InputError } from '../errors.js'
-import type { WriteOptions } from '../scores/files.js'
+import type { WriteOptions } from '../files/write.js'
 import { giveToContent, writeContent } from './stdout.js'
 
 /** Of a command that writes one file. */

@@ -1,5 +1,5 @@
 import type { Options } from 'yargs'
-import { parseShard, type Shard, shardFromEnvironment, wholeWork } from '../eval/shard.js'
+import { parseShard, type Shard, shardFromEnvironment, wholeWork } from '../shard.js'
 import { printNote } from './output.js'
 
 /** Option of every command whose work may be shared by processes. */

@@ -5,7 +5,7 @@
 
 import { fstatSync, writeSync } from 'node:fs'
 import { InputError } from '../errors.js'
-import type { FileContent } from '../scores/files.js'
+import type { FileContent } from '../files/write.js'
 
 let failure: NodeJS.ErrnoException | undefined
 let onFailure = (): void => {}

@@ -3,8 +3,8 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { InputError } from '../errors.js'
-import type { PairMethod, Sweep } from '../scores/head-scores.js'
 import { addonPaths, buildCommand, packageRoot } from './places.js'
+import type { PairMethod, Sweep } from './scoring.js'
 import type { EngineSpec, Rope, WeightRef } from './spec.js'
 
 /** A running native job. */

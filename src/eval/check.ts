@@ -3,9 +3,9 @@
 import { check, checkEach, checkFields, checkList } from '../check.js'
 import { invalidParameter } from '../errors.js'
 import { checkScores } from '../scores/check.js'
+import type { Shard } from '../shard.js'
 import type { NamedScores } from './arms.js'
 import type { SampleResult } from './record.js'
-import type { Shard } from './shard.js'
 
 export function checkResults(value: unknown): void {
   checkEach(value, 'results', checkResult, 0)

@@ -9,8 +9,8 @@ import { generationLength, queryText, type Template, templateOf } from '../data/
 import { InputError, invalidParameter } from '../errors.js'
 import { cutMiddle } from '../inference/cut-middle.js'
 import type { Model } from '../inference/model.js'
+import { reconstructionInputs } from '../model/reconstruction.js'
 import { remedies } from '../model/too-long.js'
-import { reconstructionInputs } from '../scoring/reconstruction.js'
 import { type MetricName, metricNameOf } from './metrics/index.js'
 
 export interface PlanOptions {

@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkList } from '../check.js'
 import { InputError } from '../errors.js'
-import { writeFileAtomic } from '../scores/files.js'
+import { writeFileAtomic } from '../files/write.js'
 import { armKey } from './arms.js'
 import {
   decodeResult,

@@ -2,11 +2,11 @@
 
 import { join } from 'node:path'
 import { check, checkOptions, writeFields } from '../check.js'
+import { checkWritable, type WriteOptions, writeFilesAtomic } from '../files/write.js'
 import { documentPage, htmlText } from '../report/document.js'
 import { linePanels } from '../report/line-panels.js'
 import { needleMap } from '../report/needle-map.js'
 import { renderPng } from '../report/png.js'
-import { checkWritable, type WriteOptions, writeFilesAtomic } from '../scores/files.js'
 import { checkResults, checkSummary } from './check.js'
 import { accuracyPanels, needlePanels } from './pictures.js'
 import type { SampleResult } from './record.js'

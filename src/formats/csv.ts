@@ -5,7 +5,7 @@
 
 import { basename } from 'node:path'
 import { InputError } from '../errors.js'
-import type { WriteOptions } from '../scores/files.js'
+import type { WriteOptions } from '../files/write.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { fromRows } from '../scores/rows.js'
 import { largestSide, verifyScores } from '../scores/verify.js'

@@ -7,7 +7,7 @@
 import { basename, join, resolve } from 'node:path'
 import { check } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
-import { type WriteOptions, writeFilesAtomic } from '../scores/files.js'
+import { type WriteOptions, writeFilesAtomic } from '../files/write.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { isCount, verifyScores } from '../scores/verify.js'
 import { checkExport, type Exported, foreignProvenance } from './foreign.js'

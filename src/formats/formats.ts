@@ -2,8 +2,8 @@
 
 import { join } from 'node:path'
 import { checkOneOf } from '../check.js'
+import type { WriteOptions } from '../files/write.js'
 import { readScores, writeScores } from '../scores/arrow.js'
-import type { WriteOptions } from '../scores/files.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import type { SelectionRule } from '../scores/select.js'
 import { exportCsv, importCsv } from './csv.js'

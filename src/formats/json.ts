@@ -2,7 +2,7 @@
 
 import { basename } from 'node:path'
 import { InputError } from '../errors.js'
-import { type WriteOptions, writeFileAtomic } from '../scores/files.js'
+import { type WriteOptions, writeFileAtomic } from '../files/write.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { largestSide, parseProvenance, verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance, type ImportOptions } from './foreign.js'

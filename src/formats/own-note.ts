@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { InputError } from '../errors.js'
-import { type WriteOptions, writeFilesAtomic } from '../scores/files.js'
+import { type WriteOptions, writeFilesAtomic } from '../files/write.js'
 import type { HeadScores, Provenance } from '../scores/head-scores.js'
 import { isCount, parseProvenance } from '../scores/verify.js'
 import { readSmallText } from './matrix-text.js'

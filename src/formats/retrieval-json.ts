@@ -4,7 +4,7 @@
  */
 
 import { InputError, invalidParameter } from '../errors.js'
-import type { WriteOptions } from '../scores/files.js'
+import type { WriteOptions } from '../files/write.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { isCount, largestSide, verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance } from './foreign.js'

@@ -5,7 +5,7 @@
 
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import type { WriteOptions } from '../scores/files.js'
+import type { WriteOptions } from '../files/write.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance } from './foreign.js'

@@ -6,7 +6,7 @@
 import { mkdir, readFile, readlink, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { InputError } from '../errors.js'
-import { claimTemporary, releaseTemporary, sweepTemporaries } from '../scores/temporary-files.js'
+import { claimTemporary, releaseTemporary, sweepTemporaries } from '../files/temporary.js'
 import type { HubFile } from './listing.js'
 import { folderName, isCommit, type Repo } from './repo.js'
 

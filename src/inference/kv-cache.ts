@@ -5,7 +5,6 @@ import type { NativeCache, NativeCacheInfo, NativeWindow } from '../engine/bindi
 import { invalidParameter } from '../errors.js'
 import { checkScoreFields } from '../scores/check.js'
 import type { HeadScores } from '../scores/head-scores.js'
-import { type SaveOptions, saveCache } from './cache-file.js'
 import { CacheUses } from './cache-uses.js'
 import {
   checkLevel,
@@ -19,6 +18,7 @@ import {
   missingPairScores,
   type PairScores,
 } from './levels.js'
+import { type SaveOptions, saveCache } from './save-cache.js'
 import { checkScoresFit } from './scores-fit.js'
 
 export interface ModelIdentity {

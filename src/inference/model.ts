@@ -10,11 +10,10 @@ import { readGiven } from '../formats/detect.js'
 import { type LocateOptions, locateModel } from '../hub/locate.js'
 import { describeModel, type EngineDescription, type ModelDescription, ropesFor } from '../model/describe.js'
 import { type Prompts, promptsFor } from '../model/prompts.js'
+import { checkChunks, type ReconstructionInput, reconstructionInputs } from '../model/reconstruction.js'
 import { checkLimits, type TokenizerLimits } from '../model/tokenizer/limits.js'
 import type { Tokenizer } from '../model/tokenizer.js'
 import type { PairMethod, Sweep } from '../scores/head-scores.js'
-import { checkChunks, type ReconstructionInput, reconstructionInputs } from '../scoring/reconstruction.js'
-import { restoreCache } from './cache-file.js'
 import { cutMiddle } from './cut-middle.js'
 import {
   type BatchOptions,
@@ -29,6 +28,7 @@ import {
 } from './generate.js'
 import { checkCache, type KvCache, type ModelIdentity } from './kv-cache.js'
 import { checkPrefill, type PrefillOptions, prefillCache } from './prefill.js'
+import { restoreCache } from './restore-cache.js'
 import { type StreamOptions, streamText } from './stream.js'
 
 export interface AnswerLogProbs {

@@ -1,10 +1,10 @@
 /** From a folder, or the name of the embedded model, to everything the engine has to know of it. */
 
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { check } from '../check.js'
-import type { EngineSpec, ModelSpec, Rope, StoredPlace, StoredType, WeightRef } from '../engine/spec.js'
+import type { EngineSpec, ModelSpec, Rope, StoredType, WeightRef } from '../engine/spec.js'
 import { InputError } from '../errors.js'
 import { type Checkpoint, readCheckpoint } from './checkpoint.js'
 import { Config, readConfig } from './config.js'
@@ -18,6 +18,7 @@ import { type Quantization, readQuantization } from './quantization.js'
 import { type LongContext, reachOf } from './rope.js'
 import type { TokenizerLimits } from './tokenizer/limits.js'
 import { Tokenizer } from './tokenizer.js'
+import { locateWeight, sampleWeights } from './weight-refs.js'
 
 export interface ModelDescription {
   /** Name for files and messages: `nano`, or the folder's name. */
@@ -140,54 +141,15 @@ function findWeight(
       `${file}: tensor ${name} is stored as ${dtype}; supported: ${storedTypes.join(', ')}`,
     )
   }
-  if (dtype !== 'F8_E4M3') return placeWeight(weight, { ...tensor, dtype })
+  if (dtype !== 'F8_E4M3') return locateWeight(weight, { ...tensor, dtype })
   if (shape.length === 1) throw new InputError(`${file}: tensor ${name} is a vector stored as ${dtype}`)
   const scales = findScales(tensor, tensors, quantization)
   const row = weight.rows?.[0] ?? 0
-  return { ...placeWeight(weight, { ...tensor, dtype }), scales: { ...scales, row } }
-}
-
-/** The weight's place in the file: that of the tensor, or of some of its rows. */
-export function placeWeight(
-  { role, shape, rows }: WeightName,
-  { name, file, dtype, offset, bytes }: Omit<StoredPlace, 'shape'>,
-): WeightRef {
-  if (!rows) return { role, name, file, dtype, shape, offset, bytes }
-  const [first, count] = rows
-  const each = bytes / shape[0]!
-  return {
-    role,
-    name,
-    file,
-    dtype,
-    shape: [count, ...shape.slice(1)],
-    offset: offset + first * each,
-    bytes: count * each,
-  }
+  return { ...locateWeight(weight, { ...tensor, dtype }), scales: { ...scales, row } }
 }
 
 function isStoredType(dtype: string): dtype is StoredType {
   return storedTypes.includes(dtype)
-}
-
-/**
- * 64 bytes from the middle of every weight, and of its scales: a model trained anew has the same layout and other
- * numbers, and reading all of them would take minutes.
- */
-export function sampleWeights(weights: WeightRef[]): Buffer[] {
-  const open = new Map<string, number>()
-  try {
-    const places = weights.flatMap((weight) => (weight.scales ? [weight, weight.scales] : [weight]))
-    return places.map(({ file, offset, bytes }) => {
-      const handle = open.get(file) ?? openSync(file, 'r')
-      open.set(file, handle)
-      const sample = Buffer.alloc(Math.min(64, bytes))
-      readSync(handle, sample, 0, sample.length, offset + Math.floor((bytes - sample.length) / 2))
-      return sample
-    })
-  } finally {
-    for (const handle of open.values()) closeSync(handle)
-  }
 }
 
 /** Chat models often name their end-of-turn token in generation_config.json only. */

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { check, checkOptions, writeFields } from '../check.js'
 import { checkRatio } from '../errors.js'
-import { checkWritable, type WriteOptions, writeFilesAtomic } from '../scores/files.js'
+import { checkWritable, type WriteOptions, writeFilesAtomic } from '../files/write.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { heatmap } from './heatmap.js'
 import { type PageOptions, reportPage } from './page.js'

@@ -1,12 +1,8 @@
 /** Head scores: one number a (layer, KV head), with what is needed to break ties and to know where they came from. */
 
-export type Sweep = 'full' | 'chunk' | 'block'
+import type { PairMethod, Sweep } from '../engine/scoring.js'
 
-/**
- * What a pair's score is the maximum of: the attention it gets while the context is repeated (`kvzip`), or that times
- * the norm of what its value adds to the stream, over the norm of the row that looks at it (`kvzip+`).
- */
-export type PairMethod = 'kvzip' | 'kvzip+'
+export type { PairMethod, Sweep }
 
 /** How heads are scored: by the maximum over their pairs, or by DuoAttention's on-the-fly estimate, a baseline. */
 export type ScoreMethod = PairMethod | 'duo-estimate'

@@ -6,9 +6,9 @@ import { version } from '../engine/version.js'
 import { InputError } from '../errors.js'
 import type { Model } from '../inference/model.js'
 import { longRopes } from '../model/describe.js'
+import { defaultChunkSize } from '../model/reconstruction.js'
 import { remedies } from '../model/too-long.js'
 import { duoEstimate, estimateLength } from './duo-estimate.js'
-import { defaultChunkSize } from './reconstruction.js'
 import type { ScoredHeads, ScoreOptions } from './score.js'
 
 /** @throws InputError for options of the reconstruction, and for a text that is longer than the model's positions */

@@ -8,6 +8,7 @@ import type { JobOptions } from '../engine/job.js'
 import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { checkModel, type Model, type ScoredPairs, type ScorePairsJob } from '../inference/model.js'
+import { defaultChunkSize, type ReconstructionInput, reconstructionInputs } from '../model/reconstruction.js'
 import { remedies } from '../model/too-long.js'
 import {
   type HeadScores,
@@ -17,7 +18,6 @@ import {
   scoreMethods,
 } from '../scores/head-scores.js'
 import { estimateHeads } from './estimate.js'
-import { defaultChunkSize, type ReconstructionInput, reconstructionInputs } from './reconstruction.js'
 import { type StoppedScores, scoreUntilStable, type UntilStable } from './until-stable.js'
 
 export interface ScoreOptions extends JobOptions {

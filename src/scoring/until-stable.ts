@@ -5,10 +5,10 @@ import type { Progress } from '../engine/job.js'
 import { scoredLayers } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { checkJob, checkModel, type Model, type ScoredPairs, type ScorePairsJob } from '../inference/model.js'
+import { checkChunks } from '../model/reconstruction.js'
 import { spearman } from '../scores/compare.js'
 import { selectHeads } from '../scores/select.js'
 import { mergeParts, type Part, spreadOrder } from '../scores/stability.js'
-import { checkChunks } from './reconstruction.js'
 
 export interface UntilStable {
   /** least Spearman of the ranking with that before the last chunks, (0, 1] */

@@ -8,11 +8,11 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InputError, isUserError } from '../errors.js'
+import { sweepTemporaries } from '../files/temporary.js'
+import { checkWritable } from '../files/write.js'
 import type { KvCache } from '../inference/kv-cache.js'
 import { evictHeads } from '../inference/levels.js'
 import type { Model } from '../inference/model.js'
-import { checkWritable } from '../scores/files.js'
-import { sweepTemporaries } from '../scores/temporary-files.js'
 import type { Eviction } from './contexts.js'
 
 export interface CacheFilesOptions {

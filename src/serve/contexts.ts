@@ -10,7 +10,7 @@ import { isPairLevel } from '../inference/levels.js'
 import type { Model } from '../inference/model.js'
 import type { PrefillOptions } from '../inference/prefill.js'
 import type { Prompts } from '../model/prompts.js'
-import { reconstructionInputs } from '../scoring/reconstruction.js'
+import { reconstructionInputs } from '../model/reconstruction.js'
 import { CacheFiles, type CacheFilesOptions } from './cache-files.js'
 import { SharedWork } from './shared-work.js'
 

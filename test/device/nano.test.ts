@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readSample } from '../../src/data/samples.js'
 import { loadModel, type Model, type ScoredPairs } from '../../src/inference/model.js'
+import { reconstructionInputs } from '../../src/model/reconstruction.js'
 import { spearman } from '../../src/scores/compare.js'
 import type { Sweep } from '../../src/scores/head-scores.js'
-import { reconstructionInputs } from '../../src/scoring/reconstruction.js'
 import { device, skipWithoutDevice } from './device.js'
 
 /** bf16 keeps 8 bits of a number; scores are probabilities. */

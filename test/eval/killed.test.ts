@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ownerTag, thisProcess } from '../../src/scores/owner.js'
+import { ownerTag, thisProcess } from '../../src/files/owner.js'
 import { headzip, packageRoot } from '../cli/headzip.js'
 import { scratchFolder } from '../scratch.js'
 

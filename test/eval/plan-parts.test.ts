@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { armKey, armsOf, randomScores } from '../../src/eval/arms.js'
 import { parseRatio, parseRatios } from '../../src/eval/ratios.js'
-import { itemsOf, parseShard, shardFromEnvironment, subShard } from '../../src/eval/shard.js'
 import { randomHeads, selectHeads } from '../../src/scores/select.js'
+import { itemsOf, parseShard, shardFromEnvironment, subShard } from '../../src/shard.js'
 
 describe('ratios', () => {
   it.each([

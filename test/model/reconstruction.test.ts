@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { reconstructionInputs } from '../../src/scoring/reconstruction.js'
+import { reconstructionInputs } from '../../src/model/reconstruction.js'
 
 interface Case {
   name: string

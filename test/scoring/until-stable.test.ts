@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadModel, type Model } from '../../src/inference/model.js'
+import { reconstructionInputs } from '../../src/model/reconstruction.js'
 import { selectHeads } from '../../src/scores/select.js'
 import { spreadOrder } from '../../src/scores/stability.js'
-import { reconstructionInputs } from '../../src/scoring/reconstruction.js'
 import { scoreHeads } from '../../src/scoring/score.js'
 
 let model: Model

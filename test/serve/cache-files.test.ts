@@ -1,9 +1,9 @@
 import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ownerTag, thisProcess } from '../../src/files/owner.js'
 import type { KvCache } from '../../src/inference/kv-cache.js'
 import { loadModel, type Model } from '../../src/inference/model.js'
-import { ownerTag, thisProcess } from '../../src/scores/owner.js'
 import { CacheFiles } from '../../src/serve/cache-files.js'
 import { scratchFolder } from '../scratch.js'
 

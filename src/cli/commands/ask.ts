@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { InputError } from '../../errors.js'
-import { checkWritable } from '../../scores/files.js'
+import { checkWritable } from '../../files/write.js'
 import { answeringOf, answerOptions } from '../ask/answering.js'
 import { answerAll, answersAsText, asJson, cachesAsText } from '../ask/answers.js'
 import { readContext, restoreContext } from '../ask/caches.js'

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs'
+import { checkWritable } from '../../files/write.js'
 import { findScores, importScores } from '../../formats/detect.js'
 import { writeScores } from '../../scores/arrow.js'
-import { checkWritable } from '../../scores/files.js'
 import { sourceLabel } from '../../scores/verify.js'
 import { budgetFrom, budgetOptions, budgetText } from '../budget-options.js'
 import { importFrom, importOptions } from '../import-options.js'

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import type { Argv } from 'yargs'
 import { InputError } from '../../errors.js'
+import { checkWritable, writeFilesAtomic } from '../../files/write.js'
 import { readAnyScores } from '../../formats/detect.js'
 import { renderPng } from '../../report/png.js'
 import { stabilityCurve } from '../../report/stability.js'
-import { checkWritable, writeFilesAtomic } from '../../scores/files.js'
 import type { HeadScores } from '../../scores/head-scores.js'
 import { mergeScores, mergesTo } from '../../scores/merge.js'
 import {

@@ -4,11 +4,12 @@ import { createHash } from 'node:crypto'
 import { basename, dirname } from 'node:path'
 import { type EngineSpec, type Rope, scoredAttention, type WeightRef } from '../../engine/spec.js'
 import { InputError } from '../../errors.js'
-import { type EngineDescription, placeWeight, sampleWeights } from '../describe.js'
+import type { EngineDescription } from '../describe.js'
 import type { WeightName } from '../families/family.js'
 import { familyOf } from '../families/index.js'
 import { reachOf } from '../rope.js'
 import { Tokenizer } from '../tokenizer.js'
+import { locateWeight, sampleWeights } from '../weight-refs.js'
 import { architectureOf, ggufConfig } from './config.js'
 import type { GgufHeader, GgufTensor } from './header.js'
 import { ggufName } from './names.js'
@@ -92,7 +93,7 @@ function place(tensor: GgufTensor, shape: number[], weight: WeightName): WeightR
       `${file}: tensor ${name} has shape ${found}, the metadata make it [${shape.join(', ')}]`,
     )
   }
-  return placeWeight(weight, { ...tensor, dtype: storedType(tensor) })
+  return locateWeight(weight, { ...tensor, dtype: storedType(tensor) })
 }
 
 function storedType({ name, file, type, shape }: GgufTensor): WeightRef['dtype'] {

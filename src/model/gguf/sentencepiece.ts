@@ -1,7 +1,7 @@
 /** SentencePiece vocabularies (Llama 2, Mistral, Gemma) in GGUF files: pieces with scores, and no list of merges. */
 
 import type { Metadata } from './metadata.js'
-import { vocabularyOf } from './tokenizer.js'
+import { vocabularyOf } from './vocabulary.js'
 
 const blank = '\u2581'
 

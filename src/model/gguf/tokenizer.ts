@@ -1,10 +1,10 @@
 /** The tokenizer that a GGUF file carries in its metadata, said in the words of tokenizer.json. */
 
-import { InputError } from '../../errors.js'
 import type { TokenizerFields } from '../tokenizer/fields.js'
 import type { Metadata } from './metadata.js'
 import { preTokenizerOf } from './pre-tokenizers.js'
 import { sentencePieceModel } from './sentencepiece.js'
+import { vocabularyOf } from './vocabulary.js'
 
 /** `tokenizer.ggml.token_type` of tokens that stand for themselves wherever their text appears. */
 const unknown = 2
@@ -77,15 +77,4 @@ function byteLevelFields(metadata: Metadata, tokens: string[]): Record<string, u
       fuse_unk: false,
     },
   }
-}
-
-/** @throws InputError when two ids have the same text, which no tokenizer could tell apart */
-export function vocabularyOf(metadata: Metadata, tokens: string[]): Record<string, number> {
-  const ids = new Map<string, number>()
-  for (const [id, token] of tokens.entries()) {
-    if (ids.has(token))
-      throw new InputError(`${metadata.file}: tokenizer.ggml.tokens has '${token.slice(0, 40)}' twice`)
-    ids.set(token, id)
-  }
-  return Object.fromEntries(ids)
 }

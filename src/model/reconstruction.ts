@@ -2,7 +2,7 @@
 
 import { check, checkEach, checkFields } from '../check.js'
 import { InputError, invalidParameter } from '../errors.js'
-import type { Prompts } from '../model/prompts.js'
+import type { Prompts } from './prompts.js'
 
 export const defaultChunkSize = 2000
 

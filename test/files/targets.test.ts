@@ -14,7 +14,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { InputError } from '../../src/errors.js'
-import { checkWritable, writeFileAtomic, writeFilesAtomic } from '../../src/scores/files.js'
+import { checkWritable, writeFileAtomic, writeFilesAtomic } from '../../src/files/write.js'
 import { scratchFolder } from '../scratch.js'
 
 const force = { force: true }
@@ -104,7 +104,7 @@ describe.runIf(process.platform === 'linux')('an output path that is no file', (
     const file = join(folder, 'open')
     writeFileSync(file, 'kept')
     const script = `
-      const { writeFileAtomic } = await import('${process.cwd()}/dist/scores/files.js')
+      const { writeFileAtomic } = await import('${process.cwd()}/dist/files/write.js')
       await writeFileAtomic('/dev/stdin', 'x', { force: true }).catch((error) => console.log(error.message))`
     const args = ['-c', `exec "$0" --input-type=module -e "$1" < "$2"`, process.execPath, script, file]
     expect(execFileSync('sh', args, { encoding: 'utf8' })).toMatch(

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { withShape } from '../../src/bench/shape.js'
 import { loadAddon } from '../../src/engine/binding.js'
+import { inContainer, type Owner, ownerTag, parseOwner, thisProcess } from '../../src/files/owner.js'
+import { sweepTemporaries } from '../../src/files/temporary.js'
+import { writeFileAtomic } from '../../src/files/write.js'
 import { RepoCache } from '../../src/hub/cache.js'
-import { writeFileAtomic } from '../../src/scores/files.js'
-import { inContainer, type Owner, ownerTag, parseOwner, thisProcess } from '../../src/scores/owner.js'
-import { sweepTemporaries } from '../../src/scores/temporary-files.js'
 import { packageRoot } from '../cli/headzip.js'
 import { scratchFolder } from '../scratch.js'
 
@@ -37,7 +37,7 @@ async function writing(path: string): Promise<ChildProcess> {
   const child = start([
     '--input-type=module',
     '-e',
-    `const { writeFileAtomic } = await import('${packageRoot}/dist/scores/files.js')
+    `const { writeFileAtomic } = await import('${packageRoot}/dist/files/write.js')
      async function* content() {
        yield new Uint8Array(1e6)
        setTimeout(() => console.log('there'), 1)

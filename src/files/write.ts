@@ -23,7 +23,7 @@ import {
   lockTemporary,
   releaseTemporary,
   sweepTemporaries,
-} from './temporary-files.js'
+} from './temporary.js'
 
 export interface WriteOptions {
   /** replace what is there */

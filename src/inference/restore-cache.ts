@@ -1,16 +1,4 @@
-/**
- * A cache in a file, so that a context is compressed once and answers many times:
- *
- *     "HZKVCACH" | version u32 | header bytes u32 | header (JSON, UTF-8)
- *     logits of the last prefilled token: (vocab) f32
- *     for every layer, for every KV head, a part of at most 4 MiB after the other: its keys, then its values,
- *         (entries, head_dim) each, in the engine's own element type, then the entries' positions, (entries) int32
- *     sha256 of everything before
- *
- * Numbers are little-endian. The header names the model and gives each layer's geometry and each head's length, so that
- * the size of the whole file is known, and compared with the model and the file, before anything is allocated. It is a
- * snapshot for the same model on the same kind of engine, not a format for exchange.
- */
+/** Reads a cache from a file (cache-format.ts). */
 
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -18,105 +6,22 @@ import type { NativeCache, NativeEngine } from '../engine/binding.js'
 import { abortError, type JobOptions } from '../engine/job.js'
 import { InputError, isUserError } from '../errors.js'
 import { type EngineDescription, ropesFor } from '../model/describe.js'
-import { writeFileAtomic } from '../scores/files.js'
+import { checksumBytes, magic, partsOf, payloadBytes, version } from './cache-format.js'
 import {
   checkHeader,
   damaged,
   foreign,
   geometryOf,
-  type Header,
   impossible,
   kvHeadsOf,
   parseHeader,
   truncated,
 } from './cache-header.js'
-import { partsOf, payloadBytes } from './cache-parts.js'
-import { KvCache, type ModelIdentity, type PruneResult } from './kv-cache.js'
+import { KvCache, type ModelIdentity } from './kv-cache.js'
 
-const magic = 'HZKVCACH'
-/** 2: the context's hash. */
-const version = 2
-const checksumBytes = 32
 /** Beside what it holds of each head: a length and a window, three numbers below 2^31. */
 const mostHeaderBytes = 1 << 20
 const mostHeadBytes = 48
-
-export interface SaveOptions extends JobOptions {
-  /** Replace the file that is there. */
-  force?: boolean | undefined
-}
-
-/** What lies beside the entries and is not the engine's business. */
-export interface CacheNotes {
-  model: ModelIdentity
-  contextHash: string
-  ropePositions: number
-  fullBytes: number
-  pruned: PruneResult | undefined
-}
-
-export async function saveCache(
-  path: string,
-  cache: NativeCache,
-  { model, contextHash, fullBytes, ropePositions, pruned }: CacheNotes,
-  options: SaveOptions,
-): Promise<void> {
-  const release = cache.hold()
-  try {
-    cache.checkWeights()
-    const { prefix, context, position, evicted, layers } = cache.info()
-    const logits = cache.lastLogits()
-    const header: Header = {
-      model,
-      contextHash,
-      sink: prefix,
-      context,
-      position,
-      evicted,
-      vocab: logits.length,
-      modelLayers: layers,
-      ropePositions,
-      geometry: Array.from(cache.geometry()),
-      lengths: Array.from(cache.lengths()),
-      windows: Array.from(cache.windows()),
-      fullBytes,
-      pruned: pruned ?? null,
-    }
-    const content = fileContent(header, logits, cache, options)
-    await writeFileAtomic(path, content, { force: options.force === true })
-  } finally {
-    release()
-  }
-}
-
-async function* fileContent(
-  header: Header,
-  logits: Float32Array,
-  cache: NativeCache,
-  { signal, onProgress }: JobOptions,
-): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256')
-  const parts = [...partsOf(header, cache.geometry())]
-  const all = payloadBytes(header, parts)
-  let done = 0
-  const pass = (bytes: Uint8Array): Uint8Array => {
-    if (signal?.aborted) throw abortError()
-    hash.update(bytes)
-    done += bytes.length
-    onProgress?.({ done: Math.min(done / all, 1) })
-    return bytes
-  }
-  const text = Buffer.from(JSON.stringify(header))
-  const start = Buffer.alloc(16)
-  start.write(magic, 0, 'latin1')
-  start.writeUInt32LE(version, 8)
-  start.writeUInt32LE(text.length, 12)
-  yield pass(Buffer.concat([start, text]))
-  yield pass(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength))
-  for (const { layer, head, from, count } of parts) yield pass(cache.read(layer, head, from, count))
-  cache.checkWeights()
-  yield hash.digest()
-}
 
 export async function restoreCache(
   path: string,

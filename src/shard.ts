@@ -1,7 +1,7 @@
 /** Which samples this process takes when several, here or on other machines, share the work. */
 
-import { check } from '../check.js'
-import { InputError, printable } from '../errors.js'
+import { check } from './check.js'
+import { InputError, printable } from './errors.js'
 
 /** Of `count` processes the one at `index`, from 0. */
 export interface Shard {

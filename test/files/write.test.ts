@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { InputError } from '../../src/errors.js'
-import { checkWritable, writeFileAtomic, writeFilesAtomic } from '../../src/scores/files.js'
+import { checkWritable, writeFileAtomic, writeFilesAtomic } from '../../src/files/write.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'headzip-files-'))
 
@@ -65,7 +65,7 @@ describe('an output file', () => {
     const compiled = join(folder, 'compiled')
     execFileSync(process.execPath, [
       'node_modules/typescript/bin/tsc',
-      'src/scores/files.ts',
+      'src/files/write.ts',
       ...[
         '--outDir',
         compiled,
@@ -80,7 +80,7 @@ describe('an output file', () => {
     ])
     await writeFile(join(compiled, 'package.json'), '{"type":"module"}')
     const script = `
-      const { writeFileAtomic } = await import(${JSON.stringify(join(compiled, 'scores/files.js'))})
+      const { writeFileAtomic } = await import(${JSON.stringify(join(compiled, 'files/write.js'))})
       const { readdirSync } = await import('node:fs')
       const watch = setInterval(() => readdirSync('.').length > 0 && process.stdout.write('x'), 1)
       writeFileAtomic('big.bin', new Uint8Array(200e6))`

@@ -1,7 +1,23 @@
-/** How the entries of a cache are cut for its file. */
+/**
+ * A cache in a file, so that a context is compressed once and answers many times:
+ *
+ *     "HZKVCACH" | version u32 | header bytes u32 | header (JSON, UTF-8)
+ *     logits of the last prefilled token: (vocab) f32
+ *     for every layer, for every KV head, a part of at most 4 MiB after the other: its keys, then its values,
+ *         (entries, head_dim) each, in the engine's own element type, then the entries' positions, (entries) int32
+ *     sha256 of everything before
+ *
+ * Numbers are little-endian. The header names the model and gives each layer's geometry and each head's length, so that
+ * the size of the whole file is known, and compared with the model and the file, before anything is allocated. It is a
+ * snapshot for the same model on the same kind of engine, not a format for exchange.
+ */
 
 import type { Header } from './cache-header.js'
 
+export const magic = 'HZKVCACH'
+/** 2: the context's hash. */
+export const version = 2
+export const checksumBytes = 32
 const partBytes = 4 << 20
 
 /** Entries [from, from + count) of one head. */
