@@ -3,7 +3,7 @@
  * (modeling_rope_utils.py), since a wrong rounding is multiplied by the position. The powers are correctly rounded;
  * PyTorch's vectorised pow misses that by one unit in the last place for about one value in a hundred.
  *
- * `dim` is the number of values of a head that turn: head_dim, or a part of it. Results hold dim / 2 frequencies.
+ * `dim` is the number of values of a head that rotate: head_dim, or a part of it. Results hold dim / 2 frequencies.
  */
 
 import type { Rope } from '../engine/spec.js'
@@ -66,7 +66,7 @@ export function scaleLlama3(invFreq: Float32Array, scaling: Llama3Scaling): Floa
 export interface YarnScaling {
   factor: number
   originalMaxPositions: number
-  /** Rotations over the original length: dimensions that turn more often stay, those that turn less are stretched. */
+  /** Rotations over the original length: dimensions that rotate more often stay, those that rotate less are stretched. */
   betaFast?: number
   betaSlow?: number
   /** Round the bounds between them to whole dimensions. */

@@ -14,7 +14,7 @@ import {
   yarnScale,
 } from './rope-scaling.js'
 
-/** Contexts that need more than `above` positions turn by other angles. */
+/** Contexts that need more than `above` positions rotate by other angles. */
 export interface LongContext {
   above: number
   /** Most positions that `ropes` reach. */
@@ -122,7 +122,7 @@ function readYarn(scaling: Config, maxPositions: number): YarnScaling {
   }
 }
 
-/** transformers lets theta follow the sequence; ours is that of the context, so that all its keys turn alike. */
+/** transformers lets theta follow the sequence; ours is that of the context, so that all its keys rotate alike. */
 function dynamic(factor: number, theta: number, dim: number, maxPositions: number): RopePlan {
   return {
     rope: { invFreq: inverseFrequencies(theta, dim), scale: 1 },

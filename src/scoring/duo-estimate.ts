@@ -52,13 +52,13 @@ export function duoEstimate(means: LayerMeans, shape: EstimateShape, length = es
         `got ${queries.length} and ${keys.length} values`,
     )
   const group = heads / kvHeads
-  const turns = turnsOf(rope, length)
+  const table = rotaryTable(rope, length)
   const scores = new Float32Array(kvHeads)
   for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
     const key = keys.subarray(kvHead * headDim, (kvHead + 1) * headDim)
     let sum = 0
     for (let head = kvHead * group; head < (kvHead + 1) * group; head++)
-      sum += reach(logitsByDistance(queries.subarray(head * headDim, (head + 1) * headDim), key, turns))
+      sum += reach(logitsByDistance(queries.subarray(head * headDim, (head + 1) * headDim), key, table))
     scores[kvHead] = sum / group
   }
   return scores
@@ -77,10 +77,10 @@ function reach(logits: Float64Array): number {
   return area / total
 }
 
-interface Turns {
+interface RotaryTable {
   length: number
   pairs: {
-    /** Which two dimensions turn together. */
+    /** Which two dimensions rotate together. */
     dims: [number, number]
     /** (length) by distance */
     cos: Float64Array
@@ -88,8 +88,8 @@ interface Turns {
   }[]
 }
 
-/** All heads of a layer turn alike. */
-function turnsOf({ invFreq, scale, adjacent = false }: Rope, length: number): Turns {
+/** The same for all heads of a layer. */
+function rotaryTable({ invFreq, scale, adjacent = false }: Rope, length: number): RotaryTable {
   const pairs = Array.from(invFreq, (frequency, pair) => {
     const angles = Float64Array.from({ length }, (_, distance) => distance * frequency)
     return {
@@ -103,10 +103,14 @@ function turnsOf({ invFreq, scale, adjacent = false }: Rope, length: number): Tu
 }
 
 /**
- * Rope turns a pair of query and key against one another by the angle of their distance, so a pair's product is
- * aligned * cos - crossed * sin; dimensions that do not turn add a constant.
+ * Rope rotates a pair of query and key against one another by the angle of their distance, so a pair's product is
+ * aligned * cos - crossed * sin; dimensions that do not rotate add a constant.
  */
-function logitsByDistance(query: Float32Array, key: Float32Array, { length, pairs }: Turns): Float64Array {
+function logitsByDistance(
+  query: Float32Array,
+  key: Float32Array,
+  { length, pairs }: RotaryTable,
+): Float64Array {
   const logits = new Float64Array(length)
   let still = 0
   for (let i = 2 * pairs.length; i < query.length; i++) still += query[i]! * key[i]!

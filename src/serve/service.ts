@@ -5,10 +5,10 @@ import type { Generation } from '../inference/generate.js'
 import type { Model } from '../inference/model.js'
 import type { Contexts, ContextText, FoundContext } from './contexts.js'
 import { ApiError } from './errors.js'
+import { JobQueue } from './job-queue.js'
 import { positionsLeft } from './positions.js'
 import { promptOf } from './prompt.js'
 import type { ChatRequest } from './schema.js'
-import { Turns } from './turns.js'
 
 export interface ServiceOptions {
   /** Longest answer, and the length of one that names no limit. */
@@ -37,7 +37,7 @@ export interface ChatAnswer {
 }
 
 export class ChatService {
-  private readonly turns: Turns
+  private readonly queue: JobQueue
   private readonly running = new Set<AbortController>()
   /** Requests that are being tokenised, and have no place in the queue yet. */
   private preparing = 0
@@ -47,12 +47,12 @@ export class ChatService {
     readonly contexts: Contexts,
     private readonly options: ServiceOptions,
   ) {
-    this.turns = new Turns(options.maxWaiting)
+    this.queue = new JobQueue(options.maxWaiting)
   }
 
   /** Requests that have been taken and do not run yet. */
   get waiting(): number {
-    return this.turns.waiting + this.preparing
+    return this.queue.waiting + this.preparing
   }
 
   /**
@@ -63,7 +63,7 @@ export class ChatService {
   async prepare(request: ChatRequest, controller: AbortController): Promise<ChatJob> {
     this.checkModel(request.model)
     // Before the work of tokenising is done for nothing.
-    this.turns.checkRoom(this.preparing)
+    this.queue.checkRoom(this.preparing)
     this.preparing++
     this.running.add(controller)
     try {
@@ -101,7 +101,7 @@ export class ChatService {
     const { signal } = controller
     this.running.add(controller)
     try {
-      return await this.turns.run(signal, () =>
+      return await this.queue.run(signal, () =>
         this.contexts.use(job.context, job.looked, signal, async (context) => {
           const made = await this.generate(job, context, signal, onText)
           return toAnswer(job, made, context)
@@ -120,7 +120,7 @@ export class ChatService {
   /** A job whose client has gone may still be on its way out. */
   async close(): Promise<void> {
     this.stop()
-    await this.turns.idle()
+    await this.queue.idle()
     await this.contexts.close()
   }
 

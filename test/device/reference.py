@@ -51,8 +51,8 @@ class Net:
         past = cache[0][0].shape[1] if cache else 0
         x, rows, kept, found = F.embedding(ids, w["model.embed_tokens.weight"]), len(ids), [], []
         at = torch.arange(past, past + rows, device=DEVICE).float()
-        turn = at[:, None] * THETA ** (-torch.arange(0, self.dim, 2, device=DEVICE).float() / self.dim)
-        cos, sin = (torch.cat([f, f], -1).to(dtype)[None] for f in (turn.cos(), turn.sin()))
+        angle = at[:, None] * THETA ** (-torch.arange(0, self.dim, 2, device=DEVICE).float() / self.dim)
+        cos, sin = (torch.cat([f, f], -1).to(dtype)[None] for f in (angle.cos(), angle.sin()))
 
         def linear(y, name):
             return F.linear(y, w[name])
@@ -118,9 +118,9 @@ def main():
         def draw(count):
             return torch.randint(0, VOCAB, (count,), generator=generator).tolist()
 
-        for length, turn in [(n, i) for n in lengths for i in range(16 if n < 100 else 1)]:
+        for length, index in [(n, i) for n in lengths for i in range(16 if n < 100 else 1)]:
             context = draw(length)
-            case = {"name": f"n{length}-{turn}", "length": length, "sys_ids": draw(SINK), "ctx_ids": context, "chunk_size": CHUNK,
+            case = {"name": f"n{length}-{index}", "length": length, "sys_ids": draw(SINK), "ctx_ids": context, "chunk_size": CHUNK,
                     "repeat_inputs": [draw(17) + context[at:at + CHUNK] for at in range(0, length, CHUNK)]}
             exact, low = values(net, case, torch.float32), values(net, case, torch.bfloat16)
             cases.append(case)

@@ -56,7 +56,7 @@ void a_page_that_is_gone_reads_as_zeros() {
   file->check_read();
   expect(at(*file, 40 * page + 5) == 0 && at(*file, 63 * page) == 0, "what is gone reads as zeros");
   expect(at(*file, 9 * page) == 0, "what is gone before that, too");
-  for (int turn = 0; turn < 2; ++turn) refused<Error>([&] { file->check_read(); }, kLost, "a file that was read short");
+  for (int round = 0; round < 2; ++round) refused<Error>([&] { file->check_read(); }, kLost, "a file that was read short");
   scratch.cut(64 * page);
   refused<Error>([&] { file->check_size(); }, kLost, "a file that grew again");
   whole->check_size();
@@ -102,12 +102,12 @@ void threads_meet_it_together() {
 }
 
 void mappings_come_and_go() {
-  for (int turn = 0; turn < 200; ++turn) {
+  for (int round = 0; round < 200; ++round) {
     const Scratch scratch(3);
     const auto file = MappedFile::open(scratch.path);
-    if (turn % 2 == 0) scratch.cut(page);
-    expect(at(*file, 2 * page) == (turn % 2 == 0 ? 0 : 7), "a file is told by itself");
-    if (turn % 2 == 0) refused<Error>([&] { file->check_read(); }, kLost, "a file among many");
+    if (round % 2 == 0) scratch.cut(page);
+    expect(at(*file, 2 * page) == (round % 2 == 0 ? 0 : 7), "a file is told by itself");
+    if (round % 2 == 0) refused<Error>([&] { file->check_read(); }, kLost, "a file among many");
     else file->check_size();
     ++checks;
   }

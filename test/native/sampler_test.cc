@@ -51,7 +51,7 @@ void picks_are_of_the_row() {
   for (const auto& [name, row] : rows)
     for (const Sampling& s : every_sampling()) {
       Sampler sampler(s);
-      for (int turn = 0; turn < 3; ++turn, ++checks) {
+      for (int round = 0; round < 3; ++round, ++checks) {
         const int32_t id = sampler.pick(row);
         expect(id >= 0 && static_cast<size_t>(id) < row.size(), named(s, name) + " gives an id of its row");
         if (s.temperature == 0 || s.top_k == 1 || s.top_p <= 1e-9)

@@ -13,7 +13,7 @@ describe("DuoAttention's on-the-fly estimate", () => {
     expect(largestDifference(found, head.scores)).toBeLessThan(1e-6)
   })
 
-  it('is the same where neighbours turn together instead of halves', () => {
+  it('is the same where neighbours rotate together instead of halves', () => {
     const [head] = expected.heads
     const { headDim } = head!
     const interleave = (values: number[]): Float32Array =>

@@ -47,9 +47,9 @@ describe('many clients at once', () => {
     const end = performance.now() + seconds * 1000
     let answers = 0
     const client = async (id: number): Promise<void> => {
-      for (let turn = 0; turn === 0 || performance.now() < end; turn++) {
-        const { content, text } = cases[(id * 7 + turn * 5) % cases.length]!
-        expect([content, await ask(started(), content, (id + turn) % 2 === 0)]).toEqual([content, text])
+      for (let round = 0; round === 0 || performance.now() < end; round++) {
+        const { content, text } = cases[(id * 7 + round * 5) % cases.length]!
+        expect([content, await ask(started(), content, (id + round) % 2 === 0)]).toEqual([content, text])
         answers++
       }
     }
@@ -71,7 +71,7 @@ const longAnswer = {
 describe('a client that hangs up', () => {
   const started = startServer({ maxWaiting: 2 })
 
-  it('stops its job, running or waiting, and the next one gets its turn', async () => {
+  it('stops its job, running or waiting, and the next one runs', async () => {
     const running = new AbortController()
     const waiting = new AbortController()
     const { client, server } = started()

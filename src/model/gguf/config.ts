@@ -97,7 +97,7 @@ function ropeScaling(metadata: Metadata, key: (rest: string) => string): Record<
   return { rope_type: 'yarn', factor, original_max_position_embeddings: original }
 }
 
-/** What llama.cpp knows of Gemma 3 by heart: every sixth layer is global, local ones turn with base 10,000. */
+/** What llama.cpp knows of Gemma 3 by heart: every sixth layer is global, local ones rotate with base 10,000. */
 function gemmaFields(
   metadata: Metadata,
   key: (rest: string) => string,

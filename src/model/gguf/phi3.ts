@@ -9,8 +9,8 @@ export function phi3Fields(
   headDim: number,
 ): Record<string, unknown> {
   const { metadata, tensors } = header
-  const turned = metadata.number(key('rope.dimension_count'), headDim)
-  if (!(turned >= 2 && turned <= headDim && turned % 2 === 0))
+  const rotaryDim = metadata.number(key('rope.dimension_count'), headDim)
+  if (!(rotaryDim >= 2 && rotaryDim <= headDim && rotaryDim % 2 === 0))
     throw metadata.mustBe(
       key('rope.dimension_count'),
       `an even number up to the head's ${headDim} dimensions`,
@@ -21,7 +21,7 @@ export function phi3Fields(
     // 0 where there is none.
     sliding_window: window === 0 ? null : window,
     // A share whose product with the head's size is cut off: half a dimension more keeps rounding from taking one.
-    partial_rotary_factor: turned === headDim ? 1 : (turned + 0.5) / headDim,
+    partial_rotary_factor: rotaryDim === headDim ? 1 : (rotaryDim + 0.5) / headDim,
     ...(metadata.has(original) && { original_max_position_embeddings: metadata.number(original) }),
   }
   if (!tensors.has('rope_factors_long.weight') && !tensors.has('rope_factors_short.weight')) return shared
@@ -30,8 +30,8 @@ export function phi3Fields(
     ...shared,
     rope_scaling: {
       type: 'longrope',
-      short_factor: readVector(header, 'rope_factors_short.weight', turned / 2),
-      long_factor: readVector(header, 'rope_factors_long.weight', turned / 2),
+      short_factor: readVector(header, 'rope_factors_short.weight', rotaryDim / 2),
+      long_factor: readVector(header, 'rope_factors_long.weight', rotaryDim / 2),
       ...(metadata.has(scale) && { attention_factor: metadata.number(scale) }),
     },
   }

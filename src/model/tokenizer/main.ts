@@ -6,7 +6,6 @@
 import { isUserError, printable } from '../../errors.js'
 import { bounded, TimeLimit } from './bounded.js'
 import type { TokenizerFields } from './fields.js'
-import { type Job, JobQueue, once } from './job-queue.js'
 import { raisesTime, secondsToLoad } from './limits.js'
 import { LoadedTokenizer } from './loaded.js'
 import {
@@ -16,6 +15,7 @@ import {
   type TokenizerSource,
   type ToTokenizer,
 } from './protocol.js'
+import { type Job, once, RoundRobin } from './round-robin.js'
 
 const heartbeatMilliseconds = 500
 
@@ -59,7 +59,7 @@ async function readerOf(source: TokenizerSource): Promise<() => TokenizerFields>
 }
 
 function answer(tokenizer: LoadedTokenizer, seconds: number): void {
-  const queue = new JobQueue(seconds, ({ id }, outcome) => send({ id, ...outcome }))
+  const queue = new RoundRobin(seconds, ({ id }, outcome) => send({ id, ...outcome }))
   take = (message) => {
     if ('cancel' in message) queue.cancel(message.cancel)
     else if ('name' in message) queue.add(jobOf(tokenizer, message))

@@ -150,11 +150,11 @@ export function converted(fixture: 'mixtral' | 'qwen2-moe' | 'qwen3-moe' | 'phi3
   const tensors = convertTensors(source)
   if (fixture === 'mixtral') {
     const heads = { attn_q: config.num_attention_heads!, attn_k: config.num_key_value_heads! }
-    const turned = tensors.map((tensor) => {
+    const interleaved = tensors.map((tensor) => {
       const kind = /attn_[qk](?=\.weight)/.exec(tensor.name)?.[0] as keyof typeof heads | undefined
       return kind ? permuted(tensor, heads[kind]) : tensor
     })
-    return { source, pairs: commonPairs('llama', config), tensors: turned }
+    return { source, pairs: commonPairs('llama', config), tensors: interleaved }
   }
   if (fixture !== 'phi3') return { source, pairs: commonPairs(fixture.replace('-', ''), config), tensors }
   const scaling = config.rope_scaling as unknown as { short_factor: number[]; long_factor: number[] }

@@ -24,7 +24,7 @@ export interface Outcome {
 /** A job goes on for so long before the next has its turn. */
 const sliceMilliseconds = 8
 
-export class JobQueue {
+export class RoundRobin {
   /** A short job is done with its first slice. */
   private readonly fresh: Job[] = []
   private readonly begun: (Job & { spent: number })[] = []
@@ -43,7 +43,7 @@ export class JobQueue {
     this.fresh.push(job)
     if (this.awake) return
     this.awake = true
-    setImmediate(this.turn)
+    setImmediate(this.runNext)
   }
 
   /** A job that nobody waits for any more. */
@@ -54,13 +54,13 @@ export class JobQueue {
     }
   }
 
-  private readonly turn = (): void => {
+  private readonly runNext = (): void => {
     const fresh = this.fresh.shift()
     const job = fresh ? { ...fresh, spent: 0 } : this.begun.shift()
     if (job) this.slice(job)
     this.awake = this.fresh.length + this.begun.length > 0
     // Between slices, what has come in is read.
-    if (this.awake) setImmediate(this.turn)
+    if (this.awake) setImmediate(this.runNext)
   }
 
   private slice(job: Job & { spent: number }): void {

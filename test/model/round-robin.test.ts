@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Job, JobQueue, type Outcome, once } from '../../src/model/tokenizer/job-queue.js'
+import { type Job, type Outcome, once, RoundRobin } from '../../src/model/tokenizer/round-robin.js'
 
 /** Works for a millisecond between two steps. */
 function* busy(steps: number, each: () => void = () => {}): Generator<void, number> {
@@ -20,7 +20,7 @@ function job(id: number, steps: Job['steps']): Job {
 function outcomes(jobs: readonly Job[], seconds = 30): Promise<[number, Outcome][]> {
   return new Promise((resolve) => {
     const ends: [number, Outcome][] = []
-    const queue = new JobQueue(seconds, ({ id }, outcome) => {
+    const queue = new RoundRobin(seconds, ({ id }, outcome) => {
       ends.push([id, outcome])
       if (ends.length === jobs.length) resolve(ends)
     })
@@ -49,7 +49,7 @@ describe('jobs of one tokenizer', () => {
     let steps = 0
     let before = 0
     await new Promise<void>((resolve) => {
-      const queue = new JobQueue(30, () => resolve())
+      const queue = new RoundRobin(30, () => resolve())
       queue.add(
         job(
           1,

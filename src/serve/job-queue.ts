@@ -5,7 +5,7 @@ import { busy } from './errors.js'
  * be counted and called off, and not on the few threads that native jobs share with files and the network.
  * By hand, as p-queue lets the next job begin when a running one's signal falls, before that one has ended.
  */
-export class Turns {
+export class JobQueue {
   private readonly queue: (() => void)[] = []
   private running = false
   private whenIdle: (() => void)[] = []
@@ -50,7 +50,7 @@ export class Turns {
     return new Promise((resolve, reject) => {
       const begin = (): void => {
         signal.removeEventListener('abort', leave)
-        // The turn is taken now, not when the promise has been waited for.
+        // Running from now on, not from when the promise has been waited for.
         this.running = true
         resolve()
       }
