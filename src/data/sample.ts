@@ -16,10 +16,10 @@ export interface Sample {
   /** One a query, in mixed data sets: the set whose metric judges it. */
   tasks?: string[]
   /** Of the data set needle. */
-  needle?: NeedlePlace
+  needle?: NeedlePosition
 }
 
-export interface NeedlePlace {
+export interface NeedlePosition {
   /** Where the needle lies, percent of the context. */
   depth: number
   /** Context tokens asked for. */

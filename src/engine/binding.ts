@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { InputError } from '../errors.js'
-import { addonPaths, buildCommand, packageRoot } from './places.js'
+import { addonPaths, buildCommand, packageRoot } from './addon-paths.js'
 import type { PairMethod, Sweep } from './scoring.js'
 import type { EngineSpec, Rope, WeightRef } from './spec.js'
 

@@ -3,7 +3,7 @@
 import { checkOptions } from '../check.js'
 import { InputError, invalidParameter, withPrintableMessage } from '../errors.js'
 import { loadAddon, type NativeEngine, type NativeEngineOptions } from './binding.js'
-import type { EngineSpec, StoredPlace, WeightRef } from './spec.js'
+import type { EngineSpec, TensorLocation, WeightRef } from './spec.js'
 
 export type Device = 'auto' | 'cpu' | 'cuda'
 
@@ -39,7 +39,7 @@ export function openEngine(
   const { device = 'auto', threads = 0, gpuMemory = 0, randomWeights = 0, kernelTimes = false } = options
   const files = [...new Set(weights.flatMap(({ file, scales }) => (scales ? [file, scales.file] : [file])))]
   const index = new Map(files.map((file, i) => [file, i]))
-  const place = <T extends StoredPlace>(at: T) => ({ ...at, file: index.get(at.file) ?? 0 })
+  const indexed = <T extends TensorLocation>(at: T) => ({ ...at, file: index.get(at.file) ?? 0 })
   const chosen = device === 'auto' ? automaticDevice() : device
   const engine = newEngine({
     device: chosen,
@@ -50,8 +50,8 @@ export function openEngine(
     spec,
     files,
     weights: weights.map(({ scales, ...weight }) => ({
-      ...place(weight),
-      ...(scales && { scales: place(scales) }),
+      ...indexed(weight),
+      ...(scales && { scales: indexed(scales) }),
     })),
   })
   const { device: opened, element, elementBytes } = engine.describe()

@@ -18,7 +18,7 @@ export type StoredType =
   | 'Q6_K'
 
 /** Where a tensor lies. `offset` counts bytes from the start of the file. */
-export interface StoredPlace {
+export interface TensorLocation {
   /** Its name in the file, for messages. */
   name: string
   file: string
@@ -30,7 +30,7 @@ export interface StoredPlace {
 }
 
 /** What an FP8 tensor is multiplied by: one scale for every block of its rows and columns. */
-export interface Scales extends StoredPlace {
+export interface Scales extends TensorLocation {
   dtype: 'F32' | 'F16' | 'BF16'
   /** Blocks of rows, blocks of columns. */
   shape: [number, number]
@@ -41,7 +41,7 @@ export interface Scales extends StoredPlace {
 }
 
 /** One weight of a model. */
-export interface WeightRef extends StoredPlace {
+export interface WeightRef extends TensorLocation {
   /**
    * What the tensor is to the engine: `embed`, `final_norm`, `lm_head`, and `layers.<n>.` before attn_norm, q, k, v, o,
    * q_bias, k_bias, v_bias, o_bias, q_norm, k_norm, attn_out_norm, mlp_norm, mlp_out_norm, gate, up, down, gate_bias,

@@ -53,15 +53,15 @@ export function needlePanels(results: readonly SampleResult[]): NeedlePanel[] {
   const own = results.filter(({ needle }) => needle)
   const several = new Set(own.map(({ model }) => model)).size > 1
   const rows = own.flatMap((result) =>
-    result.rows.map((row) => ({ ...row, place: result.needle!, model: result.model })),
+    result.rows.map((row) => ({ ...row, position: result.needle!, model: result.model })),
   )
-  type Placed = (typeof rows)[number]
-  const rowName = ({ model, level, scores }: Placed): string => {
+  type NeedleRow = (typeof rows)[number]
+  const rowName = ({ model, level, scores }: NeedleRow): string => {
     const draws = new Set(rows.filter((each) => each.level === level).map(({ draw }) => draw)).size
     const name = seriesName({ level, scores, draws })
     return several ? `${model}: ${name}` : name
   }
-  const panels = new Map<string, { row: string; column: string; ratio: number; own: Placed[] }>()
+  const panels = new Map<string, { row: string; column: string; ratio: number; own: NeedleRow[] }>()
   for (const row of rows) {
     const key = JSON.stringify([row.model, row.level, row.scores, row.ratio])
     const panel = panels.get(key) ?? {
@@ -79,11 +79,13 @@ export function needlePanels(results: readonly SampleResult[]): NeedlePanel[] {
     .map(({ row, column, own: rowsHere }) => ({ row, column, cells: cellsOf(rowsHere) }))
 }
 
-function cellsOf(rows: readonly (ResultRow & { place: { length: number; depth: number } })[]): NeedleCell[] {
+function cellsOf(
+  rows: readonly (ResultRow & { position: { length: number; depth: number } })[],
+): NeedleCell[] {
   const cells = new Map<string, { length: number; depth: number; scores: number[] }>()
-  for (const { place, score } of rows) {
-    const key = `${place.length} ${place.depth}`
-    const cell = cells.get(key) ?? { ...place, scores: [] }
+  for (const { position, score } of rows) {
+    const key = `${position.length} ${position.depth}`
+    const cell = cells.get(key) ?? { ...position, scores: [] }
     cell.scores.push(score)
     cells.set(key, cell)
   }

@@ -18,7 +18,7 @@ import {
   type Vector,
   vectorFromArray,
 } from 'apache-arrow'
-import type { NeedlePlace } from '../data/sample.js'
+import type { NeedlePosition } from '../data/sample.js'
 import { InputError } from '../errors.js'
 import { checkArrowContainer } from '../scores/arrow-container.js'
 import type { EvaluationLevel } from './arms.js'
@@ -59,7 +59,7 @@ export interface ResultHeader {
   tokens: number
   settings: ResultSettings
   references: References
-  needle?: NeedlePlace
+  needle?: NeedlePosition
   /** Of the head scores by label. */
   scoreHashes: Record<string, string>
   arithmetic: string

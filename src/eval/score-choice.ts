@@ -35,8 +35,8 @@ export async function readNamedScores(paths: readonly string[]): Promise<NamedSc
 export async function defaultScores(model: string): Promise<string | undefined> {
   const file = join('head_scores', model, 'merged.arrow')
   // two levels up from src/eval as from dist/eval
-  const places = [file, fileURLToPath(new URL(`../../${file}`, import.meta.url))]
-  for (const place of places) if ((await stat(place).catch(() => undefined))?.isFile()) return place
+  const candidates = [file, fileURLToPath(new URL(`../../${file}`, import.meta.url))]
+  for (const path of candidates) if ((await stat(path).catch(() => undefined))?.isFile()) return path
   return undefined
 }
 

@@ -48,10 +48,10 @@ export async function writeResultFiles(
         ] as [string, string | Uint8Array][])
       : []),
   ]
-  const placed = files.map(([name, content]) => [join(folder, name), content] as const)
-  for (const [path] of placed) await checkWritable(path, options)
-  await writeFilesAtomic(placed, options)
-  return placed.map(([path]) => path)
+  const targets = files.map(([name, content]) => [join(folder, name), content] as const)
+  for (const [path] of targets) await checkWritable(path, options)
+  await writeFilesAtomic(targets, options)
+  return targets.map(([path]) => path)
 }
 
 function page(title: string, pictures: readonly string[], rows: readonly SummaryRow[]): string {

@@ -44,8 +44,12 @@ export async function importCsv(path: string): Promise<HeadScores> {
   const text = await readSmallText(path, '')
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '')
   const header = (lines[0] ?? '').split(',').map((name) => name.trim().toLowerCase())
-  const place = (...names: string[]): number => header.findIndex((name) => names.includes(name))
-  const [layerAt, headAt, scoreAt] = [place('layer'), place('kv_head', 'head'), place('max', 'score')]
+  const columnOf = (...names: string[]): number => header.findIndex((name) => names.includes(name))
+  const [layerAt, headAt, scoreAt] = [
+    columnOf('layer'),
+    columnOf('kv_head', 'head'),
+    columnOf('max', 'score'),
+  ]
   if (layerAt < 0 || headAt < 0 || scoreAt < 0)
     throw new InputError(`${path} has no columns layer, kv_head and max in its first line`)
   if (lines.length - 1 > largestSide)

@@ -100,9 +100,9 @@ export function writeStoredZip(entries: readonly (readonly [name: string, bytes:
     parts.push(local, localFields, nameBytes, extra, Buffer.from(bytes))
     const central = Buffer.alloc(6)
     central.writeUInt32LE(centralHeader)
-    const place = Buffer.alloc(14)
-    place.writeUInt32LE(offset, 10)
-    directory.push(central, common, place, nameBytes)
+    const location = Buffer.alloc(14)
+    location.writeUInt32LE(offset, 10)
+    directory.push(central, common, location, nameBytes)
     offset += 30 + nameBytes.length + extra.length + bytes.length
   }
   const directorySize = directory.reduce((sum, part) => sum + part.length, 0)

@@ -137,7 +137,7 @@ function wrongChecksum(file: HubFile, { cache }: Transfer): InputError {
 }
 
 function urlOf({ path }: HubFile, { cache: { repo }, commit, connection }: Transfer): string {
-  const place = repo.type === 'dataset' ? `datasets/${repo.name}` : repo.name
+  const repoPath = repo.type === 'dataset' ? `datasets/${repo.name}` : repo.name
   const escaped = path.split('/').map(encodeURIComponent).join('/')
-  return `${connection.settings.endpoint}/${place}/resolve/${commit}/${escaped}`
+  return `${connection.settings.endpoint}/${repoPath}/resolve/${commit}/${escaped}`
 }

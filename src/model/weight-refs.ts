@@ -1,13 +1,13 @@
 /** Where the weights of a model lie in its files, and a little of each. */
 
 import { closeSync, openSync, readSync } from 'node:fs'
-import type { StoredPlace, WeightRef } from '../engine/spec.js'
+import type { TensorLocation, WeightRef } from '../engine/spec.js'
 import type { WeightName } from './families/family.js'
 
 /** Where the weight lies in the file: where the tensor does, or some of its rows. */
 export function locateWeight(
   { role, shape, rows }: WeightName,
-  { name, file, dtype, offset, bytes }: Omit<StoredPlace, 'shape'>,
+  { name, file, dtype, offset, bytes }: Omit<TensorLocation, 'shape'>,
 ): WeightRef {
   if (!rows) return { role, name, file, dtype, shape, offset, bytes }
   const [first, count] = rows
@@ -30,8 +30,8 @@ export function locateWeight(
 export function sampleWeights(weights: WeightRef[]): Buffer[] {
   const open = new Map<string, number>()
   try {
-    const places = weights.flatMap((weight) => (weight.scales ? [weight, weight.scales] : [weight]))
-    return places.map(({ file, offset, bytes }) => {
+    const locations = weights.flatMap((weight) => (weight.scales ? [weight, weight.scales] : [weight]))
+    return locations.map(({ file, offset, bytes }) => {
       const handle = open.get(file) ?? openSync(file, 'r')
       open.set(file, handle)
       const sample = Buffer.alloc(Math.min(64, bytes))

@@ -79,8 +79,8 @@ export function layLegend(names: string[]): { name: string; left: number; row: n
       left = plot.left
       row++
     }
-    const place = { name: shown, left: round(left), row }
+    const entry = { name: shown, left: round(left), row }
     left += taken
-    return place
+    return entry
   })
 }

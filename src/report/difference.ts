@@ -4,7 +4,7 @@ import { checkOptions } from '../check.js'
 import { InputError } from '../errors.js'
 import { type SelectionRule, selectHeads } from '../scores/select.js'
 import { d3 } from './d3.js'
-import { cut, drawAxes, drawCell, drawCross, gridOf, placeOf, room } from './grid.js'
+import { cut, drawAxes, drawCell, drawCross, gridOf, headLabel, room } from './grid.js'
 import { checkPanel, type Panel, pictureFields, sameHeads } from './panels.js'
 import { drawLine, drawSvg, drawText, round, type Shape, textWidth } from './svg.js'
 
@@ -80,7 +80,7 @@ export function differenceMap(a: Panel, b: Panel, options: DifferenceOptions): s
       }
       const side = other ? `, kept in ${inA[cell] ? a.name : b.name} only` : ''
       const values = `${a.scores.max[cell]!.toFixed(4)} and ${b.scores.max[cell]!.toFixed(4)}`
-      one.append('title').text(`${placeOf(cell, a.scores.layerIds, a.scores.kvHeads)}: ${values}${side}`)
+      one.append('title').text(`${headLabel(cell, a.scores.layerIds, a.scores.kvHeads)}: ${values}${side}`)
     }
     drawAxes(group, a.scores.layerIds, a.scores.kvHeads, grid)
   })

@@ -81,7 +81,7 @@ export function drawCross(parent: Shape, x: number, y: number, size: number, on:
 }
 
 /** `layer 3, KV head 1` */
-export function placeOf(at: number, layerIds: Int32Array, kvHeads: number): string {
+export function headLabel(at: number, layerIds: Int32Array, kvHeads: number): string {
   return `layer ${layerIds[Math.floor(at / kvHeads)]}, KV head ${at % kvHeads}`
 }
 

@@ -4,7 +4,7 @@ import { checkOptions } from '../check.js'
 import { InputError } from '../errors.js'
 import { type Selection, type SelectionRule, selectHeads } from '../scores/select.js'
 import { d3 } from './d3.js'
-import { cut, drawAxes, drawCell, drawCross, type Grid, gridOf, placeOf, room, widest } from './grid.js'
+import { cut, drawAxes, drawCell, drawCross, type Grid, gridOf, headLabel, room, widest } from './grid.js'
 import { checkPanels, mainPanel, type Panel, pictureFields, provenanceLine, sameHeads } from './panels.js'
 import { drawLine, drawSvg, drawText, plain, type Shape, wrapText } from './svg.js'
 
@@ -113,8 +113,8 @@ function drawPanel(
       const mark = drawCross(one, x, y, size, colour)
       if (!evicted) mark.attr('visibility', 'hidden')
     }
-    const place = placeOf(at, scores.layerIds, scores.kvHeads)
-    one.append('title').text(`${place}: ${scoreText(score)}, ${evicted ? 'evicted' : 'kept'}`)
+    const head = headLabel(at, scores.layerIds, scores.kvHeads)
+    one.append('title').text(`${head}: ${scoreText(score)}, ${evicted ? 'evicted' : 'kept'}`)
   }
   drawAxes(group, scores.layerIds, scores.kvHeads, grid)
 }

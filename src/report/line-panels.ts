@@ -64,13 +64,13 @@ export function linePanels(panels: readonly LinePanel[], options: LinePanelsOpti
   return drawSvg({ width, height, id, title, description }, (svg) => {
     drawText(svg, margin.side, 28, title, { size: 15, bold: true })
     for (const [i, each] of panels.entries()) {
-      const place = svg
+      const group = svg
         .append('g')
         .attr(
           'transform',
           `translate(${margin.side + (i % across) * panel.width},${margin.top + Math.floor(i / across) * panel.height})`,
         )
-      drawPanel(place, each, names)
+      drawPanel(group, each, names)
     }
     for (const { name, left, row } of legend) {
       const y = legendTop + row * margin.legend + 10
@@ -117,9 +117,9 @@ function drawPanel(svg: Shape, { title, xLabel, yLabel, series, x: ends }: LineP
   }
   for (const { name, points } of series) {
     const style = names.indexOf(name)
-    const places = at(points, (point) => point.y)
-    drawStroke(svg, d3().line()(places) ?? '', style)
-    for (const [px, py] of places) drawMarker(svg, px, py, style)
+    const positions = at(points, (point) => point.y)
+    drawStroke(svg, d3().line()(positions) ?? '', style)
+    for (const [px, py] of positions) drawMarker(svg, px, py, style)
   }
 }
 
@@ -164,8 +164,8 @@ function layLegend(names: readonly string[], width: number): { name: string; lef
       left = first
       row++
     }
-    const place = { name, left: round(left), row }
+    const entry = { name, left: round(left), row }
     left += taken
-    return place
+    return entry
   })
 }

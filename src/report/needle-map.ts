@@ -65,13 +65,13 @@ export function needleMap(panels: readonly NeedlePanel[], options: NeedleMapOpti
       const top = margin.top + r * (panelHeight + gap.y)
       drawText(svg, margin.left, top - 8, row, { size: 12, bold: true })
       for (const [c, panel] of ofRow(row).entries()) {
-        const place = svg
+        const group = svg
           .append('g')
           .attr('transform', `translate(${margin.left + c * (panelWidth + gap.x)},${top + 16})`)
-        drawText(place, 0, -4, panel.column, { size: 11 })
-        drawCells(place, panel.cells, lengths, depths)
+        drawText(group, 0, -4, panel.column, { size: 11 })
+        drawCells(group, panel.cells, lengths, depths)
         for (const [i, length] of lengths.entries())
-          drawText(place, (i + 0.5) * cell.width, panelHeight + 12, String(length), {
+          drawText(group, (i + 0.5) * cell.width, panelHeight + 12, String(length), {
             size: 10,
             tone: 'hz-faint',
             anchor: 'middle',
@@ -121,11 +121,11 @@ function drawCells(
 }
 
 function colourOf(score: number): string {
-  const place = Math.min(Math.max(score, 0), 1) * (colours.length - 1)
-  const i = Math.min(Math.floor(place), colours.length - 2)
+  const position = Math.min(Math.max(score, 0), 1) * (colours.length - 1)
+  const i = Math.min(Math.floor(position), colours.length - 2)
   const parts = colours[i]!.map((from, channel) => {
     const to = colours[i + 1]![channel]!
-    return Math.round(from + (to - from) * (place - i))
+    return Math.round(from + (to - from) * (position - i))
   })
   return `#${parts.map((part) => part.toString(16).padStart(2, '0')).join('')}`
 }

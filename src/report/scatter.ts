@@ -5,7 +5,7 @@ import { compareScores } from '../scores/compare.js'
 import { type SelectionRule, selectHeads } from '../scores/select.js'
 import { drawAxes, plot, tickText, width } from './chart.js'
 import { d3 } from './d3.js'
-import { cut, placeOf } from './grid.js'
+import { cut, headLabel } from './grid.js'
 import { checkPanel, type Panel, pictureFields } from './panels.js'
 import { drawLine, drawSvg, drawText, round, type Shape } from './svg.js'
 
@@ -78,10 +78,10 @@ export function agreementScatter(a: Panel, b: Panel, options: ScatterOptions): s
       const other = b.scores.max[cell]!
       const kind = inA[cell] ? (inB[cell] ? 0 : 1) : inB[cell] ? 2 : 3
       const dot = drawMark(svg, x(score), y(other), kind).attr('data-hz-dot', cell)
-      const place = placeOf(cell, a.scores.layerIds, a.scores.kvHeads)
+      const head = headLabel(cell, a.scores.layerIds, a.scores.kvHeads)
       dot
         .append('title')
-        .text(`${place}: ${score.toFixed(4)} and ${other.toFixed(4)}, ${markKinds[kind]!.name}`)
+        .text(`${head}: ${score.toFixed(4)} and ${other.toFixed(4)}, ${markKinds[kind]!.name}`)
     }
     for (const [kind, { name }] of markKinds.entries()) {
       const left = plot.left + kind * 150

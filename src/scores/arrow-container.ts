@@ -115,8 +115,8 @@ class Flatbuffer {
         throw new Damage('a list runs past its end')
     }
     for (const [id, of] of Object.entries(shape.tables ?? {})) {
-      const place = this.field(at, Number(id))
-      if (place !== null) this.check(this.follow(place), of())
+      const offset = this.field(at, Number(id))
+      if (offset !== null) this.check(this.follow(offset), of())
     }
     for (const [id, of] of Object.entries(shape.vectorsOfTables ?? {})) {
       const vector = this.vector(at, Number(id))
@@ -133,14 +133,14 @@ class Flatbuffer {
   }
 
   vector(at: number, id: number): { start: number; length: number } | null {
-    const place = this.field(at, id)
-    if (place === null) return null
-    const vector = this.follow(place)
+    const offset = this.field(at, id)
+    if (offset === null) return null
+    const vector = this.follow(offset)
     return { start: vector + 4, length: this.view.getUint32(vector, true) }
   }
 
   /** Offsets point forward from where they stand. */
-  follow(place: number): number {
-    return place + this.view.getUint32(place, true)
+  follow(offset: number): number {
+    return offset + this.view.getUint32(offset, true)
   }
 }

@@ -128,9 +128,9 @@ export function compareScores(
     const [from, to] = [row * a.kvHeads, (row + 1) * a.kvHeads]
     let same = 0
     for (let cell = from; cell < to; cell++) {
-      const place = { layer, kvHead: cell - from, a: a.max[cell]!, b: b.max[cell]! }
+      const head = { layer, kvHead: cell - from, a: a.max[cell]!, b: b.max[cell]! }
       if (inA[cell] === inB[cell]) same++
-      else changes.push({ ...place, keptIn: inA[cell] ? 'a' : 'b' })
+      else changes.push({ ...head, keptIn: inA[cell] ? 'a' : 'b' })
     }
     return {
       layer,

@@ -100,8 +100,8 @@ function joinParts(sources: readonly Source[]): Source[] {
     else joined.push(source)
   }
   // in the order given: those without parts have kept it
-  const place = (source: Source): number => sources.findIndex((each) => sameContext(each, source))
-  return joined.sort((a, b) => place(a) - place(b))
+  const order = (source: Source): number => sources.findIndex((each) => sameContext(each, source))
+  return joined.sort((a, b) => order(a) - order(b))
 }
 
 function sameContext(a: Source, b: Source): boolean {

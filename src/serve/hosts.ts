@@ -9,7 +9,7 @@ import { printable } from '../errors.js'
 import { ApiError } from './errors.js'
 
 /** `name`, an address or a name in lower case; an IPv6 address stands in brackets. */
-interface Place {
+interface HostAndPort {
   name: string
   /** Left out: whatever port. */
   port?: number | undefined
@@ -32,24 +32,24 @@ export interface HostOptions {
  */
 export function hostCheck({ host, allowedHosts }: HostOptions): (request: FastifyRequest) => void {
   if (allowedHosts.includes('*')) return () => {}
-  const others = allowedHosts.map((text) => placeOf(text)!)
+  const others = allowedHosts.map((text) => parseHost(text)!)
   const bound = canonical(host)
   const everywhere = bound === '0.0.0.0' || bound === '[::]'
   const own = isLoopback(host) ? [bound, ...loopback] : [bound, ...loopback, hostname().toLowerCase()]
   return ({ raw }) => {
     const { localAddress = '', localPort } = raw.socket
-    const ours = [...own, canonical(localAddress)].map((name): Place => ({ name, port: localPort }))
-    const answered = (place: Place): boolean =>
+    const ours = [...own, canonical(localAddress)].map((name): HostAndPort => ({ name, port: localPort }))
+    const answered = (target: HostAndPort): boolean =>
       [...ours, ...others].some(
-        ({ name, port }) => name === place.name && (port ?? place.port) === place.port,
+        ({ name, port }) => name === target.name && (port ?? target.port) === target.port,
       )
 
     const { host: hosts = [], origin: origins = [] } = raw.headersDistinct
-    const asked = hosts.length === 1 ? placeOf(hosts[0]!, 80) : undefined
+    const asked = hosts.length === 1 ? parseHost(hosts[0]!, 80) : undefined
     if (!asked || !(answered(asked) || (everywhere && others.length === 0)))
       throw refused(`to the host '${shown(hosts)}'`)
     for (const origin of origins) {
-      const page = placeOfPage(origin)
+      const page = parseOrigin(origin)
       if (!page || !(answered(page) || page.name === asked.name))
         throw refused(`pages of '${shown([origin])}'`)
     }
@@ -63,7 +63,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /** A name or address and perhaps a port, as it stands in a Host header; undefined for anything else. */
-export function placeOf(text: string, port?: number): Place | undefined {
+export function parseHost(text: string, port?: number): HostAndPort | undefined {
   // URL takes more than that: users, paths, a missing name.
   const [, name, given] =
     /^([\w.-]+|\[[\da-f:.]+\]|[\da-f]*(?::[\da-f]*){2,})(?::(\d{1,5}))?$/i.exec(text) ?? []
@@ -72,7 +72,7 @@ export function placeOf(text: string, port?: number): Place | undefined {
 }
 
 /** `https://llm.example.com`; undefined for `null` and what is no address. */
-function placeOfPage(origin: string): Place | undefined {
+function parseOrigin(origin: string): HostAndPort | undefined {
   if (!URL.canParse(origin)) return undefined
   const { hostname: name, port, protocol } = new URL(origin)
   return { name: name.toLowerCase(), port: Number(port || (protocol === 'https:' ? 443 : 80)) }

@@ -16,7 +16,7 @@ import type { Model } from '../inference/model.js'
 import { checkScoresFit } from '../inference/scores-fit.js'
 import { checkScores } from '../scores/check.js'
 import type { Eviction, WhileReading } from './contexts.js'
-import { placeOf } from './hosts.js'
+import { parseHost } from './hosts.js'
 
 export interface ServeOptions {
   /** Only this machine can reach the default, 127.0.0.1. */
@@ -116,7 +116,7 @@ export async function checkOptions(model: Model, options: ServeOptions): Promise
   if (!Number.isInteger(port) || port < 0 || port > 65535)
     throw invalidParameter('port', 'an integer from 0 to 65535', port)
   for (const each of allowedHosts)
-    if (each !== '*' && !placeOf(each))
+    if (each !== '*' && !parseHost(each))
       throw invalidParameter(
         'allowedHosts',
         'names or addresses such as llm.example.com, 10.0.0.5:8080 or *',

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { addonPaths, buildCommand } from '../../src/engine/places.js'
+import { addonPaths, buildCommand } from '../../src/engine/addon-paths.js'
 import { runNode } from '../cli/headzip.js'
 import { scratchFolder } from '../scratch.js'
 import { type Copy, checkoutCopy, givePrebuilt, installedCopy } from './copies.js'

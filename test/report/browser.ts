@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { PNG } from 'pngjs'
 
 /** Where Debian, Ubuntu, Fedora and Arch put it; CHROMIUM names another. */
-const places = [
+const candidates = [
   process.env.CHROMIUM ?? '',
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
@@ -11,7 +11,7 @@ const places = [
 ]
 
 /** null: there is none, and tests that need one skip and say so */
-export const chromiumPath = places.find((path) => path !== '' && existsSync(path)) ?? null
+export const chromiumPath = candidates.find((path) => path !== '' && existsSync(path)) ?? null
 
 /** Every 4 x 4 pixels become one: kilobytes to store, and the edges of letters, which differ, count less. */
 export function shrunk(png: Uint8Array, factor = 4): PNG {

@@ -70,22 +70,22 @@ function findWeight(weight: WeightName, header: GgufHeader, architecture: string
   const { name, expert, alone } = ggufName(weight.name, architecture)
   const [out = 1, into] = weight.shape
   const single = alone === undefined ? undefined : tensors.get(alone)
-  if (single) return place(single, weight.shape, weight)
+  if (single) return weightRef(single, weight.shape, weight)
   const tensor = tensors.get(name)
   if (!tensor) throw new InputError(`${file} holds no tensor ${name}, which its metadata call for`)
   // What is one row of a matrix elsewhere may be a vector here.
-  if (out === 1 && tensor.shape.length === 1) return place(tensor, weight.shape.slice(1), weight)
-  if (expert === undefined || into === undefined) return place(tensor, weight.shape, weight)
+  if (out === 1 && tensor.shape.length === 1) return weightRef(tensor, weight.shape.slice(1), weight)
+  if (expert === undefined || into === undefined) return weightRef(tensor, weight.shape, weight)
   const experts = tensor.shape[0]!
   if (expert >= experts)
     throw new InputError(`${tensor.file}: tensor ${name} holds ${experts} experts, the metadata name more`)
   // As one matrix whose rows are the experts' one after the other.
   const rows: [number, number] = [expert * out, out]
-  return place(tensor, [experts, out, into], { ...weight, shape: [experts * out, into], rows })
+  return weightRef(tensor, [experts, out, into], { ...weight, shape: [experts * out, into], rows })
 }
 
 /** @param shape that the tensor must have in the file */
-function place(tensor: GgufTensor, shape: number[], weight: WeightName): WeightRef {
+function weightRef(tensor: GgufTensor, shape: number[], weight: WeightName): WeightRef {
   const { name, file } = tensor
   if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
     const found = `[${tensor.shape.join(', ')}]`

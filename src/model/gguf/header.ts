@@ -51,7 +51,7 @@ export function readGgufHeader(file: string): GgufHeader {
     const tensors = new Map<string, GgufTensor>()
     for (const info of infos) {
       if (tensors.has(info.name)) throw new InputError(`${file} names the tensor ${info.name} twice`)
-      tensors.set(info.name, placeTensor(info, { file, size, dataStart, alignment }))
+      tensors.set(info.name, locateTensor(info, { file, size, dataStart, alignment }))
     }
     checkOverlaps([...tensors.values()], file)
     return { file, metadata, tensors, headerBytes: cursor.at }
@@ -115,11 +115,11 @@ function readInfo(cursor: Cursor): TensorInfo {
   return { name, dimensions, type: cursor.u32(), offset: cursor.u64() }
 }
 
-function placeTensor(
+function locateTensor(
   info: TensorInfo,
-  place: { file: string; size: number; dataStart: number; alignment: number },
+  within: { file: string; size: number; dataStart: number; alignment: number },
 ): GgufTensor {
-  const { file, size, dataStart, alignment } = place
+  const { file, size, dataStart, alignment } = within
   const name = info.name.slice(0, 80)
   const fail = (why: string): InputError => new InputError(`${file}: tensor ${name} ${why}`)
   const type = tensorType(info.type)

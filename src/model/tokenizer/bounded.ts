@@ -3,7 +3,7 @@ import { Script } from 'node:vm'
 /** Thrown where something took longer than it may. */
 export class TimeLimit extends Error {}
 
-const place = Symbol.for('headzip.bounded')
+const globalKey = Symbol.for('headzip.bounded')
 const script = new Script(`globalThis[Symbol.for('headzip.bounded')]()`)
 
 /**
@@ -12,7 +12,7 @@ const script = new Script(`globalThis[Symbol.for('headzip.bounded')]()`)
  * @throws TimeLimit
  */
 export function bounded<T>(act: () => T, seconds: number): T {
-  Object.assign(globalThis, { [place]: act })
+  Object.assign(globalThis, { [globalKey]: act })
   try {
     return script.runInThisContext({ timeout: Math.max(1, Math.ceil(seconds * 1000)) }) as T
   } catch (error) {
