@@ -56,7 +56,7 @@ export function shardFromEnvironment(
   }
 }
 
-/** The `part`-th of `parts` pieces of a shard. */
+/** The `part`-th of `parts` equal parts of a shard. */
 export function subShard({ index, count }: Shard, part: number, parts: number): Shard {
   return { index: index + count * part, count: count * parts }
 }

@@ -9,7 +9,7 @@ export const importOptions = {
   data: { type: 'string', describe: 'Data set that the scores come from' },
   index: { type: 'number', describe: 'Index of the sample in its data set' },
   'kv-heads': { type: 'number', describe: 'KV heads of the model, for files of query heads' },
-  layers: { type: 'string', describe: "Index in the model of each of the file's rows, joined by commas" },
+  layers: { type: 'string', describe: "Index in the model of each of the file's rows, comma-separated" },
 } as const satisfies Record<string, Options>
 
 export function importFrom(args: {

@@ -5,7 +5,7 @@ import { namesIn } from './options.js'
 
 /** Options of every command that may generate the data set needle. */
 export const needleOptions = {
-  'needle-lengths': { type: 'string', describe: 'Context tokens, joined by commas (default: 500,2000,8000)' },
+  'needle-lengths': { type: 'string', describe: 'Context tokens, comma-separated (default: 500,2000,8000)' },
   'needle-depths': { type: 'string', describe: 'Depths of the needle in percent (default: 0,10 … 100)' },
   haystack: { type: 'string', describe: 'Folder of .txt files (default: three public-domain books)' },
   'needle-text': {
@@ -40,5 +40,5 @@ export function needleOptionsIn(args: {
 function numbersIn(text: string, option: string): number[] {
   const names = namesIn(text, option)
   if (names.every((name) => /^\d+(\.\d+)?$/.test(name))) return names.map(Number)
-  throw new InputError(`${option} must be numbers joined by commas, got '${text}'`)
+  throw new InputError(`${option} must be comma-separated numbers, got '${text}'`)
 }

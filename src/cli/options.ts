@@ -62,14 +62,14 @@ export async function withModel<T>(
 export function namesIn(text: string, option: string): string[] {
   const names = text.split(',').map((name) => name.trim())
   if (names.every((name) => name !== '')) return names
-  throw new InputError(`${option} must be names joined by commas, got '${text}'`)
+  throw new InputError(`${option} must be comma-separated names, got '${text}'`)
 }
 
 /** `0,2` -> 0 and 2. @throws InputError unless all are whole numbers */
 export function indicesIn(text: string, option: string): number[] {
   const names = namesIn(text, option)
   if (names.every((name) => /^\d{1,9}$/.test(name))) return names.map(Number)
-  throw new InputError(`${option} must be whole numbers joined by commas, got '${text}'`)
+  throw new InputError(`${option} must be comma-separated whole numbers, got '${text}'`)
 }
 
 /** `8GiB`, `500MB`, `1073741824` -> bytes. @throws InputError for anything else */

@@ -11,7 +11,7 @@ import type { PlannedSample } from './plan.js'
 import type { ResultRow } from './record.js'
 
 export interface AnswerOptions extends Pick<JobOptions, 'signal'> {
-  /** `retain` hides what an arm evicts and keeps the full cache; `evict` frees it in a copy. */
+  /** `retain` keeps the full cache and gathers what an arm keeps beside it; `evict` evicts from a copy. */
   kind: 'evict' | 'retain'
   /** How pairs are scored. */
   sweep: Sweep

@@ -15,7 +15,7 @@ import { type Arm, type ArmsOptions, armKey, armsOf, evaluationLevels } from './
 import { checkNamedScores, checkShard } from './check.js'
 import { type PlannedSample, type PlanOptions, planSamples } from './plan.js'
 import type { ResultHeader, ResultSettings, SampleResult } from './record.js'
-import { joinResults, readResult, refuseDifferent, resultPath, writeResult } from './store.js'
+import { mergeResults, readResult, refuseDifferent, resultPath, writeResult } from './store.js'
 
 export interface EvaluateOptions
   extends Omit<PlanOptions, 'scoredChunk'>,
@@ -65,7 +65,7 @@ export async function evaluate(model: Model, options: EvaluateOptions): Promise<
     model.checkWeights()
     const made: SampleResult = { ...task.header, rows }
     const { path, present } = task
-    await writeResult(path, present ? joinResults(present, made, [path, 'this run']) : made)
+    await writeResult(path, present ? mergeResults(present, made, [path, 'this run']) : made)
     done += work
     options.onSample?.(path)
   }

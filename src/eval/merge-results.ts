@@ -1,10 +1,10 @@
 import { check, checkList } from '../check.js'
 import { InputError } from '../errors.js'
 import type { SampleResult } from './record.js'
-import { joinResults, readResult, readResults, resultPath, writeResult } from './store.js'
+import { mergeResults, readResult, readResults, resultPath, writeResult } from './store.js'
 
 /**
- * Joins results of several folders, sample by sample, into `out`, which may be one of them or hold earlier ones: what
+ * Merges results of several folders, sample by sample, into `out`, which may be one of them or hold earlier ones: what
  * is there stays, the same answer from two of them counts once.
  * @returns the files written
  * @throws InputError before anything is written when two disagree, or were made under different settings
@@ -18,7 +18,7 @@ export async function mergeResultFolders(folders: readonly string[], out: string
     const other = merged.get(target) ?? (await presentAt(target))
     merged.set(target, {
       from: path,
-      result: other ? joinResults(other.result, result, [other.from, path]) : result,
+      result: other ? mergeResults(other.result, result, [other.from, path]) : result,
     })
   }
   if (merged.size === 0) throw new InputError(`there are no results in ${folders.join(', ')}`)

@@ -32,7 +32,7 @@ function share(percent: number): number {
 }
 
 /**
- * `0.1..1.0` -> 0.1, 0.2 … 1; `0.1..0.5:0.05` in steps of 0.05; `0.3,0.6`, and all of these joined by commas; each
+ * `0.1..1.0` -> 0.1, 0.2 … 1; `0.1..0.5:0.05` in steps of 0.05; `0.3,0.6`, and all of these, comma-separated; each
  * number may be a percentage.
  * @returns without repetitions, ascending
  * @throws InputError for another text, RangeError for a ratio outside (0, 1]

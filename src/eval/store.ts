@@ -60,7 +60,7 @@ async function resultFiles(path: string): Promise<string[]> {
  * Rows of both, the same arm and question once.
  * @throws InputError when they were made under different settings, or contradict each other
  */
-export function joinResults(
+export function mergeResults(
   a: SampleResult,
   b: SampleResult,
   wheres: readonly [string, string],

@@ -11,7 +11,7 @@ import { fromRows } from '../scores/rows.js'
 import { largestSide, verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance } from './foreign.js'
 import { readSmallText } from './matrix-text.js'
-import { readNoteFile, writeWithNote } from './own-note.js'
+import { readMetadataFile, writeWithMetadata } from './own-metadata.js'
 import { checkTies, type Ties, tiedValues } from './ties.js'
 
 export async function exportCsv(
@@ -31,7 +31,7 @@ export async function exportCsv(
   })
   const text = `${[header.join(','), ...lines].join('\n')}\n`
   return {
-    files: await writeWithNote(path, text, scores, options),
+    files: await writeWithMetadata(path, text, scores, options),
     warnings: [],
     statement:
       'A CSV holds numbers only, not the positions summarised nor the scores of single pairs; the model, the method and ' +
@@ -74,6 +74,6 @@ export async function importCsv(path: string): Promise<HeadScores> {
   })
   const name = basename(path).replace(/\.csv$/i, '')
   const known = { model: name, data: 'unknown', index: 0, method: 'csv', arithmetic: '' }
-  const own = await readNoteFile(path, text, largestSide)
+  const own = await readMetadataFile(path, text, largestSide)
   return fromRows(rows, 0, own?.provenance ?? foreignProvenance(known), path)
 }

@@ -11,7 +11,7 @@ import { patternName } from './duo.js'
 import { applyImportOptions, type ImportOptions } from './foreign.js'
 import { formatNames, formatOfPath, formats } from './formats.js'
 import { patternsFolder } from './kvpress.js'
-import { isNoteFile } from './own-note.js'
+import { isMetadataFile } from './own-metadata.js'
 import { adapterName } from './tsv.js'
 
 /** Those that have a reader of their own. */
@@ -96,7 +96,7 @@ export async function scoreFilesIn(folder: string): Promise<string[]> {
   const names = (await readdir(folder)).sort()
   const ending = (...wanted: string[]): string[] =>
     names
-      .filter((name) => wanted.includes(formatOfPath(name) ?? '') && !isNoteFile(name))
+      .filter((name) => wanted.includes(formatOfPath(name) ?? '') && !isMetadataFile(name))
       .map((name) => join(folder, name))
   const own = ending('arrow')
   if (own.length > 0) return own

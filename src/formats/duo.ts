@@ -12,7 +12,7 @@ import type { HeadScores } from '../scores/head-scores.js'
 import { isCount, verifyScores } from '../scores/verify.js'
 import { checkExport, type Exported, foreignProvenance } from './foreign.js'
 import { parseMatrix, printMatrix, readSmallText } from './matrix-text.js'
-import { noteOf, parseNote } from './own-note.js'
+import { metadataOf, parseMetadata } from './own-metadata.js'
 import { checkTies, type Ties } from './ties.js'
 
 export interface DuoOptions extends WriteOptions {
@@ -62,7 +62,7 @@ export async function writePattern(
       recent,
     )
   const { text, warnings } = printMatrix(scores, ties, options.modelLayers)
-  const own = { ties, ...noteOf(scores) }
+  const own = { ties, ...metadataOf(scores) }
   const sizes = { sink_size: sink, recent_size: recent, ...more }
   // Other readers take the sizes and ignore the rest.
   const config = `${JSON.stringify({ ...sizes, headzip: own }, null, 2)}\n`
@@ -98,7 +98,7 @@ export async function importDuo(dir: string): Promise<HeadScores> {
   const rows = parseMatrix(await readSmallText(tsv, folderHint), tsv)
   const kvHeads = rows[0]!.length
   const own =
-    config.headzip === undefined ? null : parseNote(config.headzip, rows.length, join(dir, configName))
+    config.headzip === undefined ? null : parseMetadata(config.headzip, rows.length, join(dir, configName))
   const layerIds = Int32Array.from(own?.layer_ids ?? rows.keys())
   const data = typeof config.dataset_format === 'string' ? config.dataset_format : 'unknown'
   return verifyScores(

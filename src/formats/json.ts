@@ -7,7 +7,7 @@ import type { HeadScores } from '../scores/head-scores.js'
 import { largestSide, parseProvenance, verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance, type ImportOptions } from './foreign.js'
 import { readSmallText } from './matrix-text.js'
-import { readNoteFile } from './own-note.js'
+import { readMetadataFile } from './own-metadata.js'
 import { decodeRetrievalJson } from './retrieval-json.js'
 import { checkTies, type Ties, tiedValues } from './ties.js'
 
@@ -59,7 +59,7 @@ export async function importJson(path: string, options: ImportOptions = {}): Pro
   if (typeof found !== 'object' || found === null) throw new InputError(`${path} holds no scores`)
   const fields: Record<string, unknown> = { ...found }
   if (fields.format === formatName) return ours(fields, path)
-  const own = await readNoteFile(path, text, largestSide)
+  const own = await readMetadataFile(path, text, largestSide)
   return decodeRetrievalJson(fields, name, path, options.kvHeads, own)
 }
 

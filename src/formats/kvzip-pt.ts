@@ -8,7 +8,7 @@ import { type WriteOptions, writeFileAtomic } from '../files/write.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { largestSide, verifyScores } from '../scores/verify.js'
 import { checkExport, type Exported, foreignProvenance } from './foreign.js'
-import { noteOf, type OwnNote, parseJson, parseNote } from './own-note.js'
+import { metadataOf, type OwnMetadata, parseJson, parseMetadata } from './own-metadata.js'
 import { readTorchMatrix, type TorchType, writeTorchMatrix } from './torch-tensor.js'
 
 /** A head score takes kilobytes; anything larger is something else and is not read at all. */
@@ -20,7 +20,7 @@ export interface KvzipOptions extends WriteOptions {
 }
 
 /** Of the archive: what headzip knows of the scores. torch reads the entries that its pickle names, and no other. */
-const noteName = 'headzip.json'
+const metadataName = 'headzip.json'
 
 /**
  * Writes a file that `torch.load(weights_only=True)` reads, on the CPU.
@@ -38,8 +38,8 @@ export async function exportKvzip(
   verifyScores(scores, 'scores')
   const archive = basename(path).replace(/\.pt$/, '') || 'archive'
   const matrix = { rows: scores.layers, columns: scores.kvHeads, dtype, values: scores.max }
-  const note = Buffer.from(`${JSON.stringify(noteOf(scores))}\n`)
-  const bytes = writeTorchMatrix(matrix, archive, [[noteName, note]])
+  const metadata = Buffer.from(`${JSON.stringify(metadataOf(scores))}\n`)
+  const bytes = writeTorchMatrix(matrix, archive, [[metadataName, metadata]])
   await writeFileAtomic(path, bytes, write)
 
   const warnings: string[] = []
@@ -55,7 +55,7 @@ export async function exportKvzip(
     warnings,
     statement:
       'A .pt holds the head scores only, not their means; which layers they belong to and where they come from stands ' +
-      `beside them as ${noteName}, which only headzip reads. KVzip merges every file of a folder whose name matches the model.`,
+      `beside them as ${metadataName}, which only headzip reads. KVzip merges every file of a folder whose name matches the model.`,
   }
 }
 
@@ -79,7 +79,7 @@ export async function importKvzip(path: string): Promise<HeadScores> {
 /** @param path gives the model, data set and sample by KVzip's naming, and stands in messages */
 export function decodeKvzip(bytes: Uint8Array, path: string): HeadScores {
   const { rows, columns, dtype, values, others } = readTorchMatrix(bytes, path)
-  const own = ownNote(others.get(noteName), rows, path)
+  const own = ownMetadata(others.get(metadataName), rows, path)
   const name = basename(path).replace(/\.pt$/, '')
   const [, model = name, data = name, index = '0'] = /^(.+)-([^-]+)-(\d{1,9})$/.exec(name) ?? []
   return verifyScores(
@@ -100,10 +100,10 @@ export function decodeKvzip(bytes: Uint8Array, path: string): HeadScores {
   )
 }
 
-function ownNote(bytes: Uint8Array | undefined, rows: number, path: string): OwnNote | undefined {
+function ownMetadata(bytes: Uint8Array | undefined, rows: number, path: string): OwnMetadata | undefined {
   if (!bytes) return undefined
-  const where = `${path}, ${noteName}`
-  const own = parseNote(parseJson(Buffer.from(bytes).toString('utf8'), where), largestSide, where)
+  const where = `${path}, ${metadataName}`
+  const own = parseMetadata(parseJson(Buffer.from(bytes).toString('utf8'), where), largestSide, where)
   if (own.layer_ids.length === rows) return own
   throw new InputError(`${where} names ${own.layer_ids.length} scored layers, the tensor has ${rows} rows`)
 }

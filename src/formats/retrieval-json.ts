@@ -8,7 +8,7 @@ import type { WriteOptions } from '../files/write.js'
 import type { HeadScores } from '../scores/head-scores.js'
 import { isCount, largestSide, verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance } from './foreign.js'
-import { type OwnNote, writeWithNote } from './own-note.js'
+import { type OwnMetadata, writeWithMetadata } from './own-metadata.js'
 import { checkTies, type Ties, tiedValues } from './ties.js'
 
 export interface RetrievalOptions extends WriteOptions {
@@ -37,7 +37,7 @@ export async function exportRetrievalJson(
     }
   const text = `${JSON.stringify(Object.fromEntries(entries))}\n`
   return {
-    files: await writeWithNote(path, text, scores, options),
+    files: await writeWithMetadata(path, text, scores, options),
     warnings:
       queryHeads === kvHeads
         ? [
@@ -59,7 +59,7 @@ export function decodeRetrievalJson(
   name: string,
   where: string,
   kvHeads: number | undefined,
-  own: OwnNote | undefined,
+  own: OwnMetadata | undefined,
 ): HeadScores {
   const heads = new Map<number, Map<number, number>>()
   for (const [key, value] of Object.entries(found)) {

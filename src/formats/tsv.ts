@@ -10,7 +10,7 @@ import type { HeadScores } from '../scores/head-scores.js'
 import { verifyScores } from '../scores/verify.js'
 import { type Exported, foreignProvenance } from './foreign.js'
 import { parseMatrix, printMatrix, readSmallText } from './matrix-text.js'
-import { readNoteFile, writeWithNote } from './own-note.js'
+import { readMetadataFile, writeWithMetadata } from './own-metadata.js'
 import { checkTies, type Ties } from './ties.js'
 
 export interface TsvOptions extends WriteOptions {
@@ -32,7 +32,7 @@ export async function exportTsv(
   const { text, warnings } = printMatrix(scores, checkTies(options.ties ?? 'separate'), options.modelLayers)
   const file = path.endsWith('.tsv') ? path : join(path, adapterName)
   return {
-    files: await writeWithNote(file, text, scores, options),
+    files: await writeWithMetadata(file, text, scores, options),
     warnings,
     statement:
       'A bare table holds values only, not how many sink and recent tokens a streaming head keeps; RLKV and PruLong take ' +
@@ -47,7 +47,7 @@ export async function importTsv(path: string): Promise<HeadScores> {
   const file = isFolder ? join(path, adapterName) : path
   const text = await readSmallText(file, '')
   const rows = parseMatrix(text, file)
-  const own = await readNoteFile(file, text, rows.length)
+  const own = await readMetadataFile(file, text, rows.length)
   const layerIds = Int32Array.from(own?.layer_ids ?? rows.keys())
   const method = methodOf(basename(file))
   return verifyScores(

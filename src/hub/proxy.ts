@@ -15,7 +15,7 @@ export interface ProxySettings {
   /** For hubs at http://, and at https://. */
   http: NamedProxy | undefined
   https: NamedProxy | undefined
-  /** Hosts that are reached directly, joined by commas: `localhost,.example.org,10.0.0.7:8080`; `*` for all. */
+  /** Hosts that are reached directly, comma-separated: `localhost,.example.org,10.0.0.7:8080`; `*` for all. */
   except: string
 }
 

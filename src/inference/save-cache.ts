@@ -14,7 +14,7 @@ export interface SaveOptions extends JobOptions {
 }
 
 /** What lies beside the entries and is not the engine's business. */
-export interface CacheNotes {
+export interface CacheMetadata {
   model: ModelIdentity
   contextHash: string
   ropePositions: number
@@ -25,7 +25,7 @@ export interface CacheNotes {
 export async function saveCache(
   path: string,
   cache: NativeCache,
-  { model, contextHash, fullBytes, ropePositions, pruned }: CacheNotes,
+  { model, contextHash, fullBytes, ropePositions, pruned }: CacheMetadata,
   options: SaveOptions,
 ): Promise<void> {
   const release = cache.hold()

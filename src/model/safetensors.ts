@@ -160,18 +160,18 @@ function readEntry(
   size: number,
 ): StoredTensor {
   const fail = (why: string): InputError => new InputError(`${file}: tensor ${printable(name)} ${why}`)
-  const { dtype, shape, data_offsets: span } = (entry ?? {}) as Record<string, unknown>
+  const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>
   if (typeof dtype !== 'string') throw fail('has no dtype')
   if (!Object.hasOwn(elementBits, dtype)) throw fail(`has the unknown dtype ${printable(dtype.slice(0, 40))}`)
   if (!Array.isArray(shape) || !shape.every(isCount)) throw fail('has no shape of non-negative integers')
-  if (!Array.isArray(span) || span.length !== 2 || !span.every(isCount))
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
     throw fail('has no pair of data_offsets')
-  const [begin, end] = span as [number, number]
+  const [begin, end] = offsets as [number, number]
   if (end < begin) throw fail(`ends at byte ${end}, before its start at ${begin}`)
   const need = byteCount(shape, dtype as TensorDtype)
   if (need !== end - begin) {
     throw fail(
-      `of shape [${shape.slice(0, 8).join(', ')}] in ${dtype} needs ${need} bytes, its data_offsets span ${end - begin}`,
+      `of shape [${shape.slice(0, 8).join(', ')}] in ${dtype} needs ${need} bytes, its data_offsets offsets ${end - begin}`,
     )
   }
   if (end > size - dataStart) {

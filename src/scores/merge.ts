@@ -37,7 +37,7 @@ export function mergeScores(list: readonly HeadScores[]): HeadScores {
     pairs: null,
     provenance: {
       ...first.provenance,
-      sources: joinParts(list.flatMap((scores) => scores.provenance.sources)),
+      sources: mergeSources(list.flatMap((scores) => scores.provenance.sources)),
       arithmetic: joined(list, 'arithmetic'),
       engineVersion: joined(list, 'engineVersion'),
       created: list
@@ -72,7 +72,7 @@ function refuseRepeated(list: readonly HeadScores[]): void {
   const holder = new Map<string, HeadScores>()
   for (const scores of list)
     for (const { data, index, part } of scores.provenance.sources) {
-      // Parts of one context are different sources; that they do not overlap is seen when they are joined.
+      // Parts of one context are different sources; that they do not overlap is seen when they are merged.
       const key = `${data}-${index}${part ? ` from ${part.start}` : ''}`
       const other = holder.get(key)
       if (other && other !== scores)
@@ -87,21 +87,21 @@ function refuseRepeated(list: readonly HeadScores[]): void {
  * Parts of a context that follow one another become one source; all of them, the context. The 99th percentile of a
  * context joined so is the largest of its parts'; its maximum is that of a single run.
  */
-function joinParts(sources: readonly Source[]): Source[] {
-  const joined: Source[] = []
+function mergeSources(sources: readonly Source[]): Source[] {
+  const merged: Source[] = []
   for (const source of sources.toSorted((a, b) => (a.part?.start ?? 0) - (b.part?.start ?? 0))) {
     const { part } = source
-    const at = part ? joined.findIndex((each) => sameContext(each, source)) : -1
-    const before = joined[at]?.part
-    if (!part || !before) joined.push(source)
+    const at = part ? merged.findIndex((each) => sameContext(each, source)) : -1
+    const before = merged[at]?.part
+    if (!part || !before) merged.push(source)
     else if (before.of !== part.of || part.start < before.end)
       throw new InputError(`two inputs hold token ${part.start} of ${source.data}-${source.index}`)
-    else if (part.start === before.end) joined[at] = withPart(source, { ...before, end: part.end })
-    else joined.push(source)
+    else if (part.start === before.end) merged[at] = withPart(source, { ...before, end: part.end })
+    else merged.push(source)
   }
   // in the order given: those without parts have kept it
   const order = (source: Source): number => sources.findIndex((each) => sameContext(each, source))
-  return joined.sort((a, b) => order(a) - order(b))
+  return merged.sort((a, b) => order(a) - order(b))
 }
 
 function sameContext(a: Source, b: Source): boolean {

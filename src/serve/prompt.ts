@@ -32,13 +32,13 @@ export async function promptOf(
       ? splitTurn(first!.parts)
       : { document: request.context, question: join(first!.parts) }
   const prompts = await model.prompts
-  const pieces = [prompts.queryIds(question, signal)]
+  const queryParts = [prompts.queryIds(question, signal)]
   for (const [i, { parts }] of later.entries())
-    pieces.push(
+    queryParts.push(
       model.tokenizer.encode(turns[i]!.answer!, { signal }),
       prompts.nextQueryIds(join(parts), false, signal),
     )
-  const ids = await Promise.all(pieces)
+  const ids = await Promise.all(queryParts)
   return {
     context: join([...system, document]),
     queryIds: Int32Array.from(ids.flatMap((each) => Array.from(each))),

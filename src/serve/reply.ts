@@ -28,7 +28,7 @@ export function usageOf({ promptTokens, completionTokens, context }: ChatAnswer)
   }
 }
 
-/** What all pieces of one answer have in common. */
+/** What all chunks of one answer have in common. */
 export interface ReplyHead {
   id: string
   created: number
@@ -54,7 +54,7 @@ export interface Delta {
   content?: string
 }
 
-/** A piece of a streamed answer. @param usage null in every piece but the last, where usage was asked for */
+/** A chunk of a streamed answer. @param usage null in every chunk but the last, where usage was asked for */
 export function chunk(
   head: ReplyHead,
   delta: Delta,

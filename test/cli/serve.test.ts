@@ -120,7 +120,7 @@ describe('headzip serve', () => {
     [
       'no cache between commas',
       ['--cache', 'a.kv,'],
-      /^--cache must be names joined by commas, got 'a\.kv,'$/,
+      /^--cache must be comma-separated names, got 'a\.kv,'$/,
     ],
     ['a folder that is a file', ['--cache-dir', scores], /merged\.arrow cannot be used for caches: EEXIST/],
     [

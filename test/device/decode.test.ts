@@ -148,7 +148,7 @@ describe.skipIf(skipWithoutDevice())('decoding on the GPU', () => {
   })
 })
 
-// gemma3 slides but for one layer, mistral in every layer; qwen3 normalises heads of 24, qwen2 has biases, the others are mixtures.
+// gemma3 slides but for one layer, mistral in every layer; qwen3 normalises heads of 24, qwen2 has biases, the others are MoE.
 // The FP8 folders are qwen3 and qwen2 again, widened on the host.
 const families = [
   'llama3',

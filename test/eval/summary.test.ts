@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decodeResult, encodeResult, type ResultRow, type SampleResult } from '../../src/eval/record.js'
-import { joinResults } from '../../src/eval/store.js'
+import { mergeResults } from '../../src/eval/store.js'
 import { summarize } from '../../src/eval/summary.js'
 import { formatSummary } from '../../src/eval/table.js'
 
@@ -152,17 +152,17 @@ describe('result files', () => {
 
   it('join without repeating an answer, and refuse to disagree', () => {
     const other = sample(3, [row('head', 0.1, 0, { scores: 'é', prediction: '五\n"' }), row('pair', 0.1, 1)])
-    expect(joinResults(one, other, ['a', 'b']).rows.map(({ level }) => level)).toEqual([
+    expect(mergeResults(one, other, ['a', 'b']).rows.map(({ level }) => level)).toEqual([
       'full',
       'head',
       'pair',
     ])
     const wrong = sample(3, [row('full', 1, 0)])
-    expect(() => joinResults(one, wrong, ['a', 'b'])).toThrow(
+    expect(() => mergeResults(one, wrong, ['a', 'b'])).toThrow(
       'a and b answer question 0 of full 1 differently',
     )
     const longer = { ...other, settings: { ...other.settings, generationLength: 32 } }
-    expect(() => joinResults(one, longer, ['a', 'b'])).toThrow(
+    expect(() => mergeResults(one, longer, ['a', 'b'])).toThrow(
       'a was made with another generation length than b, 96 against 32',
     )
   })

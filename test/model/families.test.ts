@@ -128,7 +128,7 @@ describe('Gemma 3', () => {
   })
 })
 
-describe('mixtures', () => {
+describe('MoE layers', () => {
   it('leave layers dense that the config lists or steps over', () => {
     const { spec } = plan('Qwen3MoeForCausalLM', { decoder_sparse_step: 2, mlp_only_layers: [3] })
     const experts = spec.layers.map(({ mlp }) => ('experts' in mlp ? mlp.experts : 0))

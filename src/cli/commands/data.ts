@@ -70,7 +70,7 @@ export function data(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
         'Download data sets from the hub, or find them in the cache',
         (own) =>
           own
-            .positional('names', { type: 'string', demandOption: true, describe: 'Names joined by commas' })
+            .positional('names', { type: 'string', demandOption: true, describe: 'Comma-separated names' })
             .example('$0 data fetch squad,scbench_kv_tiny', 'Into the cache of the Hugging Face hub'),
         async ({ names, json, progress }) => {
           const files = []

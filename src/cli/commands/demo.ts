@@ -19,7 +19,7 @@ export function demo(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
       args
         .options({
           out: { alias: 'o', type: 'string', default: 'headzip-demo', describe: 'Folder to write into' },
-          data: { type: 'string', default: packagedNames.join(','), describe: 'Data sets, joined by commas' },
+          data: { type: 'string', default: packagedNames.join(','), describe: 'Data sets, comma-separated' },
           ratio: {
             type: 'string',
             default: '0.6',

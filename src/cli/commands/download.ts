@@ -8,7 +8,7 @@ import { withDownload } from '../progress.js'
 export function download(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
   return cli.command(
     'download <model>',
-    'Bring a model of the hub into the Hugging Face cache, and print where it lies',
+    'Download a model from the hub into the Hugging Face cache, and print where it lies',
     (args) =>
       args
         .positional('model', { type: 'string', demandOption: true, describe: modelDescription })

@@ -36,7 +36,7 @@ const options = {
     alias: 'd',
     type: 'string',
     default: 'sample_qa_eng,sample_repoqa',
-    describe: 'Data sets: names (headzip data list), .parquet or .jsonl files, joined by commas',
+    describe: 'Data sets: names (headzip data list), .parquet or .jsonl files, comma-separated',
   },
   ratios: {
     type: 'string',
@@ -51,7 +51,7 @@ const options = {
   scores: {
     type: 'string',
     describe:
-      'Head scores of the levels head and streaming, joined by commas: files, DuoAttention folders, label=file ' +
+      'Head scores of the levels head and streaming, comma-separated: files, DuoAttention folders, label=file ' +
       '(default: head_scores/<model>/merged.arrow)',
   },
   draws: { type: 'number', describe: 'Random choices of heads of the level random (default: 3)' },
@@ -60,7 +60,7 @@ const options = {
   'kv-type': {
     choices: ['retain', 'evict'] as const,
     default: 'retain' as const,
-    describe: 'Hide what is evicted and keep one full cache, or free it in a copy',
+    describe: 'Keep one full cache and gather what stays beside it, or evict from a copy of it',
   },
   'max-context': { type: 'number', describe: 'Cut the middle out of contexts with more tokens' },
   'chunk-size': {

@@ -13,7 +13,7 @@ export function results(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
     args
       .command(
         'merge <folders..>',
-        'Join the results of shards that ran apart',
+        'Merge the results of shards that ran apart',
         mergeOptions,
         async (own) => {
           checkFolderOut(own.out)

@@ -44,9 +44,9 @@ export function score(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           data: {
             type: 'string',
             default: 'sample_qa_eng,sample_repoqa',
-            describe: 'Data sets: names, .parquet or .jsonl files, joined by commas',
+            describe: 'Data sets: names, .parquet or .jsonl files, comma-separated',
           },
-          idx: { type: 'string', default: '0', describe: 'Samples of each data set, joined by commas' },
+          idx: { type: 'string', default: '0', describe: 'Samples of each data set, comma-separated' },
           samples: {
             type: 'number',
             describe: 'The first so many samples of each data set, instead of --idx',

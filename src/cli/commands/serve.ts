@@ -30,7 +30,7 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           'allowed-hosts': {
             type: 'string',
             describe:
-              'Hosts that requests may name beside --host and loopback, joined by commas; * for any (for proxies)',
+              'Hosts that requests may name beside --host and loopback, comma-separated; * for any (for proxies)',
           },
           'api-key': {
             type: 'string',
@@ -44,7 +44,7 @@ export function serve(cli: Argv<GlobalOptions>): Argv<GlobalOptions> {
           cache: {
             type: 'string',
             describe:
-              'Files that headzip ask --save-cache wrote, joined by commas: their contexts are there at once',
+              'Files that headzip ask --save-cache wrote, comma-separated: their contexts are there at once',
           },
           'cache-dir': {
             type: 'string',

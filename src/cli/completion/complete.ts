@@ -72,7 +72,7 @@ function plain(words: readonly string[]): Candidate[] {
   return words.map((word) => ({ word, about: '' }))
 }
 
-/** Of a list joined by commas the last name is being typed. */
+/** Of a comma-separated list the last name is being typed. */
 function matching(candidates: readonly Candidate[], current: string): Candidate[] {
   const comma = current.lastIndexOf(',') + 1
   const [list, start] = [current.slice(0, comma), current.slice(comma)]

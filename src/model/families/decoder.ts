@@ -1,4 +1,4 @@
-/** What decoder-only models in the manner of Llama share; families differ from it by a few lines. */
+/** What decoder-only models share with Llama; families differ from it by a few lines. */
 
 import type { LayerSpec } from '../../engine/spec.js'
 import type { Config } from '../config.js'
@@ -13,7 +13,7 @@ export interface DecoderDefaults extends RopeDefaults {
   kvHeads?: number
 }
 
-/** A plan in the manner of Llama: every layer attends to everything and has one gated MLP. */
+/** A plan as Llama's: every layer attends to everything and has one gated MLP. */
 export function decoderPlan(config: Config, defaults: DecoderDefaults): ModelPlan {
   const layers = config.positiveInteger('num_hidden_layers')
   const hiddenSize = config.positiveInteger('hidden_size')

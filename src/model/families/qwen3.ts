@@ -41,7 +41,7 @@ export function withYarn(config: Config, plan: ModelPlan): ModelPlan {
   }
 }
 
-/** Attention and norms, which Qwen3's mixtures share. */
+/** Attention and norms, which Qwen3's MoE models share. */
 export function qwen3Attention(config: Config, spec: EngineSpec, layer: LayerSpec): LayerWeight[] {
   const biased = config.flag('attention_bias', false)
   return [

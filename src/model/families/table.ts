@@ -26,7 +26,7 @@ export function ggufTable(): string {
   return markdownTable(['in the GGUF file', 'read as'], rows)
 }
 
-/** Kinds of rope, joined by commas. */
+/** Kinds of rope, comma-separated. */
 export function ropeList(): string {
   return ropeTypes.map((type) => `\`${type}\``).join(', ')
 }

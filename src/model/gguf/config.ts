@@ -4,16 +4,16 @@ import { InputError } from '../../errors.js'
 import { Config } from '../config.js'
 import type { GgufHeader } from './header.js'
 import type { Metadata } from './metadata.js'
-import { mixtureFields } from './mixture.js'
+import { moeFields } from './moe.js'
 import { phi3Fields } from './phi3.js'
 
 /** `general.architecture` and the class whose layout it is. Mistral's files say llama, and so do Mixtral's. */
-const architectures: Readonly<Record<string, { name: string; mixture?: string; activation: string }>> = {
-  llama: { name: 'LlamaForCausalLM', mixture: 'MixtralForCausalLM', activation: 'silu' },
+const architectures: Readonly<Record<string, { name: string; moe?: string; activation: string }>> = {
+  llama: { name: 'LlamaForCausalLM', moe: 'MixtralForCausalLM', activation: 'silu' },
   qwen2: { name: 'Qwen2ForCausalLM', activation: 'silu' },
-  qwen2moe: { name: '', mixture: 'Qwen2MoeForCausalLM', activation: 'silu' },
+  qwen2moe: { name: '', moe: 'Qwen2MoeForCausalLM', activation: 'silu' },
   qwen3: { name: 'Qwen3ForCausalLM', activation: 'silu' },
-  qwen3moe: { name: '', mixture: 'Qwen3MoeForCausalLM', activation: 'silu' },
+  qwen3moe: { name: '', moe: 'Qwen3MoeForCausalLM', activation: 'silu' },
   gemma3: { name: 'Gemma3ForCausalLM', activation: 'gelu_pytorch_tanh' },
   phi3: { name: 'Phi3ForCausalLM', activation: 'silu' },
 }
@@ -21,7 +21,7 @@ const architectures: Readonly<Record<string, { name: string; mixture?: string; a
 /** What `general.architecture` may be, and the classes that stands for. */
 export const ggufArchitectures: readonly { name: string; classes: string[] }[] = Object.entries(
   architectures,
-).map(([name, { name: plain, mixture }]) => ({ name, classes: [plain, mixture ?? ''].filter(Boolean) }))
+).map(([name, { name: plain, moe }]) => ({ name, classes: [plain, moe ?? ''].filter(Boolean) }))
 
 const widestHead = 1024
 
@@ -38,7 +38,7 @@ export function ggufConfig(header: GgufHeader): Config {
   const architecture = architectureOf(header)
   const { activation } = architectures[architecture]!
   const key = (rest: string): string => `${architecture}.${rest}`
-  const mixture = metadata.number(key('expert_count'), 0) > 0
+  const isMoe = metadata.number(key('expert_count'), 0) > 0
   const hidden = metadata.number(key('embedding_length'))
   const heads = metadata.number(key('attention.head_count'))
   const headDim = metadata.number(key('attention.key_length'), hidden / heads)
@@ -47,7 +47,7 @@ export function ggufConfig(header: GgufHeader): Config {
   if (layers > tensors.size)
     throw metadata.mustBe(key('block_count'), `at most the file's ${tensors.size} tensors`)
   if (headDim > widestHead) throw metadata.mustBe(key('attention.key_length'), `at most ${widestHead}`)
-  const name = className(header, architecture, mixture)
+  const name = className(header, architecture, isMoe)
   if (metadata.number(key('attention.value_length'), headDim) !== headDim)
     throw metadata.mustBe(key('attention.value_length'), `equal to the key length ${headDim}`)
   if (architecture !== 'phi3' && metadata.number(key('rope.dimension_count'), headDim) !== headDim)
@@ -73,15 +73,15 @@ export function ggufConfig(header: GgufHeader): Config {
     rope_scaling: ropeScaling(metadata, key),
     ...(architecture === 'gemma3' && gemmaFields(metadata, key, { hidden, heads, headDim })),
     ...(architecture === 'phi3' && phi3Fields(header, key, headDim)),
-    ...(mixture && mixtureFields(header, key, { architecture, layers, biased })),
+    ...(isMoe && moeFields(header, key, { architecture, layers, biased })),
   })
 }
 
-function className({ file, metadata }: GgufHeader, architecture: string, mixture: boolean): string {
-  const { name, mixture: mixed } = architectures[architecture]!
-  const found = mixture ? mixed : name
+function className({ file, metadata }: GgufHeader, architecture: string, isMoe: boolean): string {
+  const { name, moe } = architectures[architecture]!
+  const found = isMoe ? moe : name
   if (found) return found
-  if (mixture) throw new InputError(`${file}: mixtures of experts of ${architecture} are not supported`)
+  if (isMoe) throw new InputError(`${file}: MoE models of ${architecture} are not supported`)
   throw metadata.mustBe(`${architecture}.expert_count`, 'a positive integer')
 }
 

@@ -13,14 +13,14 @@ import { locateWeight, sampleWeights } from '../weight-refs.js'
 import { architectureOf, ggufConfig } from './config.js'
 import type { GgufHeader, GgufTensor } from './header.js'
 import { ggufName } from './names.js'
-import { joinParts, readGgufParts, stemOf } from './parts.js'
+import { mergeParts, readGgufParts, stemOf } from './parts.js'
 import { computable, isComputable } from './types.js'
 import { readAt, readVector } from './values.js'
 
 /** @throws InputError with one sentence on what is missing or wrong, and where */
 export function describeGguf(file: string): EngineDescription {
   const parts = readGgufParts(file)
-  const header = joinParts(parts)
+  const header = mergeParts(parts)
   const architecture = architectureOf(header)
   const config = ggufConfig(header)
   const family = familyOf(config)

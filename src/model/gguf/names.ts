@@ -39,7 +39,7 @@ const ofGemmaLayer: Readonly<Record<string, string>> = {
   post_feedforward_layernorm: 'post_ffw_norm',
 }
 
-/** Of one expert; Mixtral numbers its products. */
+/** Of one expert; Mixtral numbers its linear layers. */
 const ofExpert: Readonly<Record<string, string>> = {
   gate_proj: 'ffn_gate',
   up_proj: 'ffn_up',
@@ -65,9 +65,9 @@ export function ggufName(name: string, architecture: string): GgufName {
   const modules = architecture.startsWith('gemma') ? ofGemmaLayer : ofLayer
   if (module !== undefined && Object.hasOwn(modules, module))
     return { name: `blk.${layer}.${modules[module]}.${kind}` }
-  const [, number, product] = /^(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(\w+)$/.exec(module ?? '') ?? []
-  if (product !== undefined && Object.hasOwn(ofExpert, product)) {
-    const at = `blk.${layer}.${ofExpert[product]}`
+  const [, number, linear] = /^(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(\w+)$/.exec(module ?? '') ?? []
+  if (linear !== undefined && Object.hasOwn(ofExpert, linear)) {
+    const at = `blk.${layer}.${ofExpert[linear]}`
     return { name: `${at}_exps.${kind}`, expert: Number(number), alone: `${at}.${number}.${kind}` }
   }
   throw new InputError(`the tensor ${name} has no name in GGUF files that headzip knows`)

@@ -73,7 +73,7 @@ export function readGgufParts(file: string): GgufHeader[] {
 }
 
 /** @throws InputError where two of the parts hold a tensor of one name */
-export function joinParts(parts: GgufHeader[]): GgufHeader {
+export function mergeParts(parts: GgufHeader[]): GgufHeader {
   const [first, ...others] = parts as [GgufHeader, ...GgufHeader[]]
   if (others.length === 0) return first
   const tensors = new Map(first.tensors)

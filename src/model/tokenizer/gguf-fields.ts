@@ -1,8 +1,8 @@
-import { joinParts, readGgufParts } from '../gguf/parts.js'
+import { mergeParts, readGgufParts } from '../gguf/parts.js'
 import { ggufTokenizerFields } from '../gguf/tokenizer.js'
 import type { TokenizerFields } from './fields.js'
 
 /** @throws InputError when the file holds no tokenizer, or one of a kind that headzip does not know */
 export function ggufFields(file: string): TokenizerFields {
-  return ggufTokenizerFields(joinParts(readGgufParts(file)).metadata)
+  return ggufTokenizerFields(mergeParts(readGgufParts(file)).metadata)
 }

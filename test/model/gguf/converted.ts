@@ -79,16 +79,16 @@ const layerNames: [from: RegExp, to: string][] = [
   [/(mlp|block_sparse_moe)\.gate(?=\.)/, 'ffn_gate_inp'],
   [/mlp\.(gate|up|down)_proj/, 'ffn_$1'],
 ]
-const products: Readonly<Record<string, string>> = { w1: 'gate', w2: 'down', w3: 'up' }
+const linears: Readonly<Record<string, string>> = { w1: 'gate', w2: 'down', w3: 'up' }
 
 /** Tensors under their names in GGUF files; the experts of a layer are stacked. */
 export function convertTensors({ tensors }: Source): Named[] {
   const out: Named[] = []
   const stacks = new Map<string, Named[]>()
   for (const [name, tensor] of tensors) {
-    const [, layer, expert, product] = /layers\.(\d+)\.\w+\.experts\.(\d+)\.(\w+)\.weight/.exec(name) ?? []
-    if (product !== undefined) {
-      const stack = `blk.${layer}.ffn_${products[product] ?? product.replace('_proj', '')}_exps.weight`
+    const [, layer, expert, linear] = /layers\.(\d+)\.\w+\.experts\.(\d+)\.(\w+)\.weight/.exec(name) ?? []
+    if (linear !== undefined) {
+      const stack = `blk.${layer}.ffn_${linears[linear] ?? linear.replace('_proj', '')}_exps.weight`
       const rows = stacks.get(stack) ?? []
       rows[Number(expert)] = { name, ...tensor }
       stacks.set(stack, rows)

@@ -102,13 +102,13 @@ describe('one sentence for', () => {
     ],
     [
       'mixtral',
-      'mixtures that Gemma has not',
+      'experts, which Gemma does not have',
       set('general.architecture', text('gemma3')),
       'gemma3.embedding_length must be a number, it is missing',
     ],
     [
       'qwen3-moe',
-      'a mixture without experts',
+      'MoE without experts',
       set('qwen3moe.expert_count', u32(0)),
       'qwen3moe.expert_count must be a positive integer',
     ],

@@ -1,9 +1,9 @@
-/** What a GGUF file's metadata say of a mixture of experts, in the words of config.json. */
+/** What a GGUF file's metadata say of a mixture of experts (MoE), in the words of config.json. */
 
 import type { GgufHeader } from './header.js'
 
 /** @param model.biased queries, keys and values have biases */
-export function mixtureFields(
+export function moeFields(
   { metadata, tensors }: GgufHeader,
   key: (rest: string) => string,
   model: { architecture: string; layers: number; biased: boolean },
