@@ -64,7 +64,7 @@ export {
   type Means,
   type Model,
   type ScoredPairs,
-  type ScorePairsJob,
+  type ScorePairsParams,
 } from './inference/model.js'
 export type { PrefillOptions } from './inference/prefill.js'
 export type { SamplingOptions } from './inference/sampling.js'

@@ -74,7 +74,7 @@ export interface NativeSweepResult {
   cache: NativeCache | null
 }
 
-export interface NativeMeansJob {
+export interface NativeMeansParams {
   text: Int32Array
   /** Most rows of a pass; 0: the engine's choice */
   tileRows: number
@@ -151,7 +151,7 @@ export interface NativeCacheShape {
   maxPositions: number
 }
 
-export interface NativeGenerateJob {
+export interface NativeGenerateParams {
   query: Int32Array
   maxTokens: number
   /** Ids that end the answer */
@@ -185,7 +185,7 @@ export interface NativeGenerateHandle extends NativeJob<NativeGeneration[]> {
 export interface NativeEngine {
   sweep(job: NativeSweepJob): NativeJob<NativeSweepResult>
   /** Mean query and mean key of every head over a text, from one prefill of it. */
-  means(job: NativeMeansJob): NativeJob<NativeMeans>
+  means(params: NativeMeansParams): NativeJob<NativeMeans>
   /**
    * Scores chunks that lie in a row against a full cache of the same system prefix and context. @param job `pairs` true, no
    * cache, sweep full or chunk
@@ -204,7 +204,7 @@ export interface NativeEngine {
    */
   generate(
     cache: NativeCache,
-    jobs: NativeGenerateJob[],
+    queries: NativeGenerateParams[],
     update: boolean,
     rewindable: boolean,
   ): NativeGenerateHandle

@@ -1,7 +1,7 @@
 /** Queries against a cache, alone or several at a time. */
 
 import { check, checkEach, checkFields, checkOptions, jobFields } from '../check.js'
-import type { NativeEngine, NativeGenerateJob, NativeGeneration } from '../engine/binding.js'
+import type { NativeEngine, NativeGenerateParams, NativeGeneration } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { invalidParameter } from '../errors.js'
 import type { ModelDescription } from '../model/describe.js'
@@ -185,7 +185,7 @@ async function run(
   asked: readonly Asked[],
   options: JobOptions & { updateCache: boolean; rewindable?: boolean },
 ): Promise<GeneratedIds[]> {
-  const jobs = asked.map((one) => nativeJob(one, description.eosIds))
+  const params = asked.map((one) => nativeParams(one, description.eosIds))
   const ended = asked.map(() => false)
   let look = (): void => {}
   const unlisten: (() => void)[] = []
@@ -196,7 +196,7 @@ async function run(
   let unreadable: { error: unknown } | undefined
   try {
     const made = await watch(() => {
-      const handle = engine.generate(kv.native, jobs, options.updateCache, options.rewindable ?? false)
+      const handle = engine.generate(kv.native, params, options.updateCache, options.rewindable ?? false)
       const finish = (i: number): void => {
         ended[i] = true
         handle.finish(i)
@@ -227,7 +227,7 @@ async function run(
     await Promise.all(reading)
     if (unreadable) throw unreadable.error
     return made.map((one, i) => {
-      const seed = jobs[i]!.seed
+      const seed = params[i]!.seed
       return generatedIds(one, seed, asked[i]!.signal?.aborted === true && ended[i] === true)
     })
   } catch (error) {
@@ -240,7 +240,7 @@ async function run(
   }
 }
 
-function nativeJob(asked: Asked, eosIds: readonly number[]): NativeGenerateJob {
+function nativeParams(asked: Asked, eosIds: readonly number[]): NativeGenerateParams {
   const { queryIds, maxNewTokens = defaultMaxNewTokens, ignoreEos = false } = asked
   if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 1)
     throw invalidParameter('maxNewTokens', 'a positive integer', maxNewTokens)

@@ -38,7 +38,7 @@ export interface AnswerLogProbs {
   logProbs: Float32Array
 }
 
-export interface ScorePairsJob extends JobOptions {
+export interface ScorePairsParams extends JobOptions {
   prefixIds: Int32Array
   contextIds: Int32Array
   chunks: ReconstructionInput[]
@@ -261,12 +261,12 @@ export class Model {
    */
   async scoreChunks(
     kv: KvCache,
-    job: Pick<ScorePairsJob, 'prefixIds' | 'contextIds' | 'sweep' | 'method'>,
+    job: Pick<ScorePairsParams, 'prefixIds' | 'contextIds' | 'sweep' | 'method'>,
     chunks: ReconstructionInput[],
     options: JobOptions = {},
   ): Promise<{ pairs: Float32Array; peakBytes: number }> {
     checkCache(kv)
-    checkJob(job)
+    checkScorePairs(job)
     checkChunks(chunks, 'chunks')
     checkOptions(options, jobFields)
     return watch(
@@ -298,8 +298,8 @@ export class Model {
   }
 
   /** Scores every (scored layer, KV head) of a context in one sweep: see design of KVzip, arXiv 2505.23416. */
-  async scorePairs(job: ScorePairsJob): Promise<ScoredPairs> {
-    checkJob(job)
+  async scorePairs(job: ScorePairsParams): Promise<ScoredPairs> {
+    checkScorePairs(job)
     checkChunks(job.chunks, 'chunks')
     checkOptions(job, { ...jobFields, before: 'count?', after: 'count?', pairs: 'flag?' })
     if (job.chunks.length === 0)
@@ -378,10 +378,10 @@ export class Model {
   }
 }
 
-/** @throws TypeError or RangeError that names what of a job of scoring is none */
-export function checkJob(job: unknown): void {
+/** @throws TypeError or RangeError that names which parameter of scoring is none */
+export function checkScorePairs(job: unknown): void {
   checkOptions(job, { prefixIds: 'ids', contextIds: 'ids' })
-  const { sweep, method = 'kvzip' } = job as Pick<ScorePairsJob, 'sweep' | 'method'>
+  const { sweep, method = 'kvzip' } = job as Pick<ScorePairsParams, 'sweep' | 'method'>
   checkOneOf(sweep, 'sweep', ['full', 'chunk', 'block'])
   checkOneOf(method, 'method', ['kvzip', 'kvzip+'])
 }

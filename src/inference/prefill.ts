@@ -1,4 +1,4 @@
-/** Reading a context: which job the engine is given for a level, and the cache that comes of it. */
+/** Reading a context: what the engine is asked to do for a level, and the cache that comes of it. */
 
 import { check, checkNames, checkOptions, type Fields, jobFields } from '../check.js'
 import type { NativeEngine, NativeSweepJob } from '../engine/binding.js'

@@ -7,7 +7,7 @@ import { type FetchDatasetFile, readSample } from '../data/samples.js'
 import type { JobOptions } from '../engine/job.js'
 import { version } from '../engine/version.js'
 import { InputError, invalidParameter } from '../errors.js'
-import { checkModel, type Model, type ScoredPairs, type ScorePairsJob } from '../inference/model.js'
+import { checkModel, type Model, type ScoredPairs, type ScorePairsParams } from '../inference/model.js'
 import { defaultChunkSize, type ReconstructionInput, reconstructionInputs } from '../model/reconstruction.js'
 import { remedies } from '../model/too-long.js'
 import {
@@ -95,7 +95,7 @@ async function reconstruct(
   const inputs = reconstructionInputs(contextIds, { chunkSize, prompts })
   checkPositions(model, { prefix: prompts.prefixIds.length, context: contextIds.length }, inputs, sample)
   const { chunks, start, end } = partOf(inputs, options.chunks, sample)
-  const job = {
+  const params = {
     ...options,
     prefixIds: prompts.prefixIds,
     contextIds: contextIds.slice(start, end),
@@ -105,7 +105,7 @@ async function reconstruct(
     before: start,
     after: contextIds.length - end,
   }
-  const scored = await run(model, job, options)
+  const scored = await run(model, params, options)
   const whole = end - start === contextIds.length
   const { id, hash, layers, kvHeads } = model.identity
   const modelLayers = model.description.spec.layers.length
@@ -169,13 +169,13 @@ function checkScoring(options: ScoreOptions): void {
 
 async function run(
   model: Model,
-  job: ScorePairsJob,
+  params: ScorePairsParams,
   { untilStable, pairs }: ScoreOptions,
 ): Promise<ScoredPairs | StoppedScores> {
-  if (!untilStable) return await model.scorePairs(job)
+  if (!untilStable) return await model.scorePairs(params)
   if (pairs)
     throw new InputError('pairs of chunks that were not scored have no score: give pairs without untilStable')
-  return await scoreUntilStable(model, job, untilStable)
+  return await scoreUntilStable(model, params, untilStable)
 }
 
 function cutContext(ids: Int32Array, most: number | undefined): Int32Array {

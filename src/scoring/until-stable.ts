@@ -4,7 +4,13 @@ import { checkFields, checkOptions, jobFields } from '../check.js'
 import type { Progress } from '../engine/job.js'
 import { scoredLayers } from '../engine/spec.js'
 import { InputError, invalidParameter } from '../errors.js'
-import { checkJob, checkModel, type Model, type ScoredPairs, type ScorePairsJob } from '../inference/model.js'
+import {
+  checkModel,
+  checkScorePairs,
+  type Model,
+  type ScoredPairs,
+  type ScorePairsParams,
+} from '../inference/model.js'
 import { checkChunks } from '../model/reconstruction.js'
 import { spearman } from '../scores/compare.js'
 import { selectHeads } from '../scores/select.js'
@@ -36,45 +42,49 @@ export interface StoppedScores extends ScoredPairs {
  */
 export async function scoreUntilStable(
   model: Model,
-  job: ScorePairsJob,
+  params: ScorePairsParams,
   stable: UntilStable,
 ): Promise<StoppedScores> {
   checkModel(model)
-  checkJob(job)
-  checkChunks(job.chunks, 'chunks')
-  checkOptions(job, jobFields)
-  if (job.chunks.length === 0) throw invalidParameter('chunks', 'a list of reconstruction inputs', job.chunks)
+  checkScorePairs(params)
+  checkChunks(params.chunks, 'chunks')
+  checkOptions(params, jobFields)
+  if (params.chunks.length === 0)
+    throw invalidParameter('chunks', 'a list of reconstruction inputs', params.chunks)
   checkFields(stable, 'untilStable', { spearman: 'number', ratio: 'ratio?', patience: 'number?' })
   const { spearman: bound, ratio = 0.6 } = stable
   // A quarter, three at least, kept the heads of the full run on 12 of 16 samples of two models; this on 15.
-  const patience = stable.patience ?? Math.max(4, Math.ceil(job.chunks.length / 3))
+  const patience = stable.patience ?? Math.max(4, Math.ceil(params.chunks.length / 3))
   if (!(bound > 0 && bound <= 1)) throw invalidParameter('untilStable', 'a number in (0, 1]', bound)
   if (!Number.isInteger(patience) || patience < 1)
     throw invalidParameter('patience', 'a positive integer', patience)
-  if (job.sweep === 'block') throw invalidParameter('sweep', 'full or chunk to stop early', job.sweep)
-  refuseUnfit(model, job)
+  if (params.sweep === 'block') throw invalidParameter('sweep', 'full or chunk to stop early', params.sweep)
+  refuseUnfit(model, params)
   const started = performance.now()
-  const { signal, onProgress } = job
-  const total = job.contextIds.length + job.chunks.reduce((sum, chunk) => sum + chunk.ids.length, 0)
+  const { signal, onProgress } = params
+  const total = params.contextIds.length + params.chunks.reduce((sum, chunk) => sum + chunk.ids.length, 0)
   let before = 0
   const tell =
     (tokens: number) =>
     ({ done }: Progress): void =>
       onProgress?.({ done: Math.min((before + done * tokens) / total, 0.999) })
 
-  const kv = await model.prefillIds(job.prefixIds, job.contextIds, {
+  const kv = await model.prefillIds(params.prefixIds, params.contextIds, {
     signal,
-    onProgress: tell(job.contextIds.length),
+    onProgress: tell(params.contextIds.length),
   })
   try {
-    before = job.contextIds.length
+    before = params.contextIds.length
     const parts: { part: Part; pairs: Float32Array; start: number; end: number }[] = []
     let calm = 0
     let last: Part | null = null
     let peakBytes = 0
-    for (const index of spreadOrder(job.chunks.length)) {
-      const chunk = job.chunks[index]!
-      const result = await model.scoreChunks(kv, job, [chunk], { signal, onProgress: tell(chunk.ids.length) })
+    for (const index of spreadOrder(params.chunks.length)) {
+      const chunk = params.chunks[index]!
+      const result = await model.scoreChunks(kv, params, [chunk], {
+        signal,
+        onProgress: tell(chunk.ids.length),
+      })
       before += chunk.ids.length
       peakBytes = Math.max(peakBytes, result.peakBytes)
       parts.push({ ...chunk, pairs: result.pairs, part: partOf(result.pairs, chunk.end - chunk.start) })
@@ -83,8 +93,8 @@ export async function scoreUntilStable(
       last = now
       if (calm >= patience) break
     }
-    const run = parts.reduce((sum, { start }) => sum + idsAt(job, start), 0)
-    const all = job.chunks.reduce((sum, { ids }) => sum + ids.length, 0)
+    const run = parts.reduce((sum, { start }) => sum + idsAt(params, start), 0)
+    const all = params.chunks.reduce((sum, { ids }) => sum + ids.length, 0)
     onProgress?.({ done: 1 })
     return {
       layerIds: scoredLayers(model.description.spec),
@@ -101,7 +111,7 @@ export async function scoreUntilStable(
       seconds: (performance.now() - started) / 1000,
       positions: last!.positions,
       scored: parts.length,
-      chunks: job.chunks.length,
+      chunks: params.chunks.length,
       saved: 1 - run / all,
     }
   } finally {
@@ -110,7 +120,7 @@ export async function scoreUntilStable(
 }
 
 /** A cache serves chunk after chunk only where it holds every entry, under the angles that the chunks need. */
-function refuseUnfit({ description }: Model, { prefixIds, contextIds, chunks }: ScorePairsJob): void {
+function refuseUnfit({ description }: Model, { prefixIds, contextIds, chunks }: ScorePairsParams): void {
   const { spec, longContext, id } = description
   if (scoredLayers(spec).length < spec.layers.length)
     throw new InputError(`${id} has layers that keep a window only; they cannot be scored chunk after chunk`)
@@ -121,8 +131,8 @@ function refuseUnfit({ description }: Model, { prefixIds, contextIds, chunks }: 
     )
 }
 
-function idsAt(job: ScorePairsJob, start: number): number {
-  return job.chunks.find((chunk) => chunk.start === start)!.ids.length
+function idsAt(params: ScorePairsParams, start: number): number {
+  return params.chunks.find((chunk) => chunk.start === start)!.ids.length
 }
 
 function unchanged(before: Part, now: Part, bound: number, ratio: number): boolean {

@@ -18,7 +18,7 @@ export interface ServiceOptions {
 }
 
 /** A request that has been read and found good. */
-export interface ChatJob {
+export interface PreparedChat {
   request: ChatRequest
   context: string
   looked: ContextText
@@ -60,7 +60,7 @@ export class ChatService {
    * @throws ApiError for another model, messages without a question, more tokens than the model has positions, or no
    * room in the queue
    */
-  async prepare(request: ChatRequest, controller: AbortController): Promise<ChatJob> {
+  async prepare(request: ChatRequest, controller: AbortController): Promise<PreparedChat> {
     this.checkModel(request.model)
     // Before the work of tokenising is done for nothing.
     this.queue.checkRoom(this.preparing)
@@ -74,7 +74,7 @@ export class ChatService {
     }
   }
 
-  private async read(request: ChatRequest, signal: AbortSignal): Promise<ChatJob> {
+  private async read(request: ChatRequest, signal: AbortSignal): Promise<PreparedChat> {
     const { context, queryIds } = await promptOf(request, this.model, signal)
     const looked = await this.contexts.look(context, signal)
     const promptTokens = looked.tokens + queryIds.length
@@ -94,7 +94,7 @@ export class ChatService {
 
   /** Waits for its turn, reads the context unless it is known, answers. @param controller stops it */
   async answer(
-    job: ChatJob,
+    chat: PreparedChat,
     controller: AbortController,
     onText?: (text: string) => void,
   ): Promise<ChatAnswer> {
@@ -102,9 +102,9 @@ export class ChatService {
     this.running.add(controller)
     try {
       return await this.queue.run(signal, () =>
-        this.contexts.use(job.context, job.looked, signal, async (context) => {
-          const made = await this.generate(job, context, signal, onText)
-          return toAnswer(job, made, context)
+        this.contexts.use(chat.context, chat.looked, signal, async (context) => {
+          const made = await this.generate(chat, context, signal, onText)
+          return toAnswer(chat, made, context)
         }),
       )
     } finally {
@@ -125,7 +125,7 @@ export class ChatService {
   }
 
   private generate(
-    { request, queryIds, most }: ChatJob,
+    { request, queryIds, most }: PreparedChat,
     { kv }: FoundContext,
     signal: AbortSignal,
     onText: ((text: string) => void) | undefined,
@@ -145,7 +145,7 @@ export class ChatService {
   }
 }
 
-function toAnswer({ promptTokens }: ChatJob, made: Generation, context: FoundContext): ChatAnswer {
+function toAnswer({ promptTokens }: PreparedChat, made: Generation, context: FoundContext): ChatAnswer {
   const { text, ids, finishReason } = made
   return {
     text,

@@ -3,7 +3,7 @@ import { abortError } from '../../engine/job.js'
 import { apiErrorOf } from '../errors.js'
 import { chunk, completion, newHead, usageChunk } from '../reply.js'
 import { type ChatRequest, chatSchema } from '../schema.js'
-import type { ChatJob, ChatService } from '../service.js'
+import type { ChatService, PreparedChat } from '../service.js'
 import { EventStream } from '../sse.js'
 
 export function chatRoute(app: FastifyInstance, service: ChatService, maxNewTokens: number): void {
@@ -12,9 +12,9 @@ export function chatRoute(app: FastifyInstance, service: ChatService, maxNewToke
     { schema: { body: chatSchema(maxNewTokens) } },
     async ({ body }, reply) => {
       const controller = abortOnDisconnect(reply)
-      const job = await service.prepare(body, controller)
-      if (body.stream) return stream(service, job, controller, reply)
-      return completion(newHead(body.model), await service.answer(job, controller))
+      const chat = await service.prepare(body, controller)
+      if (body.stream) return stream(service, chat, controller, reply)
+      return completion(newHead(body.model), await service.answer(chat, controller))
     },
   )
 }
@@ -31,12 +31,12 @@ function abortOnDisconnect({ raw }: FastifyReply): AbortController {
 /** What goes wrong before the first text is an ordinary error with its status; afterwards it is an event. */
 async function stream(
   service: ChatService,
-  job: ChatJob,
+  chat: PreparedChat,
   controller: AbortController,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const head = newHead(job.request.model)
-  const withUsage = job.request.stream_options?.include_usage === true
+  const head = newHead(chat.request.model)
+  const withUsage = chat.request.stream_options?.include_usage === true
   const usage = withUsage ? null : undefined
   const events = new EventStream()
   let begin = (): void => {}
@@ -44,7 +44,7 @@ async function stream(
     begin = resolve
   })
   events.send(chunk(head, { role: 'assistant', content: '' }, null, usage))
-  const answered = service.answer(job, controller, (content) => {
+  const answered = service.answer(chat, controller, (content) => {
     events.send(chunk(head, { content }, null, usage))
     begin()
   })
