@@ -128,7 +128,7 @@ export function permuted(tensor: Named, heads: number): Named {
 export function fileOf(pairs: WrittenFile['pairs'], tensors: Named[]): WrittenFile {
   let offset = 0
   const parts: Buffer[] = []
-  const placed = tensors.map(({ name, shape, values }): WrittenTensor => {
+  const located = tensors.map(({ name, shape, values }): WrittenTensor => {
     const tensor = { name, dimensions: [...shape].reverse(), type: 0, offset }
     const bytes = Buffer.from(values.slice().buffer)
     const room = Math.ceil(bytes.length / 32) * 32
@@ -136,7 +136,7 @@ export function fileOf(pairs: WrittenFile['pairs'], tensors: Named[]): WrittenFi
     offset += room
     return tensor
   })
-  return { pairs, tensors: placed, data: Buffer.concat(parts) }
+  return { pairs, tensors: located, data: Buffer.concat(parts) }
 }
 
 /** A fixture's metadata and tensors as llama.cpp's converter writes them. */

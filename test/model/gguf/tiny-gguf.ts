@@ -31,10 +31,10 @@ export function tinyGguf(): WrittenFile {
   let offset = 0
   const tensors = shapes.map(([name, dimensions, type]): WrittenTensor => {
     const [elements, bytes] = block[type]!
-    const placed = { name, dimensions, type, offset }
+    const written = { name, dimensions, type, offset }
     const size = (dimensions.reduce((a, b) => a * b, 1) / elements) * bytes
     offset += Math.ceil(size / 32) * 32
-    return placed
+    return written
   })
   const pairs: WrittenFile['pairs'] = [
     ['general.architecture', text('llama')],
