@@ -47,7 +47,7 @@ export interface DecodeRun {
 
 const steps = 64
 const runs = 3
-const sinkTokens = 30
+const prefixTokens = 30
 const queryTokens = 20
 
 /** @throws Error (code HEADZIP_ENGINE) where there is no usable GPU */
@@ -74,7 +74,7 @@ export async function benchDecoding(options: DecodeOptions): Promise<DecodeRun[]
 
 async function decode(model: Model, vocab: number, tokens: number, ratio: number, options: DecodeOptions) {
   const draw = randomIds(vocab)
-  const prefixIds = draw(sinkTokens)
+  const prefixIds = draw(prefixTokens)
   const started = performance.now()
   const evict = ratio < 1 && { ratio, scores: randomScores(model) }
   const { signal, onProgress } = options

@@ -32,7 +32,7 @@ export interface ShapeRun {
   kernels: KernelTime[]
 }
 
-const sinkTokens = 30
+const prefixTokens = 30
 const promptTokens = 28
 
 /** @throws Error (code HEADZIP_ENGINE) where there is no usable GPU */
@@ -62,5 +62,5 @@ function scoreRandom(model: Model, tokens: number, sweep: Sweep, vocab: number, 
     const ids = Int32Array.from([...random(promptTokens), ...contextIds.subarray(start, end)])
     return { start, end, ids }
   })
-  return model.scorePairs({ ...options, prefixIds: random(sinkTokens), contextIds, chunks, sweep })
+  return model.scorePairs({ ...options, prefixIds: random(prefixTokens), contextIds, chunks, sweep })
 }

@@ -14,11 +14,11 @@ export interface BudgetInput {
   total: number
   /** what was asked for; the share really kept may differ by rounding or by the published rule */
   ratio: number
-  /** tokens at the start that every head keeps */
+  /** tokens at the start that every head keeps: a streaming head's sink, or the system prefix */
   sink: number
   /** latest tokens that every head keeps; 0 for KVzip's own eviction */
   recent: number
-  /** tokens in the cache, sink included; null when unknown */
+  /** tokens in the cache, the system prefix included; null when unknown */
   tokens: number | null
 }
 
@@ -43,7 +43,7 @@ export interface Budget {
 
 /**
  * Every scored head has the same head_dim and type, so that tokens kept stand for bytes kept. Pairs evicted one by one
- * leave the sink as heads do: the share of bytes is the same sum for both.
+ * leave the prefix as heads do: the share of bytes is the same sum for both.
  */
 export function budget(input: BudgetInput): Budget {
   checkFields(input, 'input', { kept: 'count', total: 'count', ratio: 'number' })
@@ -124,7 +124,7 @@ export function budgetRows(of: Budget): [word: string, value: string, meaning: s
       : [
           `share of the context's pairs kept: ${counted}`,
           'share of KV heads made streaming: none, pairs are evicted one by one',
-          `${of.sink} sink tokens in every head`,
+          `${of.sink} prefix tokens in every head`,
         ]
   return [
     ['ratio', fixed(of.ratio), kept],

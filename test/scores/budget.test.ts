@@ -21,7 +21,7 @@ test('single pairs leave every head its sink, and make none streaming', () => {
       "ratio              0.3000  share of the context's pairs kept: 270 of 900, asked 0.3",
       'sparsity           0.0000  share of KV heads made streaming: none, pairs are evicted one by one',
       'compression_ratio  0.5250  share of the cache removed, at 400 tokens',
-      "effective KV       0.4750  share of the cache's bytes kept, 100 sink tokens in every head",
+      "effective KV       0.4750  share of the cache's bytes kept, 100 prefix tokens in every head",
     ].join('\n'),
   )
 })
