@@ -1,0 +1,12 @@
+# Programs that test the engine: cmake --build build --target test_programs. They take its objects as they are compiled
+# for the addon.
+function(test_program name)
+  add_executable(${name} EXCLUDE_FROM_ALL ${ARGN})
+  target_include_directories(${name} PRIVATE native test/native)
+  target_compile_options(${name} PRIVATE -O2 -Wall -Wextra)
+  target_link_libraries(${name} PRIVATE engine)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+endfunction()
+
+file(GLOB parity_sources CONFIGURE_DEPENDS test/native/parity/*.cc)
+test_program(backend_parity ${parity_sources} test/native/stored.cc)
