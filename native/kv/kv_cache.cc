@@ -63,7 +63,7 @@ void KvCache::check_unpruned() const {
 
 void KvCache::check_mask(size_t entries, int64_t a_head, const char* what) const {
   if (static_cast<int64_t>(entries) != scored_heads() * a_head)
-    throw Error(std::string("the mask of ") + what + " entries");
+    throw Error(std::string("the mask of ") + what);
   check_unpruned();
 }
 

@@ -6,10 +6,11 @@
 
 namespace headzip::test {
 
-inline int failures = 0;
+inline int failures = 0, expectations = 0;
 
 inline void expect(bool holds, const std::string& what) {
   constexpr int kMostTold = 20;
+  ++expectations;
   if (holds || ++failures > kMostTold) return;
   std::fprintf(stderr, "does not hold: %s\n", what.c_str());
 }

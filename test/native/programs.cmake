@@ -10,3 +10,5 @@ endfunction()
 
 file(GLOB parity_sources CONFIGURE_DEPENDS test/native/parity/*.cc)
 test_program(backend_parity ${parity_sources} test/native/stored.cc)
+file(GLOB unit_sources CONFIGURE_DEPENDS test/native/unit/*.cc)
+test_program(engine_tests ${unit_sources} test/native/stored.cc)

@@ -92,6 +92,7 @@ void rope_cases(Rig& rig) {
       for (const int64_t rows : {1, 3, 17, 65})
         for (const int64_t position : {0, 1000, 131071})
           for (const bool partial : {false, true}) {
+            if (position > 1000 && (head_dim != 64 || rows != 17)) continue;  // a table of so many angles takes its time
             const auto rope = make_rope(partial ? head_dim / 4 : head_dim / 2, partial ? 1.25f : 1, adjacent);
             const int64_t heads = rows == 3 ? 7 : 2;
             const std::vector<float> x = rig.random(rows * heads * head_dim);
