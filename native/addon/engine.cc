@@ -11,10 +11,6 @@
 
 namespace headzip::addon {
 
-EngineLock::EngineLock(Runtime& runtime, const JobControl& control) : runtime_(runtime) {
-  while (!runtime_.mutex.try_lock_for(std::chrono::milliseconds(20))) control.check();
-}
-
 Napi::Function Engine::define(Napi::Env env) {
   return DefineClass(env, "Engine",
                      {InstanceMethod<&Engine::sweep>("sweep"), InstanceMethod<&Engine::generate>("generate"),
