@@ -58,7 +58,7 @@ constexpr size_t kMaxKvSegments = 8;
 // ScoreBuffers; nullptr: weights are scored as they are.
 struct ScoreWeights {
   const float* values = nullptr;  // (heads, value_stride): norm of W_O^h v, by entry of the scored segment's layer
-  int64_t value_stride = 0;
+  int64_t value_stride = 0;       // a multiple of 16 that holds all entries: those past the last are read, to no effect
   const float* rows = nullptr;    // (queries): norm of the row that attention was given
 };
 

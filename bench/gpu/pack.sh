@@ -23,9 +23,9 @@ fi
 
 cp "$addon" "$out/headzip.node"
 strip --strip-unneeded "$out/headzip.node"
-cmake --build build --target gpu_ladder gpu_timed > /dev/null
-for name in gpu_ladder libgpu_timed.so; do
-  cp "build/$name" "$out/" 2> /dev/null || cp "build/Release/$name" "$out/"
+cmake --build build --target gpu_ladder gpu_timed backend_parity > /dev/null
+for name in gpu_ladder libgpu_timed.so backend_parity; do
+  cp "build/$name" "$out/" 2> /dev/null || cp "build/Release/$name" "$out/" 2> /dev/null || cp "build/test/$name" "$out/"
   strip --strip-unneeded "$out/$name"
 done
 

@@ -4,6 +4,7 @@
 #   bash .gpu/run.sh cli ARGUMENTS      the headzip command
 #   bash .gpu/run.sh check | measure [decode]    the kernels alone, or only those of a decoding step
 #   bash .gpu/run.sh decode [SHAPE]     a decoded token beside the time of its bytes, and beside PyTorch's
+#   bash .gpu/run.sh parity             every operation on the GPU against plain loops in double precision
 #   bash .gpu/run.sh test [FILES]       test/device, where the checkout's tests came along
 # Needs bash, xz or python3, and for the comparison a python3 with torch and transformers.
 set -euo pipefail
@@ -20,9 +21,11 @@ if [[ ! -x $scratch/node ]]; then
   chmod 755 "$scratch/node.part"
   mv "$scratch/node.part" "$scratch/node"
 fi
-cp -f "$here/gpu_ladder" "$scratch/gpu_ladder"
-chmod 755 "$scratch/gpu_ladder"
-export PATH=$scratch:$PATH HEADZIP_ADDON=$here/headzip.node
+for program in gpu_ladder backend_parity; do
+  cp -f "$here/$program" "$scratch/$program"
+  chmod 755 "$scratch/$program"
+done
+export PATH=$scratch:$PATH HEADZIP_ADDON=$here/headzip.node HEADZIP_PARITY=$scratch/backend_parity
 # cuBLASLt that came with torch, where the toolkit's is not found
 if [[ ! -e /usr/local/cuda/lib64/libcublasLt.so.13 ]] && command -v python3 > /dev/null; then
   library=$(python3 -c 'import sysconfig;print(sysconfig.get_paths()["purelib"])')/nvidia/cu13/lib
@@ -69,6 +72,7 @@ case ${1:-all} in
   decode) shift; decode "$@" ;;
   cli) shift; cli "$@" ;;
   check | measure) "$scratch/gpu_ladder" "$@" ;;
+  parity) "$HEADZIP_PARITY" cuda ;;
   test) shift; tests "${@:-test/device}" ;;
-  *) sed -n '2,8p' "$0"; exit 2 ;;
+  *) sed -n '2,9p' "$0"; exit 2 ;;
 esac

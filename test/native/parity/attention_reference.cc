@@ -22,6 +22,8 @@ struct Softmax {
   double off = 0;               // w above
 };
 
+int64_t value_stride(int64_t entries) { return (entries + 15) / 16 * 16; }  // see ScoreWeights
+
 // One key that a query sees.
 struct Key {
   const float *k, *v;
@@ -133,7 +135,7 @@ Expected expected_scores(const Call& call, const Precision& eps) {
           if (keys[j].segment != index) continue;
           double value = s.weights[j], share = 2 * s.off + static_cast<double>(keys.size() + 10) * eps.sum;
           if (call.weighted) {
-            const double more = call.value_norms[static_cast<size_t>(h * scored->kv->length(0) + keys[j].entry)] - call.row_norms[static_cast<size_t>(i)];
+            const double more = call.value_norms[static_cast<size_t>(h * value_stride(scored->kv->length(0)) + keys[j].entry)] - call.row_norms[static_cast<size_t>(i)];
             value *= std::exp2(more), share += 4 * eps.sum * std::abs(more);
           }
           const auto at = static_cast<size_t>(kv_head * count + keys[j].entry - scored->begin);
@@ -162,13 +164,13 @@ void run(Rig& rig, Group& group, const std::string& what, std::vector<Call> batc
       p.scores = buffer.data, p.score_stride = buffer.positions;
       if (call.weighted) {
         // As they come: of a projection, and of rows.
-        const int64_t entries = scored->kv->length(0), hidden = 24;
-        const ScoreBuffer& values = norms.emplace_back(rig.backend.scores(call.spec.heads, entries));
+        const int64_t entries = scored->kv->length(0), stride = value_stride(entries), hidden = 24;
+        const ScoreBuffer& values = norms.emplace_back(rig.backend.scores(call.spec.heads, stride));
         rig.backend.value_norms(rig.weight(rig.random(hidden * call.spec.q_width()), hidden, call.spec.q_width()), *scored->kv, 0, entries, values);
         const ScoreBuffer& rows = norms.emplace_back(rig.backend.scores(1, call.rows));
         rig.backend.row_norms(rig.stream(rig.random(call.rows * hidden), call.rows), rows);
         call.value_norms = rig.values(norms[norms.size() - 2]), call.row_norms = rig.values(norms.back());
-        p.weights = {norms[norms.size() - 2].data, entries, norms.back().data};
+        p.weights = {norms[norms.size() - 2].data, stride, norms.back().data};
       }
     } else {
       scores.emplace_back();
