@@ -21,7 +21,7 @@ struct TinyModel {
 // Sliding layers between scored ones, heads that are normalised, biases, capped logits; weights as they come and in FP8.
 std::unique_ptr<TinyModel> hybrid_model();
 // Experts, one of them shared by all tokens; weights in blocks of every GGUF type that fits.
-std::unique_ptr<TinyModel> mixture_model();
+std::unique_ptr<TinyModel> moe_model();
 
 std::vector<int32_t> some_ids(int64_t count, int64_t vocab, uint32_t seed);
 // Prefix, context and chunks of a text, so that only what is wanted of it need be said.

@@ -4,7 +4,7 @@
 
 int main() {
   using namespace headzip::test;
-  for (const auto make : {hybrid_model, mixture_model}) {
+  for (const auto make : {hybrid_model, moe_model}) {
     const auto tiny = make();
     const auto backend = headzip::make_cpu_backend(0);
     for (const auto jobs : {scoring, generation, eviction, save_and_restore}) jobs(*backend, *tiny);

@@ -110,7 +110,7 @@ std::unique_ptr<TinyModel> hybrid_model() {
   return written("a hybrid model", std::move(spec), w);
 }
 
-std::unique_ptr<TinyModel> mixture_model() {
+std::unique_ptr<TinyModel> moe_model() {
   ModelSpec spec;
   spec.hidden = 256, spec.vocab = 67, spec.max_positions = 4096, spec.norm_eps = 1e-5f;
   spec.ropes = {make_rope(16, false)};
@@ -129,7 +129,7 @@ std::unique_ptr<TinyModel> mixture_model() {
     w.add(at + "shared_router", {1, spec.hidden});
     add_mlp(w, at + "shared.", spec.hidden, 256, StoredType::kQ4_1);
   }
-  return written("a mixture of experts", std::move(spec), w);
+  return written("an MoE model", std::move(spec), w);
 }
 
 std::vector<int32_t> some_ids(int64_t count, int64_t vocab, uint32_t seed) {

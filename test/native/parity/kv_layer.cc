@@ -134,9 +134,9 @@ void kv_layer_cases(Rig& rig) {
   for (const int64_t head_dim : {16, 40, 80, 128}) {
     Mirror m{rig.backend.kv(3, head_dim, 1), Heads(3), {0, 0, 0}};
     append(rig, m, 50);
-    for (int turn = 0; turn < 60; ++turn) {
+    for (int round = 0; round < 60; ++round) {
       const std::string what = change(rig, m);
-      check(group, m, what + " (change " + std::to_string(turn) + ")");
+      check(group, m, what + " (change " + std::to_string(round) + ")");
     }
   }
 }

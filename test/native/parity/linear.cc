@@ -92,7 +92,7 @@ void linear_cases(Rig& rig) {
       size_t next = 0;
       for (const int64_t rows : {1, 3, 6, 7, 17, 65})
         for (const int64_t depth : depths(type))
-          for (int turn = 0; turn < 2; ++turn) linear_case(rig, group, type, grid.grid, rows, rig.size(depth), kCases[next++ % std::size(kCases)]);
+          for (int round = 0; round < 2; ++round) linear_case(rig, group, type, grid.grid, rows, rig.size(depth), kCases[next++ % std::size(kCases)]);
     }
 }
 

@@ -54,16 +54,16 @@ void memory_cases(Rig& rig) {
   for (LayerSpec& layer : model.spec.layers) layer = {{.heads = 4, .kv_heads = 2, .head_dim = 16, .scale = 0.25f}, DenseSpec{128}, true};
   b.check_supported(model.spec);
   group.expect(b.tile_rows(model.spec) >= 64, "a tile holds rows enough to pay for its weights");
-  // Tables that the last jobs did not use are dropped: a rope still turns as before.
+  // Tables that the last jobs did not use are dropped: a rope still rotates as before.
   const auto rope = std::make_shared<Rope>(Rope{{1, 0.5f, 0.25f, 0.125f, 0.0625f, 0.03f, 0.02f, 0.01f}});
-  const auto turned = [&] {
+  const auto rotated = [&] {
     const OwnedRows x = rig.rows(std::vector<float>(3 * 16, 1.0f), 3);
     b.rope(x, 1, rope, 500);
     return rig.values(x);
   };
-  const std::vector<float> first = turned();
+  const std::vector<float> first = rotated();
   for (int job = 0; job < 3; ++job) b.begin(model, 1 << 20);
-  group.same("a rope after other jobs", turned(), first);
+  group.same("a rope after other jobs", rotated(), first);
   b.throttle();
   group.expect(b.synchronize(), "nothing that is no number was met");
   for (const KernelTime& each : b.kernel_times()) group.expect(each.seconds >= 0 && each.spans > 0, each.kind + " took time");

@@ -15,9 +15,9 @@ constexpr Precision kCpu{0x1p-24, 0x1p-24, 0x1p-24, 0x1p-24, 0, 3e-7, 0};
 // reciprocals are the hardware's (2 units in the last place and one for the argument), tanh is CUDA's (1 unit).
 constexpr Precision kCuda{0x1p-8, 0x1p-24, 0x1p-24, 0x1p-22, 0x1p-8, 0x1p-21, 0x1p-22};
 
-float widen_bf16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+float float_of_bf16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
-std::vector<float> widen(const std::vector<std::byte>& bytes, Element element) {
+std::vector<float> upcast(const std::vector<std::byte>& bytes, Element element) {
   std::vector<float> out(bytes.size() / bytes_of(element));
   for (size_t i = 0; i < out.size(); ++i) {
     if (element == Element::kF32) {
@@ -26,7 +26,7 @@ std::vector<float> widen(const std::vector<std::byte>& bytes, Element element) {
     }
     uint16_t bits;
     std::memcpy(&bits, bytes.data() + 2 * i, 2);
-    out[i] = widen_bf16(bits);
+    out[i] = float_of_bf16(bits);
   }
   return out;
 }
@@ -36,7 +36,7 @@ std::vector<float> widen(const std::vector<std::byte>& bytes, Element element) {
 float to_bf16(float value) {
   if (!std::isfinite(value)) return value;
   const auto bits = std::bit_cast<uint32_t>(value);
-  return widen_bf16(static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16));
+  return float_of_bf16(static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16));
 }
 
 Rig::Rig(Backend& backend) : backend(backend), eps(backend.element() == Element::kF32 ? kCpu : kCuda) {}
@@ -115,7 +115,7 @@ HeadValues read_head(const KvLayer& kv, int64_t head) {
   const int64_t entries = kv.length(head);
   std::vector<std::byte> k(static_cast<size_t>(entries) * kv.format().key_bytes()), v(static_cast<size_t>(entries) * kv.format().value_bytes());
   kv.read(head, 0, entries, k.data(), v.data());
-  return {widen(k, kv.format().k), widen(v, kv.format().v)};
+  return {upcast(k, kv.format().k), upcast(v, kv.format().v)};
 }
 
 }  // namespace headzip::parity

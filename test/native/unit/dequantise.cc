@@ -54,7 +54,7 @@ struct Reader {
     if (!encoded.scales.empty()) weight.scales = encoded.grid, weight.scales.data = encoded.scales.data();
     const int64_t block = block_of(encoded.type).elements, blocks = rows * cols / block;
     expect_part(weight, encoded.values, 0, rows * cols, what);
-    for (int turn = 0; turn < 20; ++turn) {
+    for (int round = 0; round < 20; ++round) {
       const int64_t first = static_cast<int64_t>(random()) % blocks, count = 1 + static_cast<int64_t>(random()) % (blocks - first);
       expect_part(weight, encoded.values, first * block, count * block, what + ", a part");
     }

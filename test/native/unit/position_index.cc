@@ -104,7 +104,7 @@ void a_long_row_of_changes() {
     PositionIndex index(2);
     std::vector<int64_t> positions[2];
     int64_t next[2] = {0, 0};
-    for (int turn = 0; turn < 60; ++turn) {
+    for (int round = 0; round < 60; ++round) {
       const int64_t h = below(2);
       std::vector<int64_t>& list = positions[h];
       if (below(2) == 0) {
@@ -128,7 +128,7 @@ void a_long_row_of_changes() {
       for (int64_t p = 0; p < next[h] + 2 && right; ++p)
         right = index.before(h, p) == std::lower_bound(list.begin(), list.end(), p) - list.begin();
       const bool gapless = list.empty() || list.back() - list.front() == static_cast<int64_t>(list.size()) - 1;
-      expect(right && index.contiguous(h) == gapless, "positions after " + std::to_string(turn + 1) + " changes are those of plain lists");
+      expect(right && index.contiguous(h) == gapless, "positions after " + std::to_string(round + 1) + " changes are those of plain lists");
     }
   }
 }
