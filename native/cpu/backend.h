@@ -2,6 +2,7 @@
 #pragma once
 #include <vector>
 
+#include "../weights/dequantize.h"
 #include "kernels.h"
 #include "kv_layer.h"
 #include "memory.h"

@@ -95,7 +95,10 @@ const Kernels* baseline_kernels();
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
 
-// The best the processor runs; HEADZIP_CPU=baseline|avx2|avx512 narrows it for tests. Throws Error when that is absent.
+// The best the processor runs.
+const Kernels& widest_kernels();
+// The same, or what HEADZIP_CPU=baseline|avx2|avx512 asks for: read at each call, so once when an engine opens. Throws
+// Error when that is absent.
 const Kernels& kernels();
 
 }  // namespace headzip::cpu

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <utility>
 
-#include "../cpu/backend.h"
 #include "../error.h"
+#include "../weights/dequantize.h"
 #include "info.h"
 
 namespace headzip::cuda {
@@ -128,7 +128,7 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
     for (size_t i = 0; i < count; ++i) {
       const std::byte* from = table.data + static_cast<size_t>(ids[at + i]) * stored_row;
       std::byte* to = gathered.data() + i * row;
-      if (wide) cpu::dequantize(cpu::kernels(), table, ids[at + i] * table.cols, table.cols, reinterpret_cast<float*>(to));
+      if (wide) dequantize(table, ids[at + i] * table.cols, table.cols, reinterpret_cast<float*>(to));
       else std::memcpy(to, from, row);
     }
     HEADZIP_CUDA(cudaMemcpyAsync(table_rows.as(), gathered.data(), count * row, cudaMemcpyHostToDevice, stream_));

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "../../cuda/launch.h"
-#include "../cpu/backend.h"
 #include "../error.h"
+#include "../weights/dequantize.h"
 
 namespace headzip::cuda {
 
@@ -134,7 +134,7 @@ void WeightStore::copy_blocks(const Weight& w, std::byte* to, cudaStream_t strea
   for (int64_t at = 0, count = w.rows * w.cols; at < count; at += kStep) {
     const int64_t part = std::min(kStep, count - at);
     HEADZIP_CUDA(cudaEventSynchronize(stage_free_[stage_]));
-    cpu::dequantize(cpu::kernels(), w, at, part, static_cast<float*>(stages_[stage_]));
+    dequantize(w, at, part, static_cast<float*>(stages_[stage_]));
     HEADZIP_CUDA(cudaMemcpyAsync(dequant_buffer_.as(), stages_[stage_], static_cast<size_t>(part) * sizeof(float), cudaMemcpyHostToDevice, stream));
     HEADZIP_CUDA(cudaEventRecord(stage_free_[stage_], stream));
     stage_ ^= 1;

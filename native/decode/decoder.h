@@ -7,7 +7,7 @@
 #include "../backend.h"
 #include "../kv/kv_cache.h"
 #include "../job_control.h"
-#include "../sweep/layer.h"
+#include "../layer/layer.h"
 
 namespace headzip {
 

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "../check.h"
 #include "../error.h"
-#include "../sweep/check.h"
 #include "decoder.h"
 
 namespace headzip {

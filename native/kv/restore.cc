@@ -2,7 +2,6 @@
 
 #include "../error.h"
 #include "../finite.h"
-#include "../sweep/check.h"
 
 namespace headzip {
 

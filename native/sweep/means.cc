@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
+#include "../check.h"
 #include "../error.h"
-#include "check.h"
-#include "layer.h"
+#include "../layer/layer.h"
+#include "../layer/work.h"
 
 namespace headzip {
 

@@ -4,7 +4,8 @@
 #include <future>
 #include <string>
 
-#include "check.h"
+#include "../layer/work.h"
+#include "check_params.h"
 #include "summary.h"
 #include "sweep_run.h"
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "../layer/work.h"
 #include "sweep_run.h"
 
 namespace headzip {

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "layer.h"
+#include "../layer/layer.h"
 #include "sweep.h"
 
 namespace headzip {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <string>
 
-#include "../cpu/stored.h"
 #include "../error.h"
+#include "dequantize.h"
 
 namespace headzip {
 
@@ -20,9 +20,10 @@ bool within(int64_t value, int64_t least, int64_t most) { return value >= least 
 void check_values(const ScalesRef& s, const MappedFile& file, int64_t count) {
   constexpr int64_t kPart = 1024;
   float values[kPart];
+  const Weight scales{file.data() + s.offset, s.type, 1, count};
   for (int64_t at = 0; at < count; at += kPart) {
     const int64_t part = std::min(kPart, count - at);
-    cpu::kernels().dequantize(cpu::stored(s.type), file.data() + s.offset + bytes_of(s.type, at), cpu::Scales{}, part, values);
+    dequantize(scales, at, part, values);
     for (int64_t i = 0; i < part; ++i)
       if (!(values[i] >= 0) || !std::isfinite(values[i]))
         throw Error(file.path() + ": scale " + std::to_string(at + i) + " of " + s.name + " must be a finite number of at least 0, got " +

@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "../backend.h"
-#include "../job_control.h"
 
 namespace headzip {
 
@@ -49,6 +48,7 @@ class LayerRunner {
   std::vector<float> logits(Rows rows);  // lm_head(), then these
 
  private:
+  [[noreturn]] static void not_finite(int64_t layer);
   void feed_forward(int64_t layer, Rows x);
   // out (+)= down(activation(gate(h)) * up(h))
   void gated_mlp(const MlpWeights& w, Rows h, Rows out, bool add);
@@ -73,12 +73,5 @@ class LayerRunner {
 
 // Makes room for a layer of that shape: `kv` itself, emptied, where it has the shape already.
 void prepare(Backend& backend, const AttentionSpec& spec, int64_t capacity, std::unique_ptr<KvLayer>& kv);
-
-// Values that a runner's buffers hold for one row of a tile.
-int64_t buffer_values(const ModelSpec& spec);
-
-// Multiply-adds of a layer's linear parts for one row, and of attention for one query and key.
-double linear_work(const ModelSpec& spec, int64_t layer);
-double attention_work(const AttentionSpec& spec);
 
 }  // namespace headzip
