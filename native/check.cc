@@ -6,7 +6,7 @@
 
 namespace headzip {
 
-void check_ids(const std::vector<int32_t>& ids, const ModelSpec& spec, const char* what) {
+void check_ids(std::span<const int32_t> ids, const ModelSpec& spec, const char* what) {
   for (const int32_t id : ids)
     if (id < 0 || id >= spec.vocab)
       throw Error(std::string(what) + " holds the token id " + std::to_string(id) + ", but the model's vocabulary has " +

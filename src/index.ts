@@ -63,6 +63,7 @@ export {
   loadModel,
   type Means,
   type Model,
+  type ScoreChunksParams,
   type ScoredPairs,
   type ScorePairsParams,
 } from './inference/model.js'

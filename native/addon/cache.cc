@@ -1,6 +1,6 @@
 #include "args.h"
 #include "engine.h"
-#include "spec.h"
+#include "read_params.h"
 #include "../error.h"
 
 namespace headzip::addon {

@@ -2,6 +2,7 @@
 #pragma once
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 
 #include "../kv/kv_cache.h"
@@ -16,6 +17,9 @@ struct SharedCache {
   int readers = 0;
   bool changing = false;
 };
+
+// Marks a cache as used by a job from here on; the returned function ends that, on JavaScript's thread.
+std::function<void()> occupy(const std::shared_ptr<SharedCache>& shared, bool change);
 
 class Cache final : public Napi::ObjectWrap<Cache> {
  public:
@@ -58,9 +62,10 @@ class Engine final : public Napi::ObjectWrap<Engine> {
   explicit Engine(const Napi::CallbackInfo& info);
 
  private:
-  Napi::Value sweep(const Napi::CallbackInfo& info);
-  Napi::Value means(const Napi::CallbackInfo& info);
+  Napi::Value score(const Napi::CallbackInfo& info);
+  Napi::Value prefill(const Napi::CallbackInfo& info);
   Napi::Value score_chunks(const Napi::CallbackInfo& info);
+  Napi::Value means(const Napi::CallbackInfo& info);
   Napi::Value generate(const Napi::CallbackInfo& info);
   Napi::Value log_probs(const Napi::CallbackInfo& info);
   Napi::Value restore(const Napi::CallbackInfo& info);

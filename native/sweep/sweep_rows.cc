@@ -17,25 +17,25 @@ double SweepRun::tile_work(int64_t layer, int64_t rows, double keys, LayerOutput
 int64_t SweepRun::context_tile_end(int64_t row, bool last) const {
   const int64_t end = std::min(row + tile_, prefill_);
   // Of the last layer only the last token's output is wanted, and only for generation.
-  return last && params_.want_cache && row < prefill_ - 1 ? std::min(end, prefill_ - 1) : end;
+  return last && plan_.want_cache && row < prefill_ - 1 ? std::min(end, prefill_ - 1) : end;
 }
 
 // Rows [row, end) of the context, cut where what they see changes: one block of kBlock sees nothing of another.
 std::vector<RowGroup> SweepRun::context_groups(int64_t row, int64_t end, KvLayer& kv) const {
-  if (!blocks()) return {RowGroup{0, end - row, row < prefix_ ? row : row + params_.before, &kv, {{&kv, 0, -1, 0}}, nullptr, 0}};
+  if (!blocks()) return {RowGroup{0, end - row, row < prefix_ ? row : row + plan_.before, &kv, {{&kv, 0, -1, 0}}, nullptr, 0}};
   std::vector<RowGroup> groups;
   const int64_t first = row;
   size_t chunk = 0;
   while (row < end) {
     int64_t stop = std::min(end, prefix_), start = 0;
     if (row >= prefix_) {
-      while (row >= prefix_ + params_.chunks[chunk].end) ++chunk;
-      start = prefix_ + params_.chunks[chunk].start;
-      stop = std::min(end, prefix_ + params_.chunks[chunk].end);
+      while (row >= prefix_ + plan_.chunks[chunk].end) ++chunk;
+      start = prefix_ + plan_.chunks[chunk].start;
+      stop = std::min(end, prefix_ + plan_.chunks[chunk].end);
     }
-    RowGroup group{row - first, stop - row, row < prefix_ ? row : row + params_.before, &kv, {}, nullptr, 0};
+    RowGroup group{row - first, stop - row, row < prefix_ ? row : row + plan_.before, &kv, {}, nullptr, 0};
     if (row >= prefix_) group.segments.push_back({&kv, 0, prefix_, 0});
-    group.segments.push_back({&kv, start, stop - start, row < prefix_ ? 0 : start + params_.before});
+    group.segments.push_back({&kv, start, stop - start, row < prefix_ ? 0 : start + plan_.before});
     groups.push_back(std::move(group));
     row = stop;
   }
@@ -47,9 +47,9 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
   for (int64_t row = 0; row < prefill_;) {
     const int64_t end = context_tile_end(row, last);
     const std::vector<RowGroup> groups = context_groups(row, end, kv);
-    const bool final_row = last && params_.want_cache && row == prefill_ - 1;
+    const bool final_row = last && plan_.want_cache && row == prefill_ - 1;
     const LayerOutput output = !last || final_row ? LayerOutput::kHidden : last_output();
-    runner_->run(layer, context_rows_.slice(row, end - row), groups, output);
+    runner_->run(layer, context_stream_.slice(row, end - row), groups, output);
     backend_.throttle();
     double work = 0;
     for (const RowGroup& p : groups) {
@@ -64,17 +64,17 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
 // `own` holds the input's own KV; the result is its rows [offset, offset + rows).
 RowGroup SweepRun::repeat_rows(KvLayer& kv, KvLayer& own, const Chunk& c, int64_t offset, int64_t rows, float* scores) const {
   const int64_t start = prefix_ + c.start, end = prefix_ + c.end;
-  const int64_t first = params_.before + prefill_ + params_.after;  // position of the input's first token
-  float* const to = scores == nullptr ? nullptr : scores + c.start - params_.chunks.front().start;
+  const int64_t first = plan_.before + prefill_ + plan_.after;  // position of the input's first token
+  float* const to = scores == nullptr ? nullptr : scores + c.start - plan_.chunks.front().start;
   RowGroup group{0, rows, first + offset, &own, {}, to, scored_positions(), {}};
   if (to != nullptr && weighted()) group.weights = {value_norms_.data, value_norms_.positions, nullptr};
   const auto add = [&](KvLayer& from, int64_t begin, int64_t count, int64_t position, bool in_score, bool scored) {
     if (count != 0) group.segments.push_back({&from, begin, count, position, false, in_score, scored});
   };
-  const bool full = params_.kind == SweepKind::kFull;
+  const bool full = plan_.kind == SweepKind::kFull;
   add(kv, 0, prefix_, 0, true, false);
   if (full) add(kv, prefix_, start - prefix_, prefix_, false, false);
-  add(kv, start, end - start, start + params_.before, true, true);
+  add(kv, start, end - start, start + plan_.before, true, true);
   if (full) add(kv, end, prefill_ - end, end, false, false);
   add(own, 0, -1, first, true, false);
   return group;
@@ -89,19 +89,19 @@ void SweepRun::repeat_group(int64_t layer, KvLayer& kv, const Group& group, floa
     double work = 0;
     int64_t input = 0;  // first row of the input within the group
     for (size_t i = 0; i < group.chunks; ++i) {
-      const Chunk& c = params_.chunks[group.first_chunk + i];
+      const Chunk& c = plan_.chunks[group.first_chunk + i];
       const auto rows = static_cast<int64_t>(c.ids.size());
       const int64_t low = std::max(from, input), high = std::min(to, input + rows);
       if (low < high) {
         groups.push_back(repeat_rows(kv, *own_[i], c, low - input, high - low, scores));
         groups.back().first = low - from;
-        const bool narrow = params_.kind != SweepKind::kFull || output == LayerOutput::kScores;
+        const bool narrow = plan_.kind != SweepKind::kFull || output == LayerOutput::kScores;
         const int64_t context = narrow ? prefix_ + c.end - c.start : prefill_;
         work += tile_work(layer, high - low, static_cast<double>(context + (low + high) / 2 - input), output);
       }
       input += rows;
     }
-    runner_->run(layer, repeat_rows_.slice(group.first_row + from, to - from), groups, output);
+    runner_->run(layer, repeat_stream_.slice(group.first_row + from, to - from), groups, output);
     backend_.throttle();
     control_.advance(work);
   }

@@ -15,30 +15,59 @@ export interface NativeJob<T> {
   abort(): void
 }
 
-export interface NativeSweepJob {
-  prefix: Int32Array
-  context: Int32Array
-  /** Empty: prefill only. */
+/** Ropes in place of the model's, with the positions they are made for; null or left out: the model's own. */
+export type NativeRopes = { ropes?: null } | { ropes: Rope[]; maxPositions: number }
+
+/** What is read: the system prefix, then the context. */
+export type NativeText = NativeRopes & { prefix: Int32Array; context: Int32Array }
+
+/** The context's repetition and what becomes of it. `Kind`: the sweeps that a call can make. */
+export interface NativeScoring<Kind extends Sweep> {
+  /** In a row; at least one. */
   chunks: { start: number; end: number; ids: Int32Array }[]
-  sweep: Sweep
+  sweep: Kind
   /** `kvzip+` runs on the CPU only. */
   method: PairMethod
-  /** Sweep `block`: context tokens before and after those given, which keep their positions. */
+}
+
+/** Blocks of a part of a context: tokens before and after those given, which keep their positions. */
+export interface NativeBlockPart extends NativeScoring<'block'> {
   before: number
   after: number
-  pairs: boolean
-  cache: boolean
-  /** (scored layers * kv_heads); heads at 0 lose their context KV layer by layer, or become streaming heads */
-  keepHeads: Uint8Array | null
-  /** What streaming heads keep; null: evicted heads keep nothing of the context */
-  window: NativeWindow | null
-  /** Every head keeps its best entries, layer by layer; needs chunks */
-  uniform: NativeUniformRule | null
-  /** Most rows of a pass; 0: the engine's choice */
-  tileRows: number
-  /** In place of the model's, with the positions they are made for; null: the model's own. */
-  ropes: Rope[] | null
-  maxPositions: number
+}
+
+export type NativeScoreParams = NativeText &
+  (NativeScoring<'full' | 'chunk'> | NativeBlockPart) & {
+    /** Whether every pair's score is wanted. */
+    pairs: boolean
+  }
+
+/** What a prefill does with a layer's KV before it goes on to the next one. */
+export type NativeEviction =
+  | { kind: 'none' }
+  | {
+      kind: 'heads'
+      /** (scored layers * kv_heads); heads at 0 lose their context, or become streaming heads */
+      keep: Uint8Array
+      /** What streaming heads keep; left out: evicted heads keep nothing of the context */
+      window?: NativeWindow
+    }
+  | (NativeScoring<Sweep> & {
+      kind: 'scored'
+      /** Every head keeps its best entries; left out: all are kept */
+      uniform?: NativeUniformRule
+    })
+
+export type NativePrefillParams = NativeText & {
+  eviction: NativeEviction
+  /** Most rows of a pass; left out: the engine's choice */
+  tileRows?: number
+}
+
+export interface NativeScoreChunksParams extends NativeScoring<'full' | 'chunk'> {
+  /** That the cache was made of. */
+  prefix: Int32Array
+  context: Int32Array
 }
 
 /** A streaming head sees the first `sink` positions and the `recent` latest. */
@@ -61,26 +90,38 @@ export interface KernelTime {
   spans: number
 }
 
-export interface NativeSweepResult {
-  /** (scored layers, kv_heads) each; empty without chunks */
-  max: Float32Array
-  mean: Float32Array
-  p99: Float32Array
-  /** (scored layers, kv_heads, context) */
-  pairs: Float32Array | null
+/** What every sweep tells of itself. */
+export interface NativeSweepCost {
   peakBytes: number
   /** Empty unless the engine was opened with `kernelTimes` */
   kernels: KernelTime[]
-  cache: NativeCache | null
 }
 
-export interface NativeMeansParams {
+export interface NativeScores extends NativeSweepCost {
+  /** (scored layers, kv_heads) each */
+  max: Float32Array
+  mean: Float32Array
+  p99: Float32Array
+  /** (scored layers, kv_heads, context); null unless wanted */
+  pairs: Float32Array | null
+}
+
+export interface NativePrefill extends NativeSweepCost {
+  cache: NativeCache
+  /** (scored layers, kv_heads, context); null unless `eviction` is `scored` */
+  pairs: Float32Array | null
+}
+
+export interface NativeChunkScores {
+  /** (scored layers, kv_heads, positions of the chunks) */
+  pairs: Float32Array
+  peakBytes: number
+}
+
+export type NativeMeansParams = NativeRopes & {
   text: Int32Array
   /** Most rows of a pass; 0: the engine's choice */
   tileRows: number
-  /** In place of the model's, with the positions they are made for; null: the model's own. */
-  ropes: Rope[] | null
-  maxPositions: number
 }
 
 /** Of the scored layers, after the norms over heads, before the rope. */
@@ -137,8 +178,8 @@ export interface NativeCache {
   close(): void
 }
 
-/** All that a cache is but its entries. */
-export interface NativeCacheShape {
+/** All that a cache is but its entries; ropes as in a prefill of the same context. */
+export type NativeCacheShape = NativeRopes & {
   prefix: number
   context: number
   position: number
@@ -146,9 +187,6 @@ export interface NativeCacheShape {
   lastLogits: Float32Array
   lengths: Int32Array
   windows: Int32Array
-  /** As in a prefill of the same context. */
-  ropes: Rope[] | null
-  maxPositions: number
 }
 
 export interface NativeGenerateParams {
@@ -183,21 +221,14 @@ export interface NativeGenerateHandle extends NativeJob<NativeGeneration[]> {
 }
 
 export interface NativeEngine {
-  sweep(job: NativeSweepJob): NativeJob<NativeSweepResult>
+  /** Scores of a context's repetition, with one layer of KV alive. */
+  score(params: NativeScoreParams): NativeJob<NativeScores>
+  /** A cache of a context, evicted layer by layer where that is asked for. */
+  prefill(params: NativePrefillParams): NativeJob<NativePrefill>
+  /** Scores chunks that lie in a row against a full cache of the same system prefix and context, which stays as it is. */
+  scoreChunks(cache: NativeCache, params: NativeScoreChunksParams): NativeJob<NativeChunkScores>
   /** Mean query and mean key of every head over a text, from one prefill of it. */
   means(params: NativeMeansParams): NativeJob<NativeMeans>
-  /**
-   * Scores chunks that lie in a row against a full cache of the same system prefix and context. @param job `pairs` true, no
-   * cache, sweep full or chunk
-   */
-  scoreChunks(
-    cache: NativeCache,
-    job: NativeSweepJob,
-  ): NativeJob<{
-    /** (scored layers, kv_heads, positions of the chunks) */
-    pairs: Float32Array
-    peakBytes: number
-  }>
   /**
    * @param update one query only: it and its answer stay in the cache
    * @param rewindable with update: `rewind` may then cut the answer short

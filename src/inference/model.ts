@@ -52,6 +52,11 @@ export interface ScorePairsParams extends JobOptions {
   pairs?: boolean | undefined
 }
 
+/** What chunks are scored against; blocks see no cache of a whole context. */
+export interface ScoreChunksParams extends Pick<ScorePairsParams, 'prefixIds' | 'contextIds' | 'method'> {
+  sweep: Exclude<Sweep, 'block'>
+}
+
 export interface ScoredPairs {
   /** (scored layers) index of each row's layer in the model */
   layerIds: Int32Array
@@ -261,32 +266,24 @@ export class Model {
    */
   async scoreChunks(
     kv: KvCache,
-    job: Pick<ScorePairsParams, 'prefixIds' | 'contextIds' | 'sweep' | 'method'>,
+    job: ScoreChunksParams,
     chunks: ReconstructionInput[],
     options: JobOptions = {},
   ): Promise<{ pairs: Float32Array; peakBytes: number }> {
     checkCache(kv)
     checkScorePairs(job)
+    checkOneOf(job.sweep, 'sweep', ['full', 'chunk'])
+    const { prefixIds, contextIds, sweep, method = 'kvzip' } = job
     checkChunks(chunks, 'chunks')
     checkOptions(options, jobFields)
     return watch(
       () =>
         this.engine.scoreChunks(kv.native, {
-          prefix: job.prefixIds,
-          context: job.contextIds,
+          prefix: prefixIds,
+          context: contextIds,
           chunks,
-          sweep: job.sweep,
-          method: job.method ?? 'kvzip',
-          before: 0,
-          after: 0,
-          pairs: true,
-          cache: false,
-          keepHeads: null,
-          window: null,
-          uniform: null,
-          tileRows: 0,
-          ropes: null,
-          maxPositions: 0,
+          sweep,
+          method,
         }),
       options,
     )
@@ -306,27 +303,15 @@ export class Model {
       throw invalidParameter('chunks', 'a list of reconstruction inputs', job.chunks)
     const started = performance.now()
     const longest = Math.max(...job.chunks.map(({ ids }) => ids.length))
-    const { prefixIds, contextIds, before = 0, after = 0 } = job
+    const { prefixIds, contextIds, chunks, sweep, method = 'kvzip', before = 0, after = 0 } = job
+    if (sweep !== 'block' && before + after > 0)
+      throw new InputError('only the block sweep scores a part of a context: leave `before` and `after` out')
     const positions = prefixIds.length + before + contextIds.length + after + longest
     const { note, ...rope } = ropesFor(this.opened, positions)
+    const text = { prefix: prefixIds, context: contextIds, ...rope }
+    const scoring = sweep === 'block' ? { sweep, before, after } : { sweep }
     const result = await watch(
-      () =>
-        this.engine.sweep({
-          prefix: job.prefixIds,
-          context: job.contextIds,
-          chunks: job.chunks,
-          sweep: job.sweep,
-          method: job.method ?? 'kvzip',
-          before: job.before ?? 0,
-          after: job.after ?? 0,
-          pairs: job.pairs ?? false,
-          cache: false,
-          keepHeads: null,
-          window: null,
-          uniform: null,
-          tileRows: 0,
-          ...rope,
-        }),
+      () => this.engine.score({ ...text, ...scoring, chunks, method, pairs: job.pairs ?? false }),
       job,
     )
     const { max, mean, p99, pairs, peakBytes, kernels } = result

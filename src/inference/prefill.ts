@@ -1,7 +1,7 @@
 /** Reading a context: what the engine is asked to do for a level, and the cache that comes of it. */
 
 import { check, checkNames, checkOptions, type Fields, jobFields } from '../check.js'
-import type { NativeEngine, NativeSweepJob } from '../engine/binding.js'
+import type { NativeEngine, NativeEviction } from '../engine/binding.js'
 import { type JobOptions, watch } from '../engine/job.js'
 import { InputError, invalidParameter } from '../errors.js'
 import { checkGiven } from '../formats/detect.js'
@@ -103,31 +103,28 @@ export async function prefillCache(inputs: PrefillInputs, options: PrefillOption
 
   const early = ratio !== undefined && kind === 'evict'
   const evictedHeads = early && !pairs && scores ? evictHeads(scores, plan) : undefined
-  const uniform = early && level === 'pair-uniform' ? uniformRule(plan, contextIds.length) : null
+  const uniform = early && level === 'pair-uniform' ? uniformRule(plan, contextIds.length) : undefined
   const chunks = pairs ? await inputs.chunks() : []
   const tokens = prefixIds.length + contextIds.length
   const ropePositions = tokens + Math.max(0, ...chunks.map(({ ids }) => ids.length))
   checkPositions(inputs, chunks, ropePositions)
   const { ropes, maxPositions } = ropesFor(description, ropePositions)
-  const job: NativeSweepJob = {
-    prefix: prefixIds,
-    context: contextIds,
-    chunks,
-    sweep,
-    method: 'kvzip',
-    before: 0,
-    after: 0,
-    pairs,
-    cache: true,
-    keepHeads: evictedHeads?.keep ?? null,
-    window: evictedHeads ? windowOf(plan) : null,
-    uniform,
-    tileRows: prefillChunk ?? 0,
-    ropes,
-    maxPositions,
-  }
-  const result = await watch(() => engine.sweep(job), options)
-  if (!result.cache) throw new Error('the engine returned no cache')
+  const window = windowOf(plan)
+  let eviction: NativeEviction = { kind: 'none' }
+  if (pairs) eviction = { kind: 'scored', chunks, sweep, method: 'kvzip', ...(uniform && { uniform }) }
+  else if (evictedHeads) eviction = { kind: 'heads', keep: evictedHeads.keep, ...(window && { window }) }
+  const result = await watch(
+    () =>
+      engine.prefill({
+        prefix: prefixIds,
+        context: contextIds,
+        ropes,
+        maxPositions,
+        eviction,
+        ...(prefillChunk !== undefined && { tileRows: prefillChunk }),
+      }),
+    options,
+  )
   const pairScores = result.pairs && pairScoresOf(result.pairs, inputs)
   const native = result.cache
   const fullBytes = engine.kvBytes(tokens)

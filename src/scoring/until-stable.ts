@@ -58,7 +58,8 @@ export async function scoreUntilStable(
   if (!(bound > 0 && bound <= 1)) throw invalidParameter('untilStable', 'a number in (0, 1]', bound)
   if (!Number.isInteger(patience) || patience < 1)
     throw invalidParameter('patience', 'a positive integer', patience)
-  if (params.sweep === 'block') throw invalidParameter('sweep', 'full or chunk to stop early', params.sweep)
+  const { sweep } = params
+  if (sweep === 'block') throw invalidParameter('sweep', 'full or chunk to stop early', sweep)
   refuseUnfit(model, params)
   const started = performance.now()
   const { signal, onProgress } = params
@@ -81,10 +82,8 @@ export async function scoreUntilStable(
     let peakBytes = 0
     for (const index of spreadOrder(params.chunks.length)) {
       const chunk = params.chunks[index]!
-      const result = await model.scoreChunks(kv, params, [chunk], {
-        signal,
-        onProgress: tell(chunk.ids.length),
-      })
+      const watching = { signal, onProgress: tell(chunk.ids.length) }
+      const result = await model.scoreChunks(kv, { ...params, sweep }, [chunk], watching)
       before += chunk.ids.length
       peakBytes = Math.max(peakBytes, result.peakBytes)
       parts.push({ ...chunk, pairs: result.pairs, part: partOf(result.pairs, chunk.end - chunk.start) })

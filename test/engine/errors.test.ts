@@ -44,6 +44,9 @@ describe('the engine refuses with one sentence', () => {
     await expect(
       model.scorePairs({ prefixIds, contextIds, chunks: chunks.slice(1), sweep: 'full' }),
     ).rejects.toThrow(/cover the context/)
+    await expect(
+      model.scorePairs({ prefixIds, contextIds, chunks, sweep: 'chunk', before: 8 }),
+    ).rejects.toThrow(/only the block sweep scores a part of a context/)
     const kv = await model.prefillIds(prefixIds, contextIds)
     await expect(model.generateIds(randomIds(9, 51, 1), { kv, maxNewTokens: 5 })).rejects.toThrow(
       /needs 315 positions/,
@@ -107,5 +110,22 @@ describe('the engine refuses with one sentence', () => {
     expect(() => open({ weights: altered({ dtype: 'I8' }) })).toThrow(/dtype must be/)
     expect(() => open({ weights: altered({ offset: -4 }) })).toThrow(/negative/)
     expect(() => open({ device: 'tpu' })).toThrow(/must be cpu or cuda/)
+  })
+
+  it('a call of the sweep that is handed what another one takes', () => {
+    const engine = opened(describeModel(writeTinyModel(scratchFolder()))) as Record<
+      'score' | 'prefill',
+      (params: object) => unknown
+    >
+    const text = { prefix: prefixIds, context: contextIds }
+    const scoring = { chunks, method: 'kvzip', sweep: 'full' }
+    const score = (change: object) => () => engine.score({ ...text, ...scoring, pairs: false, ...change })
+    expect(score({ sweep: 'half' })).toThrow(/^sweep must be full or chunk or block, got half$/)
+    expect(score({ sweep: 'block' })).toThrow(/^before is missing$/)
+    expect(score({ method: 'max' })).toThrow(/^method must be kvzip or kvzip\+, got max$/)
+    const prefill = (eviction: object) => () => engine.prefill({ ...text, eviction })
+    expect(prefill({ kind: 'half' })).toThrow(/^eviction.kind must be none, heads or scored, got half$/)
+    expect(prefill({ kind: 'heads' })).toThrow(/^keep is missing$/)
+    expect(prefill({ kind: 'scored', uniform: { count: 9, above: false } })).toThrow(/^chunks is missing$/)
   })
 })

@@ -92,23 +92,7 @@ describe('values that are not finite end with one sentence', () => {
     })
     const described = describeModel(folder)
     const engine = opened(described, { spec: { ...described.spec, logitCap: 30 } }) as NativeEngine
-    const job = engine.sweep({
-      prefix: prefixIds,
-      context: contextIds,
-      chunks: [],
-      sweep: 'full',
-      method: 'kvzip',
-      before: 0,
-      after: 0,
-      pairs: false,
-      cache: true,
-      keepHeads: null,
-      window: null,
-      uniform: null,
-      tileRows: 0,
-      ropes: null,
-      maxPositions: 0,
-    })
+    const job = engine.prefill({ prefix: prefixIds, context: contextIds, eviction: { kind: 'none' } })
     await expect(job.promise).rejects.toThrow(sentence)
   })
 

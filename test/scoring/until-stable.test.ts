@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => model.close())
 
 /** A context of `tokens` and its chunks. */
-async function jobOf(tokens: number, chunkSize: number, sweep: 'full' | 'chunk' | 'block' = 'full') {
+async function jobOf(tokens: number, chunkSize: number, sweep: 'full' | 'chunk' = 'full') {
   const text = 'The harbour of Oslo opens at six. Nora keeps the key of cabin nine. '.repeat(60)
   const prompts = await model.prompts
   const contextIds = (await model.contextIds(text)).subarray(0, tokens).slice()
@@ -59,8 +59,8 @@ describe('scoring chunks against a full cache', () => {
     await expect(model.scoreChunks(kv, job, [past])).rejects.toThrow('chunks must follow one another')
     const before = { ...job.chunks[0]!, start: -5 }
     await expect(model.scoreChunks(kv, job, [before])).rejects.toThrow('chunks must follow one another')
-    await expect(model.scoreChunks(kv, { ...job, sweep: 'block' }, job.chunks)).rejects.toThrow(
-      'a cache of the whole context cannot serve the block sweep',
+    await expect(model.scoreChunks(kv, { ...job, sweep: 'block' as 'full' }, job.chunks)).rejects.toThrow(
+      'sweep must be full or chunk',
     )
     kv.pruneHeads(new Uint8Array(24).fill(1, 0, 12))
     await expect(model.scoreChunks(kv, job, job.chunks)).rejects.toThrow('the cache is not full')

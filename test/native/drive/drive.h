@@ -24,9 +24,10 @@ std::unique_ptr<TinyModel> hybrid_model();
 std::unique_ptr<TinyModel> moe_model();
 
 std::vector<int32_t> some_ids(int64_t count, int64_t vocab, uint32_t seed);
-// Prefix, context and chunks of a text, so that only what is wanted of it need be said.
-SweepParams text_of(const Model& model, int64_t context);
-std::unique_ptr<KvCache> prefilled(Backend& backend, const Model& model, SweepParams params);
+// Prefix and context, and the context's repetition.
+Text text_of(const Model& model, int64_t context);
+std::vector<Chunk> chunks_of(const Model& model, const Text& text);
+std::unique_ptr<KvCache> prefilled(Backend& backend, const Model& model, const PrefillParams& params);
 
 void scoring(Backend& backend, const TinyModel& tiny);
 void generation(Backend& backend, const TinyModel& tiny);

@@ -63,43 +63,59 @@ std::unique_ptr<KvCache> restored(Backend& backend, const Model& model, const Kv
 
 }  // namespace
 
-SweepParams text_of(const Model& model, int64_t context) {
-  const int64_t vocab = model.spec.vocab;
-  SweepParams params;
-  params.prefix = some_ids(3, vocab, 1), params.context = some_ids(context, vocab, 2);
-  for (int64_t start = 0; start < context; start += 50) {
-    const int64_t end = std::min(context, start + 50);
-    std::vector<int32_t> ids = some_ids(5, vocab, 3);
-    ids.insert(ids.end(), params.context.begin() + start, params.context.begin() + end);
-    params.chunks.push_back({start, end, ids});
-  }
-  return params;
+Text text_of(const Model& model, int64_t context) {
+  Text text;
+  text.prefix = some_ids(3, model.spec.vocab, 1), text.context = some_ids(context, model.spec.vocab, 2);
+  return text;
 }
 
-std::unique_ptr<KvCache> prefilled(Backend& backend, const Model& model, SweepParams params) {
-  JobControl control;
-  params.want_cache = true;
-  if (!params.uniform) params.chunks.clear();
-  return run_sweep(backend, model, params, control).cache;
+std::vector<Chunk> chunks_of(const Model& model, const Text& text) {
+  const auto context = static_cast<int64_t>(text.context.size());
+  std::vector<Chunk> chunks;
+  for (int64_t start = 0; start < context; start += 50) {
+    const int64_t end = std::min(context, start + 50);
+    std::vector<int32_t> ids = some_ids(5, model.spec.vocab, 3);
+    ids.insert(ids.end(), text.context.begin() + start, text.context.begin() + end);
+    chunks.push_back({start, end, ids});
+  }
+  return chunks;
 }
+
+std::unique_ptr<KvCache> prefilled(Backend& backend, const Model& model, const PrefillParams& params) {
+  JobControl control;
+  return prefill(backend, model, params, control).cache;
+}
+
+namespace {
+
+void check_progress(const JobControl& control, const TinyModel& tiny) {
+  const double progress = control.done.load() / control.total.load();
+  expect(progress > 0.75 && progress < 1.25, tiny.name + ": progress ends near its end, at " + std::to_string(progress));
+}
+
+// `part`: the block sweep as score() takes it.
+template <typename Kind, typename Part>
+void sweep(Backend& backend, const TinyModel& tiny, Kind kind, Part part, ScoreMethod method) {
+  const Model& model = *tiny.model;
+  const Text text = text_of(model, kContext);
+  const std::vector<Chunk> chunks = chunks_of(model, text);
+  JobControl first, second;
+  const ScoreResult whole = score(backend, model, {text, {chunks, part, method}, true}, first);
+  const PrefillResult tiles = prefill(backend, model, {text, Scored{{chunks, kind, method}, {}}, 23}, second);
+  for (const std::vector<float>* pairs : {&whole.pairs, &tiles.pairs})
+    expect(static_cast<int64_t>(pairs->size()) == model.spec.scored_heads() * kContext && all_finite(*pairs), tiny.name + ": every pair has a score");
+  for (const JobControl* control : {&first, &second}) check_progress(*control, tiny);
+  expect(std::equal(whole.pairs.begin(), whole.pairs.end(), tiles.pairs.begin(), [](float a, float b) { return std::abs(a - b) <= 1e-3f * (a + 1e-3f); }), tiny.name + ": tiles do not matter");
+}
+
+}  // namespace
 
 void scoring(Backend& backend, const TinyModel& tiny) {
   const Model& model = *tiny.model;
   for (const ScoreMethod method : {ScoreMethod::kKvzip, ScoreMethod::kKvzipPlus}) {
-    std::vector<float> whole;
-    for (const SweepKind kind : {SweepKind::kFull, SweepKind::kChunk, SweepKind::kBlock})
-      for (const int64_t rows : {0, 23}) {
-        JobControl control;
-        SweepParams params = text_of(model, kContext);
-        params.kind = kind, params.method = method, params.want_pairs = true, params.tile_rows = rows;
-        const SweepResult made = run_sweep(backend, model, params, control);
-        expect(static_cast<int64_t>(made.pairs.size()) == model.spec.scored_heads() * kContext && all_finite(made.pairs), tiny.name + ": every pair has a score");
-        const double progress = control.done.load() / control.total.load();
-        expect(progress > 0.75 && progress < 1.25, tiny.name + ": progress ends near its end, at " + std::to_string(progress));
-        if (kind != SweepKind::kFull) continue;
-        if (rows == 0) whole = made.pairs;
-        else expect(std::equal(whole.begin(), whole.end(), made.pairs.begin(), [](float a, float b) { return std::abs(a - b) <= 1e-3f * (a + 1e-3f); }), tiny.name + ": tiles do not matter");
-      }
+    sweep(backend, tiny, FullSweep{}, FullSweep{}, method);
+    sweep(backend, tiny, ChunkSweep{}, ChunkSweep{}, method);
+    sweep(backend, tiny, BlockSweep{}, BlockPart{}, method);
   }
   JobControl control;
   const MeansResult means = run_means(backend, model, {.text = some_ids(70, model.spec.vocab, 5), .ropes = {}}, control);
@@ -107,16 +123,16 @@ void scoring(Backend& backend, const TinyModel& tiny) {
   // A cache whose sliding layers forgot is none to score against.
   const bool slides = std::any_of(model.spec.layers.begin(), model.spec.layers.end(), [](const LayerSpec& l) { return l.attention.window > 0; });
   if (slides) return;
-  const auto cache = prefilled(backend, model, text_of(model, kContext));
-  SweepParams again = text_of(model, kContext);
-  again.want_pairs = true, again.full = cache.get();
+  const Text text = text_of(model, kContext);
+  const auto cache = prefilled(backend, model, {text, KeepAll{}});
   JobControl second;
-  expect(all_finite(run_sweep(backend, model, again, second).pairs), tiny.name + ": a cache is scored");
+  const ScoreChunksParams again{text.prefix, text.context, {chunks_of(model, text), FullSweep{}}};
+  expect(all_finite(score_chunks(backend, model, *cache, again, second).pairs), tiny.name + ": a cache is scored");
 }
 
 void generation(Backend& backend, const TinyModel& tiny) {
   const Model& model = *tiny.model;
-  const auto cache = prefilled(backend, model, text_of(model, kContext));
+  const auto cache = prefilled(backend, model, {text_of(model, kContext), KeepAll{}});
   const std::vector<Generation> first = answers(backend, model, *cache);
   expect(first.size() == 3 && first[0].ids.size() == kAnswer && alike(first, answers(backend, model, *cache)), tiny.name + ": the same answers twice");
   JobControl control;
@@ -137,12 +153,11 @@ void generation(Backend& backend, const TinyModel& tiny) {
 void eviction(Backend& backend, const TinyModel& tiny) {
   const Model& model = *tiny.model;
   const int64_t heads = model.spec.scored_heads();
-  const auto whole = prefilled(backend, model, text_of(model, kContext));
+  const auto whole = prefilled(backend, model, {text_of(model, kContext), KeepAll{}});
   for (const Window window : {Window{}, Window{4, 16}}) {
-    SweepParams params = text_of(model, kContext);
-    params.keep_heads = every_other(heads), params.window = window;
-    const auto on_the_way = prefilled(backend, model, params), afterwards = whole->clone(), selected = whole->select_heads(params.keep_heads, window);
-    afterwards->retain_heads(params.keep_heads, window);
+    const std::vector<uint8_t> mask = every_other(heads);
+    const auto on_the_way = prefilled(backend, model, {text_of(model, kContext), HeadMask{mask, window}}), afterwards = whole->clone(), selected = whole->select_heads(mask, window);
+    afterwards->retain_heads(mask, window);
     const std::vector<Generation> made = answers(backend, model, *afterwards);
     expect(alike(made, answers(backend, model, *selected)), tiny.name + ": evicted in place or gathered, the answers are the same");
     expect(on_the_way->lengths() == afterwards->lengths() && alike(made, answers(backend, model, *on_the_way)), tiny.name + ": evicted while it is prefilled, too");
@@ -151,9 +166,8 @@ void eviction(Backend& backend, const TinyModel& tiny) {
     converse(backend, model, *afterwards, {some_ids(30, model.spec.vocab, 31), kAnswer, {}, {}}, false, control, feed);
     expect(!answers(backend, model, *afterwards)[0].ids.empty(), tiny.name + ": it goes on after a turn");
   }
-  SweepParams params = text_of(model, kContext);
-  params.uniform = UniformRule{40, false};
-  const auto uniform = prefilled(backend, model, params);
+  const Text text = text_of(model, kContext);
+  const auto uniform = prefilled(backend, model, {text, Scored{{chunks_of(model, text), FullSweep{}}, UniformRule{40, false}}});
   const auto pairs = whole->clone();
   pairs->retain_pairs(every_other(heads * kContext));
   for (const KvCache* each : {uniform.get(), pairs.get()}) expect(!answers(backend, model, *each)[0].ids.empty() && each->used_bytes() < whole->used_bytes(), tiny.name + ": entries are evicted");
@@ -161,7 +175,7 @@ void eviction(Backend& backend, const TinyModel& tiny) {
 
 void save_and_restore(Backend& backend, const TinyModel& tiny) {
   const Model& model = *tiny.model;
-  const auto cache = prefilled(backend, model, text_of(model, kContext));
+  const auto cache = prefilled(backend, model, {text_of(model, kContext), KeepAll{}});
   expect(alike(answers(backend, model, *cache), answers(backend, model, *restored(backend, model, *cache))), tiny.name + ": a restored cache answers as before");
   cache->retain_heads(every_other(model.spec.scored_heads()), {4, 16});
   const auto copy = restored(backend, model, *cache);

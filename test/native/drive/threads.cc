@@ -18,9 +18,8 @@ struct Answer {
 };
 
 Answer all_of_it(Backend& backend, const Model& model, JobControl& control, TokenFeed& feed) {
-  SweepParams params = text_of(model, 110);
-  params.want_pairs = true, params.want_cache = true;
-  SweepResult made = run_sweep(backend, model, params, control);
+  const Text text = text_of(model, 110);
+  PrefillResult made = prefill(backend, model, {text, Scored{{chunks_of(model, text), FullSweep{}}, {}}}, control);
   const GenerateParams query{some_ids(7, model.spec.vocab, 41), 12, {}, {}};
   return {std::move(made.pairs), generate(backend, model, *made.cache, {query}, control, {&feed, 1})[0].ids};
 }

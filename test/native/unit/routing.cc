@@ -4,7 +4,7 @@
 #include <numeric>
 #include <random>
 
-#include "sweep/moe.h"
+#include "layer/moe.h"
 #include "unit.h"
 
 namespace headzip::test {

@@ -1,4 +1,4 @@
-#include "spec.h"
+#include "read_model.h"
 
 #include <utility>
 
@@ -18,15 +18,6 @@ std::vector<RopeRef> read_ropes(const Napi::Value& value) {
                                                       !adjacent.IsUndefined() && boolean(adjacent, "adjacent")}));
   }
   return ropes;
-}
-
-// Ropes in place of the model's, with the positions they are made for; null leaves both as they are.
-void read_other_ropes(const Napi::Object& o, std::vector<RopeRef>& ropes, int64_t& max_positions) {
-  const Napi::Value given = o.Get("ropes");
-  if (given.IsNull() || given.IsUndefined()) return;
-  ropes = read_ropes(given);
-  max_positions = integer(field(o, "maxPositions"), "maxPositions");
-  if (ropes.empty() || max_positions < 1) refuse(o.Env(), "ropes need entries and the positions they are made for");
 }
 
 AttentionSpec read_attention(const Napi::Value& value) {
@@ -72,6 +63,14 @@ Activation read_activation(const Napi::Value& value) {
 }
 
 }  // namespace
+
+void read_other_ropes(const Napi::Object& o, std::vector<RopeRef>& ropes, int64_t& max_positions) {
+  const Napi::Value given = o.Get("ropes");
+  if (given.IsNull() || given.IsUndefined()) return;
+  ropes = read_ropes(given);
+  max_positions = integer(field(o, "maxPositions"), "maxPositions");
+  if (ropes.empty() || max_positions < 1) refuse(o.Env(), "ropes need entries and the positions they are made for");
+}
 
 ModelSpec read_spec(const Napi::Value& value) {
   const Napi::Object o = object(value, "spec");
@@ -150,94 +149,6 @@ std::vector<WeightRef> read_weights(const Napi::Value& value) {
     refs.push_back(std::move(r));
   }
   return refs;
-}
-
-SweepParams read_sweep(const Napi::Value& value) {
-  const Napi::Object o = object(value, "params");
-  SweepParams params;
-  params.prefix = ids(field(o, "prefix"), "prefix");
-  params.context = ids(field(o, "context"), "context");
-  const Napi::Array chunks = array(field(o, "chunks"), "chunks");
-  for (uint32_t i = 0; i < chunks.Length(); ++i) {
-    const Napi::Object c = object(chunks.Get(i), "chunks[i]");
-    params.chunks.push_back({integer(field(c, "start"), "chunk.start"), integer(field(c, "end"), "chunk.end"),
-                          ids(field(c, "ids"), "chunk.ids")});
-  }
-  const std::string sweep = text(field(o, "sweep"), "sweep");
-  if (sweep == "full") params.kind = SweepKind::kFull;
-  else if (sweep == "chunk") params.kind = SweepKind::kChunk;
-  else if (sweep == "block") params.kind = SweepKind::kBlock;
-  else refuse(value.Env(), "sweep must be full, chunk or block, got " + sweep);
-  const std::string method = text(field(o, "method"), "method");
-  if (method == "kvzip+") params.method = ScoreMethod::kKvzipPlus;
-  else if (method != "kvzip") refuse(value.Env(), "method must be kvzip or kvzip+, got " + method);
-  params.before = integer(field(o, "before"), "before");
-  params.after = integer(field(o, "after"), "after");
-  params.want_pairs = boolean(field(o, "pairs"), "pairs");
-  params.want_cache = boolean(field(o, "cache"), "cache");
-  const Napi::Value keep = field(o, "keepHeads");
-  if (!keep.IsNull()) params.keep_heads = bytes(keep, "keepHeads");
-  const Napi::Value window = field(o, "window");
-  if (!window.IsNull()) params.window = read_window(window);
-  const Napi::Value uniform = field(o, "uniform");
-  if (!uniform.IsNull()) {
-    const Napi::Object u = object(uniform, "uniform");
-    params.uniform = UniformRule{integer(field(u, "count"), "uniform.count"), boolean(field(u, "above"), "uniform.above")};
-  }
-  params.tile_rows = integer(field(o, "tileRows"), "tileRows");
-  read_other_ropes(o, params.ropes, params.max_positions);
-  return params;
-}
-
-MeansParams read_means(const Napi::Value& value) {
-  const Napi::Object o = object(value, "params");
-  MeansParams params;
-  params.text = ids(field(o, "text"), "text");
-  params.tile_rows = integer(field(o, "tileRows"), "tileRows");
-  read_other_ropes(o, params.ropes, params.max_positions);
-  return params;
-}
-
-Window read_window(const Napi::Value& value) {
-  const Napi::Object o = object(value, "window");
-  const Window window{integer(field(o, "sink"), "window.sink"), integer(field(o, "recent"), "window.recent")};
-  if (window.sink < 0 || window.recent < 0) refuse(value.Env(), "window.sink and window.recent must not be negative");
-  return window;
-}
-
-std::vector<GenerateParams> read_generate(const Napi::Value& value) {
-  const Napi::Array list = array(value, "batch");
-  std::vector<GenerateParams> batch;
-  for (uint32_t i = 0; i < list.Length(); ++i) {
-    const Napi::HandleScope scope(value.Env());
-    const Napi::Object o = object(list.Get(i), "batch[i]");
-    GenerateParams params;
-    params.query = ids(field(o, "query"), "query");
-    params.max_tokens = integer(field(o, "maxTokens"), "maxTokens");
-    params.stop = ids(field(o, "stop"), "stop");
-    params.sampling.temperature = real(field(o, "temperature"), "temperature");
-    params.sampling.top_k = integer(field(o, "topK"), "topK");
-    params.sampling.top_p = real(field(o, "topP"), "topP");
-    const int64_t seed = integer(field(o, "seed"), "seed");
-    if (seed < 0) refuse(value.Env(), "seed must not be negative");
-    params.sampling.seed = static_cast<uint64_t>(seed);
-    batch.push_back(std::move(params));
-  }
-  return batch;
-}
-
-CacheShape read_cache_shape(const Napi::Value& value) {
-  const Napi::Object o = object(value, "shape");
-  CacheShape shape;
-  shape.prefix = integer(field(o, "prefix"), "prefix");
-  shape.context = integer(field(o, "context"), "context");
-  shape.position = integer(field(o, "position"), "position");
-  shape.evicted = boolean(field(o, "evicted"), "evicted");
-  shape.last_logits = floats(field(o, "lastLogits"), "lastLogits");
-  shape.lengths = ids(field(o, "lengths"), "lengths");
-  shape.windows = ids(field(o, "windows"), "windows");
-  read_other_ropes(o, shape.ropes, shape.max_positions);
-  return shape;
 }
 
 }  // namespace headzip::addon

@@ -1,22 +1,19 @@
-// Plain JavaScript descriptions, read into the engine's structures.
+// What JavaScript asks of an engine, read into each call's own parameters.
 #pragma once
 #include <napi.h>
 
-#include <string>
 #include <vector>
 
-#include "../kv/restore.h"
 #include "../decode/generate.h"
-#include "../model.h"
+#include "../kv/restore.h"
 #include "../sweep/means.h"
 #include "../sweep/sweep.h"
 
 namespace headzip::addon {
 
-ModelSpec read_spec(const Napi::Value& value);
-std::vector<std::string> read_paths(const Napi::Value& value);
-std::vector<WeightRef> read_weights(const Napi::Value& value);
-SweepParams read_sweep(const Napi::Value& value);
+ScoreParams read_score(const Napi::Value& value);
+PrefillParams read_prefill(const Napi::Value& value);
+ScoreChunksParams read_score_chunks(const Napi::Value& value);
 MeansParams read_means(const Napi::Value& value);
 std::vector<GenerateParams> read_generate(const Napi::Value& value);
 Window read_window(const Napi::Value& value);
