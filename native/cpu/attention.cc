@@ -4,6 +4,8 @@
 
 #include "../error.h"
 #include "backend.h"
+#include "head_segment.h"
+#include "visible.h"
 
 namespace headzip::cpu {
 
@@ -20,26 +22,16 @@ struct Planned {
   bool out, scores;
 };
 
-// Where the first key of a segment stands.
-int64_t first_position(const KvSegment& segment, int64_t end) {
-  return segment.from_end ? segment.position - (end - 1 - segment.begin) : segment.position;
-}
-
-int64_t segment_end(const KvSegment& segment, int64_t head) {
-  const int64_t length = segment.kv->length(head);
-  return segment.count < 0 ? length : std::min(length, segment.begin + segment.count);
-}
-
 bool streams(const AttentionParams& params, int64_t head) {
   return std::any_of(params.segments.begin(), params.segments.end(), [&](const KvSegment& s) { return s.kv->window(head).recent > 0; });
 }
 
-// What one query at `position` sees of a segment of a streaming head: its sink, the first entries that stand before
-// window.sink, then its window, whose entries follow one another.
-int64_t split(const HeadSegment& all, Window window, int64_t sink_end, int64_t position, HeadSegment* out) {
+// What one query at `position` sees of a segment of a streaming head: its sink, entries before `sink_end`, then its
+// window, whose entries follow one another.
+int64_t streaming_segments(const HeadSegment& all, Window window, int64_t sink_end, int64_t position, HeadSegment* out) {
   HeadSegment sink = all, recent = all;
   sink.end = std::clamp(sink_end, all.begin, all.end);
-  recent.begin = std::clamp(all.begin + position - window.recent + 1 - all.position, sink.end, all.end);
+  recent.begin = std::max(sink.end, Visible{all, window.recent}.low(position));
   recent.position += recent.begin - all.begin;
   out[0] = sink;
   out[1] = recent;
@@ -59,7 +51,7 @@ void CpuBackend::attention(const AttentionSpec& spec, std::span<const AttentionP
     if (params.segments.size() > kMaxKvSegments) throw Error("an attention call has more KV segments than the engine plans for");
     int64_t scored = 0;
     for (const KvSegment& segment : params.segments)
-      if (segment.scored) scored = std::max(scored, segment_end(segment, 0) - segment.begin);
+      if (segment.scored) scored = std::max(scored, head_segment(segment, 0).end - segment.begin);
     int64_t queries = std::max<int64_t>(1, (scored > 0 ? kScoredRowsPerTask : kRowsPerTask) / group);
     while (queries > 1 && k_.attention_scratch(queries * group, spec.head_dim, scored) > kScratchBytes) queries /= 2;
     queries = std::min(queries, params.q.rows);
@@ -91,19 +83,15 @@ void CpuBackend::attention(const AttentionSpec& spec, std::span<const AttentionP
     int64_t count = 0, value_stride = 0;
     for (const KvSegment& segment : params.segments) {
       const auto& kv = static_cast<const CpuKvLayer&>(*segment.kv);
-      const int64_t end = segment_end(segment, p.head);
       value_stride = kv.value_stride();
-      HeadSegment view{kv.view(p.head), segment.begin, end, first_position(segment, end), segment.in_score, segment.scored && p.scores, nullptr, 0, 0};
-      if (params.window > 0 && segment.from_end) {
-        view.positions = kv.index().listed(p.head).data();
-        view.position_count = static_cast<int64_t>(kv.index().listed(p.head).size());
-        view.shift = kv.index().shift(p.head);
-      }
+      HeadSegment view = head_segment(segment, p.head);
+      view.scored = view.scored && p.scores;
+      if (params.window > 0 && segment.from_end) by_appended_positions(view, kv.index(), p.head);
       const Window window = kv.window(p.head);
       if (window.recent == 0) segments[count++] = view;
       else {
-        const int64_t sink_end = segment.from_end ? kv.index().before(p.head, window.sink) : view.begin + window.sink - view.position;
-        count += split(view, window, sink_end, params.position + p.first, segments + count);
+        const int64_t sink_end = segment.from_end ? kv.index().before(p.head, window.sink) : Visible{view, 0}.high(window.sink - 1);
+        count += streaming_segments(view, window, sink_end, params.position + p.first, segments + count);
       }
     }
     const int64_t at = p.head * group * spec.head_dim;

@@ -1,10 +1,11 @@
 // Attention of a single query, as decoding has it: heads are few and, after eviction, of very different lengths, so
 // the keys are cut into splits of one size and the splits' results are merged.
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "backend.h"
+#include "head_segment.h"
+#include "softmax_state.h"
 
 namespace headzip::cpu {
 
@@ -13,7 +14,8 @@ namespace {
 constexpr int64_t kKeysPerSplit = 256;  // fewer are not worth a task
 
 struct KeySplit {
-  int64_t head, begin, end, position;  // position of the first key
+  int64_t head;
+  HeadSegment keys;
 };
 
 }  // namespace
@@ -32,31 +34,34 @@ void CpuBackend::decode_attention(const AttentionSpec& spec, const AttentionPara
   const KvSegment& segment = params.segments.front();
   const auto& kv = static_cast<const CpuKvLayer&>(*segment.kv);
   const int64_t group = spec.group(), width = group * spec.head_dim;
+  std::vector<HeadSegment> heads;
   int64_t keys = 0;
-  const auto end_of = [&](int64_t head) {
-    const int64_t length = kv.length(head);
-    return segment.count < 0 ? length : std::min(length, segment.begin + segment.count);
-  };
-  for (int64_t head = 0; head < spec.kv_heads; ++head) keys += end_of(head) - segment.begin;
+  for (int64_t head = 0; head < spec.kv_heads; ++head) {
+    heads.push_back(head_segment(segment, head));
+    keys += heads.back().end - segment.begin;
+  }
   // Two splits a thread at least, whole blocks of keys each.
   const int64_t size = std::max(kKeysPerSplit, keys / (2 * threads_) / kKeysPerSplit * kKeysPerSplit);
   std::vector<KeySplit> splits;
   for (int64_t head = 0; head < spec.kv_heads; ++head) {
-    const int64_t end = end_of(head);
-    const int64_t first = segment.from_end ? segment.position - (end - 1 - segment.begin) : segment.position;
-    for (int64_t at = segment.begin; at < end; at += size)
-      splits.push_back({head, at, std::min(end, at + size), first + at - segment.begin});
+    const HeadSegment& all = heads[static_cast<size_t>(head)];
+    for (int64_t at = all.begin; at < all.end; at += size) {
+      splits.push_back({head, all});
+      HeadSegment& part = splits.back().keys;
+      part.begin = at;
+      part.end = std::min(all.end, at + size);
+      part.position += at - all.begin;
+    }
   }
 
-  // (splits, group, head_dim) outputs, (splits, group) log-sum-exps, and each thread's own scratch
+  // (splits, group, head_dim) outputs, (splits, group) states, and each thread's own scratch
   const auto count = static_cast<int64_t>(splits.size());
   const int64_t each = (k_.attention_scratch(group, spec.head_dim, 0) + 4095) / 4096 * 1024;
-  const int64_t results = (count * (width + group) + 1023) / 1024 * 1024;
+  const int64_t results = (count * (width + 2 * group) + 1023) / 1024 * 1024;
   float* memory = scratch(attention_scratch_, results + each * threads_);
-  float* lse = memory + count * width;
+  auto* states = reinterpret_cast<SoftmaxState*>(memory + count * width);
   const auto attend = [&](int64_t i, int thread) {
     const KeySplit& p = splits[i];
-    const HeadSegment view{kv.view(p.head), p.begin, p.end, p.position, false, false, nullptr, 0, 0};
     const AttentionTask task{
         .q = floats(params.q) + p.head * width,
         .q_stride = 0,
@@ -70,10 +75,10 @@ void CpuBackend::decode_attention(const AttentionSpec& spec, const AttentionPara
         .window = 0,
         .scale = spec.scale,
         .score_scale = spec.score_scale(),
-        .segments = &view,
+        .segments = &p.keys,
         .segment_count = 1,
         .scores = nullptr,
-        .lse = lse + i * group,
+        .states = states + i * group,
     };
     k_.attention(task, memory + results + thread * each);
   };
@@ -86,12 +91,10 @@ void CpuBackend::decode_attention(const AttentionSpec& spec, const AttentionPara
     while (next < count && splits[next].head == splits[i].head) ++next;
     for (int64_t g = 0; g < group; ++g) {
       float* out = floats(params.out) + splits[i].head * width + g * spec.head_dim;
-      float top = lse[i * group + g], total = 0;
-      for (int64_t p = i; p < next; ++p) top = std::max(top, lse[p * group + g]);
-      for (int64_t p = i; p < next; ++p) total += std::exp2(lse[p * group + g] - top);
+      const SoftmaxState all = merge(states + i * group + g, next - i, group);
       std::fill_n(out, spec.head_dim, 0.0f);
       for (int64_t p = i; p < next; ++p) {
-        const float share = std::exp2(lse[p * group + g] - top) / total;
+        const float share = rescale(states[p * group + g], all.m) / all.d;
         const float* part = memory + p * width + g * spec.head_dim;
         for (int64_t d = 0; d < spec.head_dim; ++d) out[d] += share * part[d];
       }

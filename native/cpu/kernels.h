@@ -29,6 +29,7 @@ struct KvHead {
   int64_t length;
 };
 
+// A KvSegment as one KV head sees it.
 struct HeadSegment {
   KvHead head;
   int64_t begin, end, position;  // keys [begin, end); key j stands at position + (j - begin)
@@ -37,6 +38,11 @@ struct HeadSegment {
   // j + shift. nullptr: without gaps, by `position`.
   const int32_t* positions;
   int64_t position_count, shift;
+};
+
+// A softmax over some keys: its weights are 2^(logit - m) and add up to d.
+struct SoftmaxState {
+  float m, d;
 };
 
 // A block of queries of one KV head: row r is query r / group, query head r % group of the group.
@@ -56,7 +62,7 @@ struct AttentionTask {
   const float* value_norms = nullptr;  // (group, value_norm_stride), by entry of the scored segment's head; whole panels may be read
   int64_t value_norm_stride = 0;
   const float* row_norms = nullptr;    // (queries)
-  float* lse = nullptr;  // (rows): log2 of the sum of 2^logit, to merge results over parts of the keys; nullptr: not wanted
+  SoftmaxState* states = nullptr;  // (rows): see normalised(), to merge outputs over splits of the keys; nullptr: not wanted
 };
 
 struct Kernels {

@@ -1,33 +1,34 @@
 // Rows of logits become softmax weights, a block of keys at a time: the softmaxes of the output and of the score.
 #pragma once
+#include "../softmax_state.h"
 #include "vec.h"
 
 namespace headzip::cpu {
 namespace {
 
-constexpr float kNone = -__builtin_inff();
+// A row's SoftmaxState while its keys come block by block: d is a vector's worth of partial sums.
+struct RunningSoftmax {
+  float m = kNone;
+  float d[W] = {};
 
-// A row's softmax so far: the sum, kept as a vector's worth of partial sums, of 2^(logit - reference).
-struct SoftmaxState {
-  float reference = kNone;
-  float sum[W] = {};
+  HZ_INLINE void add(vf weights) { store(d, load(d) + weights); }
+  // Moves m; returns the factor on what was weighed by the old one.
+  HZ_INLINE float rescale(float to) {
+    const float factor = at(exp2(splat(m - to)), 0);
+    m = to;
+    store(d, load(d) * splat(factor));
+    return factor;
+  }
+  HZ_INLINE SoftmaxState whole() const { return {m, sum(load(d))}; }
 };
-// A reference is a maximum that a row's logits may exceed until some of their weights add up to this: finding out
-// beforehand would take a pass of its own, and the weights lose nothing by it.
+// m is a maximum that a row's logits may exceed until some of their weights add up to this: finding out beforehand would
+// take a pass of its own, and the weights lose nothing by it.
 constexpr float kMaxSum = 0x1p16f;
 
 HZ_INLINE float highest(const float* row, int64_t width) {
   vf top = load(row);
   for (int64_t j = W; j < width; j += W) top = max(top, load(row + j));
   return peak(top);
-}
-
-// Moves statistics to another reference; returns the rescale that old sums are scaled by.
-HZ_INLINE float refer(SoftmaxState& stats, float reference) {
-  const float rescale = at(exp2(splat(stats.reference - reference)), 0);
-  stats.reference = reference;
-  store(stats.sum, load(stats.sum) * splat(rescale));
-  return rescale;
 }
 
 // The part of the next block that a row asks for before it becomes weights. A part a row: all at once they would
@@ -54,38 +55,38 @@ HZ_INLINE vf softmax_weights(const float* row, int64_t width, float scale, float
   return total;
 }
 
-// A row of logits updates a softmax, whose reference is raised where it must be: old sums are then scaled by `rescale`.
+// A row of logits updates a softmax, whose m is raised where it must be: what it weighed is then scaled by `rescale`.
 template <bool kKeep>
-HZ_INLINE vf update(SoftmaxState& stats, const float* row, int64_t width, float scale, const Ahead& ahead, float* out, float& rescale) {
+HZ_INLINE vf update(RunningSoftmax& state, const float* row, int64_t width, float scale, const Ahead& ahead, float* out, float& rescale) {
   vf total{};
   rescale = 1.0f;
-  if (stats.reference != kNone) total = softmax_weights<kKeep>(row, width, scale, stats.reference, ahead, out);
-  if (stats.reference == kNone || any_above(total, kMaxSum)) {
+  if (state.m != kNone) total = softmax_weights<kKeep>(row, width, scale, state.m, ahead, out);
+  if (state.m == kNone || any_above(total, kMaxSum)) {
     const float reached = highest(row, width) * scale;
-    if (reached > stats.reference) rescale = refer(stats, reached);
-    if (stats.reference == kNone) {  // nothing visible yet
+    if (reached > state.m) rescale = state.rescale(reached);
+    if (state.m == kNone) {  // nothing visible yet
       if (kKeep) memset(out, 0, width * sizeof(float));
       return total;
     }
-    total = softmax_weights<kKeep>(row, width, scale, stats.reference, ahead, out);
+    total = softmax_weights<kKeep>(row, width, scale, state.m, ahead, out);
   }
-  store(stats.sum, load(stats.sum) + total);
+  state.add(total);
   return total;
 }
 
 // A row of logits updates the output's softmax (its weights go to `out`) and, where `in_score`, the score's. Returns the
 // rescale that the row's output must be scaled by.
 HZ_INLINE float absorb(const AttentionTask& t, const float* row, int64_t width, bool in_score, const Ahead& ahead, float* out,
-                       SoftmaxState& attended, SoftmaxState& scored) {
+                       RunningSoftmax& attended, RunningSoftmax& scored) {
   float rescale = 1.0f, unused;
   vf total{};
   if (t.out != nullptr) total = update<true>(attended, row, width, t.scale * kLog2e, ahead, out, rescale);
   if (!in_score) return rescale;
-  // One set of weights serves both sums, unless the scales differ or the output's reference lies so far above these
-  // logits that what they are to the score would vanish.
+  // One set of weights serves both sums, unless the scales differ or the output's m lies so far above these logits that
+  // what they are to the score would vanish.
   if (t.scale == t.score_scale && any_above(total, 0x1p-40f)) {
-    if (scored.reference != attended.reference) refer(scored, attended.reference);
-    store(scored.sum, load(scored.sum) + total);
+    if (scored.m != attended.m) scored.rescale(attended.m);
+    scored.add(total);
   } else {
     update<false>(scored, row, width, t.score_scale * kLog2e, t.out == nullptr ? ahead : Ahead{}, nullptr, unused);
   }
