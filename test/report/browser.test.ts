@@ -8,7 +8,7 @@ import { readAnyScores } from '../../src/formats/detect.js'
 import { reportPage } from '../../src/report/page.js'
 import { panelsOf } from '../../src/report/panels.js'
 import { makeScores } from '../scores/make.js'
-import { chromiumPath, differenceTo, shrunk } from './browser.js'
+import { browserRequired, chromiumPath, differenceTo, shrunk } from './browser.js'
 
 const published = 'test/fixtures/published'
 const read = (name: string) => readAnyScores(`${published}/${name}`)
@@ -43,17 +43,20 @@ const names = Object.keys(pages) as Name[]
 const sizes = ['28x4', '48x8', '80x8'] as const
 const themes = ['light', 'dark'] as const
 
-const why = chromiumPath ? '' : ' (skipped: no chromium in /usr/bin; CHROMIUM names one elsewhere)'
-describe.skipIf(!chromiumPath)(`the report in a browser${why}`, () => {
+const skipped = !chromiumPath && !browserRequired
+const why = skipped ? ' (skipped: no chromium in /usr/bin; CHROMIUM names one elsewhere)' : ''
+describe.skipIf(skipped)(`the report in a browser${why}`, () => {
   let browser: Browser
   const errors: string[] = []
 
   beforeAll(async () => {
+    if (!chromiumPath)
+      throw new Error('HEADZIP_BROWSER_TESTS=required, and no chromium is in /usr/bin; CHROMIUM names one')
     for (const name of names)
       await writeFile(join(folder, `${name}.html`), reportPage(pages[name], { ratio: 0.6 }))
-    browser = await chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] })
+    browser = await chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox'] })
   })
-  afterAll(() => browser.close())
+  afterAll(() => browser?.close())
 
   async function open(
     name: Name,

@@ -10,8 +10,11 @@ const candidates = [
   '/usr/bin/google-chrome',
 ]
 
-/** null: there is none, and tests that need one skip and say so */
+/** null: there is none, and tests that need one skip and say so, unless they may not. */
 export const chromiumPath = candidates.find((path) => path !== '' && existsSync(path)) ?? null
+
+/** Set by .ci/run: without a browser, tests that need one fail. */
+export const browserRequired = process.env.HEADZIP_BROWSER_TESTS === 'required'
 
 /** Every 4 x 4 pixels become one: kilobytes to store, and the edges of letters, which differ, count less. */
 export function shrunk(png: Uint8Array, factor = 4): PNG {
