@@ -105,7 +105,7 @@ void sweep(Backend& backend, const TinyModel& tiny, Kind kind, Part part, ScoreM
   for (const std::vector<float>* pairs : {&whole.pairs, &tiles.pairs})
     expect(static_cast<int64_t>(pairs->size()) == model.spec.scored_heads() * kContext && all_finite(*pairs), tiny.name + ": every pair has a score");
   for (const JobControl* control : {&first, &second}) check_progress(*control, tiny);
-  expect(std::equal(whole.pairs.begin(), whole.pairs.end(), tiles.pairs.begin(), [](float a, float b) { return std::abs(a - b) <= 1e-3f * (a + 1e-3f); }), tiny.name + ": tiles do not matter");
+  expect(std::equal(whole.pairs.begin(), whole.pairs.end(), tiles.pairs.begin(), [](float a, float b) { return std::abs(a - b) <= 2e-3f * (a + 1e-3f); }), tiny.name + ": tiles do not matter");
 }
 
 }  // namespace
