@@ -1,4 +1,4 @@
-// Kernels of a step that start while the one before still runs: what they need of it they wait for, what is constant while
+// Programmatic dependent launch (PDL): kernels of a step that start while the one before still runs. What they need of it they wait for, what is constant while
 // the step runs (weights, the context's keys and values) they may already read. On compute capability 9.0 and up.
 #pragma once
 #include <cuda_runtime.h>
