@@ -15,6 +15,8 @@ export {
   type KernelTime,
   loadAddon,
   type NativeCacheInfo,
+  type NativeDevices,
+  type NativeMeans,
   type NativeMemory,
   type NativeWindow,
 } from './engine/binding.js'

@@ -304,7 +304,10 @@ export interface NativeDevices {
 }
 
 export interface Addon {
-  Engine: new (options: NativeEngineOptions) => NativeEngine
+  /** @internal use loadModel */
+  Engine: new (
+    options: NativeEngineOptions,
+  ) => NativeEngine
   devices(): NativeDevices
   bench(): Promise<{ name: string; seconds: number; flops: number }[]>
   /** Takes the exclusive flock(2) of an open file without waiting; closing it gives the lock back. */
