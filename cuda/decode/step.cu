@@ -56,7 +56,7 @@ __global__ void rope_append_kernel(const __grid_constant__ RopeAppend p) {
 
 // Floats as integers in the same order; above the value the complement of the index, so that the lowest index wins.
 __device__ __forceinline__ unsigned long long key_of(float value, int index) {
-  uint32_t bits = __float_as_uint(value);
+  uint32_t bits = __float_as_uint(value + 0.0f);  // zeros of both signs are alike
   bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
   if (!isfinite(value)) bits = 0xffffffffu;
   return static_cast<unsigned long long>(bits) << 32 | static_cast<uint32_t>(~index);
