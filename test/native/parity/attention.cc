@@ -1,4 +1,6 @@
 // attention() of many rows: every head_dim, group and number of rows; several segments; scores beside it.
+#include <optional>
+
 #include "attention_reference.h"
 
 namespace headzip::parity {
@@ -94,7 +96,9 @@ void window_cases(Rig& rig) {
 // As a sweep scores: the prefix and the input's own keys take part in the score's softmax, the context's chunk receives
 // scores, what lies around it is seen by the output alone.
 void score_cases(Rig& rig) {
-  Group plain("attention with scores"), scores_only("scores alone"), under_window("scores beside a window"), weighted("weighted scores");
+  Group plain("attention with scores"), scores_only("scores alone"), under_window("scores beside a window");
+  std::optional<Group> weighted;
+  if (rig.backend.weighs_scores()) weighted.emplace("weighted scores");
   for (const int64_t head_dim : kHeadDims)
     for (const int64_t group : kGroups)
       for (const int64_t rows : kRows) {
@@ -119,9 +123,9 @@ void score_cases(Rig& rig) {
           sliding.window = 40;
           run(rig, under_window, named(call), {sliding});
         }
-        if (!rig.backend.weighs_scores() || group == 3 || group == 7) continue;
+        if (!weighted || group == 3 || group == 7) continue;
         call.weighted = true;
-        run(rig, weighted, named(call), {call});
+        run(rig, *weighted, named(call), {call});
       }
   // A repeat input beside another of the same tile.
   for (const int64_t head_dim : {64, 128}) {
