@@ -171,7 +171,7 @@ function readEntry(
   const need = byteCount(shape, dtype as TensorDtype)
   if (need !== end - begin) {
     throw fail(
-      `of shape [${shape.slice(0, 8).join(', ')}] in ${dtype} needs ${need} bytes, its data_offsets offsets ${end - begin}`,
+      `of shape [${shape.slice(0, 8).join(', ')}] in ${dtype} needs ${need} bytes, its data_offsets span ${end - begin}`,
     )
   }
   if (end > size - dataStart) {

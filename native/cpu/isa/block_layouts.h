@@ -60,10 +60,9 @@ HZ_INLINE vi steps() {
 
 HZ_INLINE float half_at(const uint8_t* p) {
 #ifdef __F16C__
-  typedef short v8 __attribute__((vector_size(16)));
   uint16_t bits;
   memcpy(&bits, p, 2);
-  return __builtin_ia32_vcvtph2ps(v8{static_cast<short>(bits)})[0];
+  return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits)));
 #else
   return upcast_one(Stored::kF16, p);
 #endif
