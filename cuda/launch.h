@@ -20,11 +20,11 @@ struct HopperTiles {
   int rows, keys;  // boxes of the tensor maps: (rows, 64) for q, (keys, 64) for k[0], (keys / 2, 64) for k[1]
 };
 HopperTiles hopper_attention_tiles(int head_dim);  // rows == 0: no kernel for this head_dim
-cudaError_t hopper_attention(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
-                             int sm_count, cudaStream_t stream);
+cudaError_t hopper_attention(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
+                             int cluster, int sm_count, cudaStream_t stream);
 HopperTiles hopper_score_tiles(int head_dim);
-cudaError_t hopper_score(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
-                         cudaStream_t stream);
+cudaError_t hopper_score(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
+                         int sm_count, cudaStream_t stream);
 
 // cudaErrorNoKernelImageForDevice where this build has no code for the GPU.
 cudaError_t find_kernels();

@@ -19,7 +19,9 @@ struct Rows {
   int64_t rows = 0, width = 0;
   Element element = Element::kF32;
   size_t row_bytes() const { return static_cast<size_t>(width) * bytes_of(element); }
-  Rows slice(int64_t first, int64_t count) const { return {data + static_cast<size_t>(first) * row_bytes(), count, width, element}; }
+  Rows slice(int64_t first, int64_t count) const {
+    return {data + static_cast<size_t>(first) * row_bytes(), count, width, element};
+  }
   // The same memory as `count` rows of another width.
   Rows reshape(int64_t count, int64_t columns) const { return {data, count, columns, element}; }
 };

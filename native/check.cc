@@ -15,7 +15,8 @@ void check_ids(std::span<const int32_t> ids, const ModelSpec& spec, const char* 
 
 void check_positions(int64_t needed, int64_t most, const char* what) {
   if (needed > most)
-    throw Error(std::string(what) + " needs " + std::to_string(needed) + " positions, but the model has " + std::to_string(most));
+    throw Error(std::string(what) + " needs " + std::to_string(needed) + " positions, but the model has " +
+                std::to_string(most));
 }
 
 }  // namespace headzip

@@ -48,7 +48,8 @@ struct Item {
 };
 
 template <int D, int kCluster>
-__device__ __forceinline__ bool item_at(int round, const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, Item& item) {
+__device__ __forceinline__ bool item_at(int round, const AttentionParams* batch, const Tile* tiles, int tile_count,
+                                        const AttentionShape& shape, Item& item) {
   int at = item_of_round(round, blockIdx.x / kCluster, gridDim.x / kCluster);
   if (at >= tile_count * shape.heads) return false;
   int first_head = 0, width = shape.heads;
@@ -59,13 +60,14 @@ __device__ __forceinline__ bool item_at(int round, const AttentionParams* batch,
   }
   const Tile tile = tiles[at / width];
   const int rank = kCluster == 1 ? 0 : cluster_rank();
-  item = {tile.index, first_head + at % width, tile.row + rank * Shape<D>::kRows, tile.row, min(tile.row + kCluster * Shape<D>::kRows, batch[tile.index].queries)};
+  item = {tile.index, first_head + at % width, tile.row + rank * Shape<D>::kRows, tile.row,
+          min(tile.row + kCluster * Shape<D>::kRows, batch[tile.index].queries)};
   return true;
 }
 
 template <int D, int kCluster>
-__device__ __forceinline__ void produce(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
-                                        Signals& signals, uint32_t q, uint32_t k, uint32_t v) {
+__device__ __forceinline__ void produce(const AttentionParams* batch, const Tile* tiles, int tile_count,
+                                        const AttentionShape& shape, Signals& signals, uint32_t q, uint32_t k, uint32_t v) {
   using S = Shape<D>;
   using Tiles = KeyTiles<S::kKeys>;
   const int rank = kCluster == 1 ? 0 : cluster_rank();
@@ -80,8 +82,8 @@ __device__ __forceinline__ void produce(const AttentionParams* batch, const Tile
 #pragma unroll
     for (int box = 0; box < D / kBoxColumns; ++box)
       load_box(q + box * S::kRows * 128, &params.q_map, box * kBoxColumns, item.row, item.head, q_full);
-    Tiles walk(params, item.head / (shape.heads / shape.kv_heads), params.position + item.first, params.position + item.end - 1, shape.window,
-               params.lse == nullptr ? Tiles::Which::kAll : Tiles::Which::kScoreFirst);
+    Tiles walk(params, item.head / (shape.heads / shape.kv_heads), params.position + item.first, params.position + item.end - 1,
+               shape.window, params.lse == nullptr ? Tiles::Which::kAll : Tiles::Which::kScoreFirst);
     const HeadMaps* known = nullptr;
     do {
       const int stage = count % kStages, parity = (count / kStages & 1) ^ 1;
@@ -119,9 +121,13 @@ __device__ __forceinline__ void release(uint64_t& barrier) {
 }
 // The WGMMAs of all four warps are done when one's are; but each warp read the info beside the keys by itself.
 template <int kCluster>
-__device__ __forceinline__ void release_keys(uint64_t& barrier) { release<kCluster, 32>(barrier); }
+__device__ __forceinline__ void release_keys(uint64_t& barrier) {
+  release<kCluster, 32>(barrier);
+}
 template <int kCluster>
-__device__ __forceinline__ void release_values(uint64_t& barrier) { release<kCluster, 128>(barrier); }
+__device__ __forceinline__ void release_values(uint64_t& barrier) {
+  release<kCluster, 128>(barrier);
+}
 
 // Running softmax of the thread's two rows. `s` becomes softmax weights; `rescale` is what older sums are multiplied by.
 template <int kKeys>
@@ -153,8 +159,8 @@ __device__ __forceinline__ void softmax(float (&s)[kKeys / 2], SoftmaxState (&st
 }
 
 template <int D, int kCluster>
-__device__ __forceinline__ void consume(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
-                                        Signals& signals, uint32_t q, uint32_t k, uint32_t v) {
+__device__ __forceinline__ void consume(const AttentionParams* batch, const Tile* tiles, int tile_count,
+                                        const AttentionShape& shape, Signals& signals, uint32_t q, uint32_t k, uint32_t v) {
   using S = Shape<D>;
   constexpr int kKeys = S::kKeys;
   const int consumer = threadIdx.x / 128 - 1, lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
@@ -186,7 +192,7 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
     for (int i = 0; i < kKeys / 4; ++i) p[i] = pack(s[2 * i], s[2 * i + 1]);
   };
 
-  const auto store_lse = [&](const Item& item, const SoftmaxState (&state)[2]) {
+  const auto store_lse = [&](const Item& item, const SoftmaxState(&state)[2]) {
     const AttentionParams& params = batch[item.index];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
@@ -296,7 +302,8 @@ __global__ void __launch_bounds__(Shape<D>::kThreads, 1)
 }
 
 template <int D, int kCluster>
-cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count, cudaStream_t stream) {
+cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
+                   cudaStream_t stream) {
   using S = Shape<D>;
   const auto kernel = hopper_attention_kernel<D, kCluster>;
   const cudaError_t set = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, S::kBytes);
@@ -317,8 +324,8 @@ cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_cou
 }
 
 template <int D>
-cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster, int sm_count,
-                   cudaStream_t stream) {
+cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
+                   int sm_count, cudaStream_t stream) {
   if (cluster == 1) return launch<D, 1>(batch, tiles, tile_count, shape, sm_count, stream);
   if (cluster == 2) return launch<D, 2>(batch, tiles, tile_count, shape, sm_count, stream);
   return cudaErrorInvalidValue;
@@ -335,8 +342,8 @@ HopperTiles hopper_attention_tiles(int head_dim) {
   }
 }
 
-cudaError_t hopper_attention(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int cluster,
-                             int sm_count, cudaStream_t stream) {
+cudaError_t hopper_attention(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
+                             int cluster, int sm_count, cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
   switch (shape.head_dim) {
     case 64: return launch<64>(batch, tiles, tile_count, shape, cluster, sm_count, stream);

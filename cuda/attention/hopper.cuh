@@ -31,7 +31,8 @@ struct TileInfo {
 };
 __device__ __forceinline__ void store(TileInfo& info, const KeyTile& tile) {
   if (tile.flags & KeyTile::kMask) {
-    atomicExch(&info.range, static_cast<unsigned long long>(static_cast<uint32_t>(tile.end)) << 32 | static_cast<uint32_t>(tile.first));
+    atomicExch(&info.range,
+               static_cast<unsigned long long>(static_cast<uint32_t>(tile.end)) << 32 | static_cast<uint32_t>(tile.first));
     atomicExch(&info.shift, tile.shift);
   }
   atomicExch(&info.flags, tile.flags);
@@ -54,7 +55,8 @@ __device__ __forceinline__ void issue_logits(float (&s)[kKeys / 2], uint32_t q, 
   wgmma_fence();
 #pragma unroll
   for (int i = 0; i < D / 16; ++i)
-    wgmma_shared(s, depth_major(q + i / 4 * kQueries * 128 + i % 4 * 32), depth_major(k + i / 4 * kKeys * 128 + i % 4 * 32), i > 0);
+    wgmma_shared(s, depth_major(q + i / 4 * kQueries * 128 + i % 4 * 32), depth_major(k + i / 4 * kKeys * 128 + i % 4 * 32),
+                 i > 0);
   wgmma_commit();
 }
 

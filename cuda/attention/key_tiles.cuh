@@ -30,9 +30,12 @@ class KeyTiles {
  public:
   enum class Which { kAll, kScoreFirst, kInScore, kScored };
   // Positions of the first and last query that share the tiles.
-  __device__ KeyTiles(const AttentionParams& params, int kv_head, int first_position, int last_position, int window, Which which)
-      : params_(params), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window), which_(which),
-        index_(params.segments), score_(which == Which::kScoreFirst) { enter(); }
+  __device__ KeyTiles(const AttentionParams& params, int kv_head, int first_position, int last_position, int window,
+                      Which which)
+      : params_(params), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window),
+        which_(which), index_(params.segments), score_(which == Which::kScoreFirst) {
+    enter();
+  }
   __device__ bool done() const { return index_ < 0; }
   __device__ int first() const { return at_; }
   __device__ const HeadMaps* maps() const { return params_.segment[max(index_, 0)].maps + kv_head_; }
@@ -42,7 +45,8 @@ class KeyTiles {
     KeyTiles next = *this;
     next.next();
     const bool lse = score_ && (next.done() || !next.score_);
-    return {at_, segment_.end, segment_.visible(window_).shift, (next.done() ? KeyTile::kLast : 0u) | (lse ? KeyTile::kLse : 0u)};
+    return {at_, segment_.end, segment_.visible(window_).shift,
+            (next.done() ? KeyTile::kLast : 0u) | (lse ? KeyTile::kLse : 0u)};
   }
   __device__ void next() {
     at_ -= kKeys;

@@ -14,8 +14,8 @@ struct Config {
 };
 
 template <int D>
-__global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const AttentionParams* batch, const Tile* tiles,
-                                                                       AttentionShape shape) {
+__global__ void __launch_bounds__(Config<D>::kThreads)
+    attention_kernel(const AttentionParams* batch, const Tile* tiles, AttentionShape shape) {
   using C = Config<D>;
   extern __shared__ __align__(128) unsigned char memory[];
   bf16* q = reinterpret_cast<bf16*>(memory);            // (kRows, D)
@@ -29,7 +29,8 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
   const auto query_row = [&](int r) {
     return (tile.row + r) / group * params.q_stride + static_cast<int64_t>(kv_head * group + (tile.row + r) % group) * head_dim;
   };
-  const int first_position = params.position + tile.row / group, last_position = params.position + (tile.row + rows - 1) / group;
+  const int first_position = params.position + tile.row / group,
+            last_position = params.position + (tile.row + rows - 1) / group;
   using Walk = KeyWalk<C::kKeys>;
 
   load_rows<D, C::kRows, C::kThreads>(q, rows, head_dim, [&](int r) { return params.q + query_row(r); });
@@ -119,10 +120,13 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const At
 }
 
 template <int D>
-cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, cudaStream_t stream) {
-  const cudaError_t set = cudaFuncSetAttribute(attention_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Config<D>::kBytes);
+cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
+                   cudaStream_t stream) {
+  const cudaError_t set =
+      cudaFuncSetAttribute(attention_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Config<D>::kBytes);
   if (set != cudaSuccess) return set;
-  attention_kernel<D><<<dim3(tile_count, shape.kv_heads), Config<D>::kThreads, Config<D>::kBytes, stream>>>(batch, tiles, shape);
+  attention_kernel<D>
+      <<<dim3(tile_count, shape.kv_heads), Config<D>::kThreads, Config<D>::kBytes, stream>>>(batch, tiles, shape);
   return cudaGetLastError();
 }
 

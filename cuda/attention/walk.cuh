@@ -29,7 +29,8 @@ class KeyWalk {
   enum class Which { kAll, kInScore, kScored };
   // Positions of the first and last query of the tile; a window masks what lies further back than that from each.
   __device__ KeyWalk(const AttentionParams& params, int kv_head, int first_position, int last_position, int window, Which which)
-      : params_(params), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window), which_(which) {
+      : params_(params), kv_head_(kv_head), first_position_(first_position), last_position_(last_position), window_(window),
+        which_(which) {
     enter();
   }
   __device__ bool done() const { return index_ >= params_.segments; }

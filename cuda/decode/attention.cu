@@ -23,7 +23,8 @@ struct Split {
   int head, begin, length;  // head < 0: there is no such split
 };
 
-__device__ __forceinline__ Split split_at(const KvSegment& segment, const SplitPlan& plan, int index, int kv_heads, int advance) {
+__device__ __forceinline__ Split split_at(const KvSegment& segment, const SplitPlan& plan, int index, int kv_heads,
+                                          int advance) {
   if (segment.ends == nullptr) {
     const int each = plan.splits / kv_heads;
     return {index / each, index % each * plan.chunk, segment.end + advance};
@@ -62,7 +63,8 @@ __device__ __forceinline__ HeadVisible visible_of(const KvSegment& segment, cons
 }
 
 template <int D>
-__global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
+__global__ void __launch_bounds__(Config<D>::kThreads)
+    attention_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
   using C = Config<D>;
   extern __shared__ __align__(128) unsigned char memory[];
   const DecodeParams& params = launch.params[blockIdx.x / tiles];
@@ -124,7 +126,9 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   for (int h = 0; h < 2; ++h) {
     const int row = tile * kDecodeRows + lane / 4 + 8 * h;
     const bool there = lane / 4 + 8 * h < rows;
-    const bf16* from = params.q + (there ? row / group * launch.stride + static_cast<int64_t>(split.head * group + row % group) * head_dim : 0);
+    const bf16* from =
+        params.q +
+        (there ? row / group * launch.stride + static_cast<int64_t>(split.head * group + row % group) * head_dim : 0);
 #pragma unroll
     for (int d = 0; d < D / 16; ++d)
 #pragma unroll
@@ -185,7 +189,8 @@ __global__ void __launch_bounds__(Config<D>::kThreads) attention_kernel(const __
   // The warps' partial outputs become the split's.
   __syncthreads();
   float* partial_out = reinterpret_cast<float*>(memory);  // (kWarps, kDecodeRows, kRow)
-  SoftmaxState* states = reinterpret_cast<SoftmaxState*>(partial_out + C::kWarps * kDecodeRows * C::kRow);  // (kWarps, kDecodeRows)
+  SoftmaxState* states =
+      reinterpret_cast<SoftmaxState*>(partial_out + C::kWarps * kDecodeRows * C::kRow);  // (kWarps, kDecodeRows)
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int row = warp * kDecodeRows + lane / 4 + 8 * h;
@@ -249,7 +254,9 @@ template <int D>
 int blocks_per_sm() {
   int blocks = 0;
   if (allow<D>() != cudaSuccess) return 1;
-  if (cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, attention_kernel<D>, Config<D>::kThreads, Config<D>::kBytes) != cudaSuccess) return 1;
+  if (cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, attention_kernel<D>, Config<D>::kThreads, Config<D>::kBytes) !=
+      cudaSuccess)
+    return 1;
   return std::max(blocks, 1);
 }
 
@@ -270,14 +277,17 @@ int decode_chunk(const int32_t* lengths, int kv_heads, int blocks) {
   int64_t keys = 0;
   for (int h = 0; h < kv_heads; ++h) keys += lengths[h];
   blocks = std::max(blocks, 2 * kv_heads);
-  int chunk = static_cast<int>(std::max<int64_t>(1, (keys + static_cast<int64_t>(blocks) * kStep - 1) / (static_cast<int64_t>(blocks) * kStep))) * kStep;
+  int chunk = static_cast<int>(std::max<int64_t>(1, (keys + static_cast<int64_t>(blocks) * kStep - 1) /
+                                                        (static_cast<int64_t>(blocks) * kStep))) *
+              kStep;
   while (decode_splits(lengths, kv_heads, chunk) > blocks) chunk += kStep;
   return chunk;
 }
 
 size_t decode_scratch(const DecodeLaunch& launch) {
   const Extent e = extent_of(launch);
-  return static_cast<size_t>(launch.batch) * e.tiles * e.splits * kDecodeRows * (padded(launch.shape.head_dim) + 2) * sizeof(float);
+  return static_cast<size_t>(launch.batch) * e.tiles * e.splits * kDecodeRows * (padded(launch.shape.head_dim) + 2) *
+         sizeof(float);
 }
 
 cudaError_t decode_attention(const DecodeLaunch& launch, cudaStream_t stream) {

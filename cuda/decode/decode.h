@@ -42,7 +42,7 @@ cudaError_t decode_attention(const DecodeLaunch& launch, cudaStream_t stream);
 // y (rows, out) (+)= x (rows, in) w^T (out, in) (+ bias), fp32 accumulation, for up to kMostGemvRows rows; `in` a multiple of 8.
 constexpr int kMostGemvRows = 8, kMaxGemvOutputs = 3;
 struct GemvOutput {
-  const bf16* w;     // (out, in)
+  const bf16* w;  // (out, in)
   const bf16* bias;  // (out) or nullptr
   Values y;
   int64_t out;
@@ -60,14 +60,14 @@ cudaError_t gemv(const Gemv& gemv, cudaStream_t stream);
 // Rotates the heads of q in place and writes the rotated keys, with their values, behind what the cache holds. `rows`
 // tokens that stand at position + advance, … *flag becomes 1 when a value of q or k is not finite.
 struct RopeAppend {
-  bf16* q;        // (rows, heads * head_dim) or nullptr
+  bf16* q;  // (rows, heads * head_dim) or nullptr
   const bf16* k;  // (rows, kv_heads * head_dim)
   const bf16* v;  // like k or nullptr
   int32_t rows, heads, kv_heads, head_dim, pairs, position;
   const float* inv_freq;  // (pairs)
   float scale;
   bool adjacent;
-  const HeadKv* kv;        // (kv_heads) on the device
+  const HeadKv* kv;  // (kv_heads) on the device
   const int32_t* lengths;  // (kv_heads) on the device, or nullptr: `length` for all
   int32_t length;
   const int32_t* advance;  // added to position and length; or nullptr

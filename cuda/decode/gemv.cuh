@@ -15,7 +15,9 @@ constexpr int kGemvWarps = 4;
 
 __device__ __forceinline__ uint4 load_once(const uint4* from) {
   uint4 v;
-  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from));
+  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(from));
   return v;
 }
 
@@ -56,7 +58,8 @@ __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_cons
   int64_t out = (blockIdx.x * int64_t{kGemvWarps} + threadIdx.x / 32) * kStep;
   int j = 0;
   if (!kPaired)
-    for (; j + 1 < g.outputs && out >= (g.output[j].out + kStep - 1) / kStep * kStep; ++j) out -= (g.output[j].out + kStep - 1) / kStep * kStep;
+    for (; j + 1 < g.outputs && out >= (g.output[j].out + kStep - 1) / kStep * kStep; ++j)
+      out -= (g.output[j].out + kStep - 1) / kStep * kStep;
   const GemvOutput& output = g.output[j];
   if (out >= output.out) return;  // and waits for nothing: it touches nothing
 

@@ -9,7 +9,8 @@ struct HeadSplits {
   int first, count;  // those that hold keys
 };
 
-__device__ __forceinline__ HeadSplits splits_of(const KvSegment& segment, const SplitPlan& plan, int head, int kv_heads, int advance) {
+__device__ __forceinline__ HeadSplits splits_of(const KvSegment& segment, const SplitPlan& plan, int head, int kv_heads,
+                                                int advance) {
   if (segment.ends == nullptr) return {head * (plan.splits / kv_heads), splits_of(segment.end + advance, plan.chunk)};
   int before = 0;
   for (int h = threadIdx.x % 32; h < head; h += 32) before += splits_of(segment.ends[h], plan.chunk);
@@ -26,12 +27,14 @@ struct PartialOut {
   __device__ __forceinline__ void add(float4 x, const SoftmaxState& other) {
     const MergeWeights w = merge(state, other);
     if (!w.seen) x = {0, 0, 0, 0};  // may hold anything
-    out = {out.x * w.mine + x.x * w.other, out.y * w.mine + x.y * w.other, out.z * w.mine + x.z * w.other, out.w * w.mine + x.w * w.other};
+    out = {out.x * w.mine + x.x * w.other, out.y * w.mine + x.y * w.other, out.z * w.mine + x.z * w.other,
+           out.w * w.mine + x.w * w.other};
   }
 };
 
 template <int D>
-__global__ void __launch_bounds__(kMergeThreads) merge_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
+__global__ void __launch_bounds__(kMergeThreads)
+    merge_kernel(const __grid_constant__ DecodeLaunch launch, int tiles, int max_splits) {
   constexpr int kTeam = D / 4, kTeams = kMergeThreads / kTeam, kAhead = 4;
   __shared__ float4 partial_out[kTeams][kTeam];
   __shared__ float4 team_states[(kTeams + 1) / 2];
@@ -47,7 +50,8 @@ __global__ void __launch_bounds__(kMergeThreads) merge_kernel(const __grid_const
   wait_for_last();
   let_next_start();
   const int team = threadIdx.x / kTeam, at = threadIdx.x % kTeam, count = near.count + far.count;
-  const int64_t block = static_cast<int64_t>(blockIdx.z) * tiles + row / kDecodeRows, blocks = static_cast<int64_t>(launch.batch) * tiles;
+  const int64_t block = static_cast<int64_t>(blockIdx.z) * tiles + row / kDecodeRows,
+                blocks = static_cast<int64_t>(launch.batch) * tiles;
   const Scratch scratch = scratch_of<D>(launch.scratch, blocks * max_splits);
   const auto row_of = [&](int i) {
     const int split = i < near.count ? near.first + i : params.plan[0].splits + far.first + i - near.count;
@@ -77,12 +81,14 @@ __global__ void __launch_bounds__(kMergeThreads) merge_kernel(const __grid_const
   for (int t = 0; t < kTeams; ++t) all.add(partial_out[t][at], states[t]);
   const float inverse = all.state.d > 0 ? 1.0f / all.state.d : 0.0f;
   const uint2 packed = {pack(all.out.x * inverse, all.out.y * inverse), pack(all.out.z * inverse, all.out.w * inverse)};
-  *reinterpret_cast<uint2*>(params.out + query * launch.stride + static_cast<int64_t>(head) * launch.shape.head_dim + at * 4) = packed;
+  *reinterpret_cast<uint2*>(params.out + query * launch.stride + static_cast<int64_t>(head) * launch.shape.head_dim + at * 4) =
+      packed;
 }
 
 template <int D>
 cudaError_t run(const DecodeLaunch& launch, const Extent& e, cudaStream_t stream) {
-  return launch_overlapped(merge_kernel<D>, dim3(launch.shape.heads, e.queries, launch.batch), kMergeThreads, 0, stream, launch, e.tiles, e.splits);
+  return launch_overlapped(merge_kernel<D>, dim3(launch.shape.heads, e.queries, launch.batch), kMergeThreads, 0, stream, launch,
+                           e.tiles, e.splits);
 }
 
 }  // namespace

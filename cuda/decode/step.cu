@@ -18,7 +18,8 @@ __global__ void rope_append_kernel(const __grid_constant__ RopeAppend p) {
   const bool query = static_cast<int>(blockIdx.x) < queries;
   const int head = query ? static_cast<int>(blockIdx.x) : static_cast<int>(blockIdx.x) - queries;
   const int ahead = p.advance == nullptr ? 0 : *p.advance;
-  const bf16* from = query ? p.q + (static_cast<int64_t>(row) * p.heads + head) * dim : p.k + (static_cast<int64_t>(row) * p.kv_heads + head) * dim;
+  const bf16* from = query ? p.q + (static_cast<int64_t>(row) * p.heads + head) * dim
+                           : p.k + (static_cast<int64_t>(row) * p.kv_heads + head) * dim;
   // A thread a pair: heads are at most twice as wide as the block. As in rope(): the angle is rounded to fp32 first, and
   // reduced exactly.
   const int d = static_cast<int>(threadIdx.x);
@@ -87,8 +88,10 @@ void overlap_steps(bool wanted) { overlap_wanted = wanted; }
 bool overlaps() {
   static const bool possible = [] {
     int device = 0, major = 0, driver = 0;
-    return cudaGetDevice(&device) == cudaSuccess && cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
-           cudaDriverGetVersion(&driver) == cudaSuccess && major >= 9 && driver >= 12030;  // from there on such launches can be recorded
+    return cudaGetDevice(&device) == cudaSuccess &&
+           cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+           cudaDriverGetVersion(&driver) == cudaSuccess && major >= 9 &&
+           driver >= 12030;  // from there on such launches can be recorded
   }();
   return possible && overlap_wanted;
 }
@@ -96,12 +99,15 @@ bool overlaps() {
 cudaError_t rope_append(const RopeAppend& p, cudaStream_t stream) {
   if (p.rows == 0) return cudaSuccess;
   if (p.head_dim % 8 != 0 || 2 * p.pairs > p.head_dim || p.pairs > kThreads) return cudaErrorInvalidValue;
-  return launch_overlapped(rope_append_kernel, dim3((p.q == nullptr ? 0 : p.heads) + p.kv_heads, p.rows), kThreads, 0, stream, p);
+  return launch_overlapped(rope_append_kernel, dim3((p.q == nullptr ? 0 : p.heads) + p.kv_heads, p.rows), kThreads, 0, stream,
+                           p);
 }
 
 cudaError_t argmax(const float* x, int64_t rows, int64_t width, uint64_t* keys, cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
-  if (const cudaError_t status = cudaMemsetAsync(keys, 0, static_cast<size_t>(rows) * sizeof *keys, stream); status != cudaSuccess) return status;
+  if (const cudaError_t status = cudaMemsetAsync(keys, 0, static_cast<size_t>(rows) * sizeof *keys, stream);
+      status != cudaSuccess)
+    return status;
   const int64_t blocks = (width + kThreads * 8 - 1) / (kThreads * 8);
   argmax_kernel<<<dim3(static_cast<unsigned>(blocks < 256 ? blocks : 256), static_cast<unsigned>(rows)), kThreads, 0, stream>>>(
       x, width, reinterpret_cast<unsigned long long*>(keys));

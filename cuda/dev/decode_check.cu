@@ -25,7 +25,8 @@ int judge(bool right, const char* what, const char* rest) {
 
 // Keys and values whose heads differ in length, on the device and on the host.
 struct HeadsKv {
-  HeadsKv(std::vector<int32_t> lengths_, int dim, int spare, unsigned seed) : lengths(std::move(lengths_)), device_lengths(lengths) {
+  HeadsKv(std::vector<int32_t> lengths_, int dim, int spare, unsigned seed)
+      : lengths(std::move(lengths_)), device_lengths(lengths) {
     std::vector<HeadKv> heads;
     for (size_t h = 0; h < lengths.size(); ++h) {
       const size_t count = static_cast<size_t>(lengths[h] + spare) * dim, used = static_cast<size_t>(lengths[h]) * dim;
@@ -109,26 +110,34 @@ class Attention {
       same &= std::memcmp(again.data(), first[j].data(), again.size() * sizeof(bf16)) == 0;
     }
     char text[200];
-    std::snprintf(text, sizeof text, "%d/%d x %d, %d queries, tail %d, batch of %d, %d + %d splits: off %.1e, bf16 %.1e, values to %.2f%s", launch_.shape.heads,
-                  kv_heads_, c_.dim, c_.queries, c_.tail, c_.batch, launch_.params[0].plan[0].splits, launch_.params[0].plan[1].splits, off, low, size,
-                  same ? "" : ", ANOTHER RUN GAVE OTHER BITS");
+    std::snprintf(text, sizeof text,
+                  "%d/%d x %d, %d queries, tail %d, batch of %d, %d + %d splits: off %.1e, bf16 %.1e, values to %.2f%s",
+                  launch_.shape.heads, kv_heads_, c_.dim, c_.queries, c_.tail, c_.batch, launch_.params[0].plan[0].splits,
+                  launch_.params[0].plan[1].splits, off, low, size, same ? "" : ", ANOTHER RUN GAVE OTHER BITS");
     return judge(off <= 2 * low + 1e-5 && size > 1e-3 && same, c_.what, text);
   }
 
  private:
   void add_params(int j) {
     const int tokens = c_.tail + j, width = static_cast<int>(launch_.stride);
-    tails_.push_back(std::make_unique<HeadsKv>(std::vector<int32_t>(kv_heads_, tokens + ahead_), c_.dim, c_.spare, 100 + 50 * j));
+    tails_.push_back(
+        std::make_unique<HeadsKv>(std::vector<int32_t>(kv_heads_, tokens + ahead_), c_.dim, c_.spare, 100 + 50 * j));
     host_q_.push_back(normal(static_cast<size_t>(c_.queries) * width, 77 + j));
     q_.emplace_back(host_q_.back());
     out_.emplace_back(static_cast<size_t>(c_.queries) * width);
     poison(out_.back().get(), out_.back().count() * sizeof(bf16));
     const int chunk = decode_chunk(c_.context.data(), kv_heads_, c_.blocks), each = (tokens + ahead_ + c_.spare + 255) / 256;
-    launch_.params[j] = {q_.back().get(), out_.back().get(), c_.queries, before_ + tokens - c_.queries, 2,
-                      {{context_.table->get(), nullptr, context_.device_lengths.get(), c_.streams ? window_table_->get() : nullptr,
-                        c_.gaps ? gap_table_->get() : nullptr, 0, 0, before_ - 1, 0, 0},
-                       {tails_.back()->table->get(), nullptr, nullptr, c_.streams ? window_table_->get() : nullptr, nullptr, 0, tokens, before_, 0, 0}},
-                      {{chunk, decode_splits(c_.context.data(), kv_heads_, chunk)}, {256, each * kv_heads_}}};
+    launch_.params[j] = {q_.back().get(),
+                         out_.back().get(),
+                         c_.queries,
+                         before_ + tokens - c_.queries,
+                         2,
+                         {{context_.table->get(), nullptr, context_.device_lengths.get(),
+                           c_.streams ? window_table_->get() : nullptr, c_.gaps ? gap_table_->get() : nullptr, 0, 0,
+                           before_ - 1, 0, 0},
+                          {tails_.back()->table->get(), nullptr, nullptr, c_.streams ? window_table_->get() : nullptr, nullptr,
+                           0, tokens, before_, 0, 0}},
+                         {{chunk, decode_splits(c_.context.data(), kv_heads_, chunk)}, {256, each * kv_heads_}}};
   }
 
   std::vector<float> naive(int j, bool low) const {
@@ -153,14 +162,16 @@ class Attention {
           const int original = !c_.gaps ? position : e < gaps_[h].count ? positions_[h][e] : e + gaps_[h].shift;
           meet(context_, e, position, original, windows_[h].recent > 0 ? windows_[h].entries : -1);
         }
-        for (int e = 0; e < c_.tail + j + ahead_; ++e) meet(*tails_[j], e, before_ + e, before_ + e, windows_[h].recent > 0 ? std::max(0, windows_[h].sink - before_) : -1);
+        for (int e = 0; e < c_.tail + j + ahead_; ++e)
+          meet(*tails_[j], e, before_ + e, before_ + e, windows_[h].recent > 0 ? std::max(0, windows_[h].sink - before_) : -1);
         float top = -INFINITY;
         double total = 0;
         for (const float z : logit) top = std::max(top, z);
         for (float& z : logit) total += z = std::exp(z - top);
         for (int d = 0; d < c_.dim; ++d) {
           double sum = 0;
-          for (size_t i = 0; i < logit.size(); ++i) sum += rounded(static_cast<float>(logit[i] / total), low) * wide(value[i][d]);
+          for (size_t i = 0; i < logit.size(); ++i)
+            sum += rounded(static_cast<float>(logit[i] / total), low) * wide(value[i][d]);
           out[query * launch_.stride + head * c_.dim + d] = rounded(static_cast<float>(sum), low);
         }
       }
@@ -219,7 +230,9 @@ int check(const ProductCase& c) {
   double off = 0, size = 0;
   const auto dot = [&](size_t j, int row, int out) {
     double sum = c.biased ? wide(host_bias[j][out]) : 0;
-    for (int i = 0; i < c.in; ++i) sum += static_cast<double>(wide(host_x[static_cast<size_t>(row) * c.in + i])) * wide(host_w[j][static_cast<size_t>(out) * c.in + i]);
+    for (int i = 0; i < c.in; ++i)
+      sum += static_cast<double>(wide(host_x[static_cast<size_t>(row) * c.in + i])) *
+             wide(host_w[j][static_cast<size_t>(out) * c.in + i]);
     return sum;
   };
   for (size_t j = 0; j < (c.gate == Gate::kNone ? batch : 1); ++j) {
@@ -229,7 +242,8 @@ int check(const ProductCase& c) {
       for (int out = 0; out < c.outs[j]; ++out) {
         double want = dot(j, row, out);
         if (c.gate == Gate::kSilu) want = want / (1 + std::exp(-want)) * dot(1, row, out);
-        if (c.gate == Gate::kGeluTanh) want = 0.5 * want * (1 + std::tanh(0.797884560802865 * (want + 0.044715 * want * want * want))) * dot(1, row, out);
+        if (c.gate == Gate::kGeluTanh)
+          want = 0.5 * want * (1 + std::tanh(0.797884560802865 * (want + 0.044715 * want * want * want))) * dot(1, row, out);
         const size_t at = static_cast<size_t>(row) * c.outs[j] + out;
         if (c.add) want += before[j][at];
         const double here = std::fabs((c.wide ? got_wide[at] : wide(got_narrow[at])) - want) / (1 + std::fabs(want));
@@ -238,8 +252,9 @@ int check(const ProductCase& c) {
       }
   }
   char text[160];
-  std::snprintf(text, sizeof text, "%d rows, %d -> %d (%d outputs)%s%s%s: off %.1e of values to %.1f", c.rows, c.in, c.outs[0], static_cast<int>(batch),
-                c.gate == Gate::kNone ? "" : ", gated", c.add ? ", added" : "", c.wide ? ", fp32" : "", off, size);
+  std::snprintf(text, sizeof text, "%d rows, %d -> %d (%d outputs)%s%s%s: off %.1e of values to %.1f", c.rows, c.in, c.outs[0],
+                static_cast<int>(batch), c.gate == Gate::kNone ? "" : ", gated", c.add ? ", added" : "", c.wide ? ", fp32" : "",
+                off, size);
   return judge(off <= (c.wide ? 2e-5 : 4.1e-3) && size > 1e-3, "gemv", text);
 }
 
@@ -255,7 +270,8 @@ int check_argmax() {
     for (int row = 0; row < 2; ++row) {
       const auto from = x.begin() + row * width, top = std::max_element(from, from + width);
       const ArgmaxResult b = argmax_of(got[row]);
-      wrong += judge(b.index == top - from && b.value == *top, "argmax", (std::to_string(b.index) + " of " + std::to_string(width)).c_str());
+      wrong += judge(b.index == top - from && b.value == *top, "argmax",
+                     (std::to_string(b.index) + " of " + std::to_string(width)).c_str());
     }
   }
   const Array<float> x(std::vector<float>{1, -INFINITY, 2, NAN});
@@ -267,7 +283,8 @@ int check_argmax() {
 // Against the kernels that rope_append() stands in for.
 int check_rope_append(bool adjacent, int dim, int pairs, bool counted) {
   constexpr int kRows = 3, kHeads = 6, kKvHeads = 2;
-  const Array<bf16> q(normal(kRows * kHeads * dim, 1)), k(normal(kRows * kKvHeads * dim, 2)), v(normal(kRows * kKvHeads * dim, 3));
+  const Array<bf16> q(normal(kRows * kHeads * dim, 1)), k(normal(kRows * kKvHeads * dim, 2)),
+      v(normal(kRows * kKvHeads * dim, 3));
   const Array<bf16> q2(q.host()), k2(k.host());
   std::vector<float> frequencies;
   for (int i = 0; i < pairs; ++i) frequencies.push_back(std::pow(10000.0f, -static_cast<float>(i) / pairs));
@@ -275,8 +292,10 @@ int check_rope_append(bool adjacent, int dim, int pairs, bool counted) {
   const Array<int32_t> counter(std::vector<int32_t>{2}), lengths(std::vector<int32_t>{6, 6}), flag(std::vector<int32_t>{0});
   const HeadsKv one({20, 20}, dim, 0, 9), two({20, 20}, dim, 0, 9);
   const int ahead = counted ? 2 : 0;
-  MUST(rope_append({q.get(), k.get(), v.get(), kRows, kHeads, kKvHeads, dim, pairs, 100000 - ahead, inv_freq.get(), 1.25f, adjacent, one.table->get(),
-              counted ? nullptr : lengths.get(), 6 - ahead, counted ? counter.get() : nullptr, flag.get()}, nullptr));
+  MUST(rope_append({q.get(), k.get(), v.get(), kRows, kHeads, kKvHeads, dim, pairs, 100000 - ahead, inv_freq.get(), 1.25f,
+                    adjacent, one.table->get(), counted ? nullptr : lengths.get(), 6 - ahead, counted ? counter.get() : nullptr,
+                    flag.get()},
+                   nullptr));
   MUST(rope(q2.get(), kRows, kHeads, dim, pairs, 100000, inv_freq.get(), 1.25f, adjacent, flag.get(), nullptr));
   MUST(rope(k2.get(), kRows, kKvHeads, dim, pairs, 100000, inv_freq.get(), 1.25f, adjacent, flag.get(), nullptr));
   MUST(append_kv(k2.get(), v.get(), kRows, kKvHeads, dim, two.table->get(), lengths.get(), 0, nullptr));
@@ -295,9 +314,12 @@ int check_rope_append(bool adjacent, int dim, int pairs, bool counted) {
   auto bad = k.host();
   bad[kRows * kKvHeads * dim - 1] = __float2bfloat16_rn(INFINITY);
   const Array<bf16> bad_k(bad);
-  MUST(rope_append({nullptr, bad_k.get(), nullptr, kRows, kHeads, kKvHeads, dim, pairs, 0, inv_freq.get(), 1, adjacent, one.table->get(), lengths.get(), 0,
-              nullptr, flag.get()}, nullptr));
-  return judge(off <= 0.04 && finite && flag.host()[0] == 1, "rope_append", ("heads of " + std::to_string(dim) + ", " + std::to_string(pairs) + " pairs: off " + std::to_string(off)).c_str());
+  MUST(rope_append({nullptr, bad_k.get(), nullptr, kRows, kHeads, kKvHeads, dim, pairs, 0, inv_freq.get(), 1, adjacent,
+                    one.table->get(), lengths.get(), 0, nullptr, flag.get()},
+                   nullptr));
+  return judge(
+      off <= 0.04 && finite && flag.host()[0] == 1, "rope_append",
+      ("heads of " + std::to_string(dim) + ", " + std::to_string(pairs) + " pairs: off " + std::to_string(off)).c_str());
 }
 
 }  // namespace
@@ -338,7 +360,8 @@ int check_decode() {
     wrong += check(ProductCase{rows, 8, {3}, Gate::kNone, true, false, true});
   }
   wrong += check_argmax();
-  wrong += check_rope_append(false, 128, 64, true) + check_rope_append(false, 64, 16, false) + check_rope_append(true, 64, 32, true) + check_rope_append(false, 256, 128, false);
+  wrong += check_rope_append(false, 128, 64, true) + check_rope_append(false, 64, 16, false) +
+           check_rope_append(true, 64, 32, true) + check_rope_append(false, 256, 128, false);
   return wrong;
 }
 

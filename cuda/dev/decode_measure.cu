@@ -45,12 +45,18 @@ void measure_attention(const char* what, int group, int kv_heads, int dim, const
   fill_normal(q.get(), q.count(), 3);
   int sm_count = 0;
   MUST(cudaDeviceGetAttribute(&sm_count, cudaDevAttrMultiProcessorCount, 0));
-  const int blocks_per_sm = decode_blocks_per_sm(dim), chunk = decode_chunk(lengths.data(), kv_heads, sm_count * blocks_per_sm - kv_heads);
-  DecodeLaunch launch{{group * kv_heads, kv_heads, dim, 1 / std::sqrt(static_cast<float>(dim)), 1, 0}, width, nullptr, nullptr, 1, {}};
-  launch.params[0] = {q.get(), out.get(), 1, position, 2,
-                   {{nullptr, nullptr, device_lengths.get(), nullptr, nullptr, 0, 0, position - 101, 0, 0},
-                    {tail_table.get(), nullptr, nullptr, nullptr, nullptr, 0, 101, position - 100, 0, 0}},
-                   {{chunk, decode_splits(lengths.data(), kv_heads, chunk)}, {256, kv_heads}}};
+  const int blocks_per_sm = decode_blocks_per_sm(dim),
+            chunk = decode_chunk(lengths.data(), kv_heads, sm_count * blocks_per_sm - kv_heads);
+  DecodeLaunch launch{
+      {group * kv_heads, kv_heads, dim, 1 / std::sqrt(static_cast<float>(dim)), 1, 0}, width, nullptr, nullptr, 1, {}};
+  launch.params[0] = {q.get(),
+                      out.get(),
+                      1,
+                      position,
+                      2,
+                      {{nullptr, nullptr, device_lengths.get(), nullptr, nullptr, 0, 0, position - 101, 0, 0},
+                       {tail_table.get(), nullptr, nullptr, nullptr, nullptr, 0, 101, position - 100, 0, 0}},
+                      {{chunk, decode_splits(lengths.data(), kv_heads, chunk)}, {256, kv_heads}}};
   const Array<float> scratch(decode_scratch(launch) / sizeof(float));
   launch.scratch = scratch.get();
   const double ms = milliseconds(9, [&] {
@@ -60,18 +66,22 @@ void measure_attention(const char* what, int group, int kv_heads, int dim, const
     }
   }) / layers;
   const double bytes = 2.0 * each + 404.0 * kv_heads * dim;
-  std::printf("decode     attention %-22s %2d/%d x %3d, %7d keys, %d blocks an SM, splits of %d: %.1f us %.2f TB/s, %.0f%% of the copy rate\n", what,
-              group * kv_heads, kv_heads, dim, static_cast<int>(keys), blocks_per_sm, chunk, ms * 1e3, bytes / ms / 1e9, bytes / ms / copy * 100);
+  std::printf(
+      "decode     attention %-22s %2d/%d x %3d, %7d keys, %d blocks an SM, splits of %d: %.1f us %.2f TB/s, %.0f%% of the copy rate\n",
+      what, group * kv_heads, kv_heads, dim, static_cast<int>(keys), blocks_per_sm, chunk, ms * 1e3, bytes / ms / 1e9,
+      bytes / ms / copy * 100);
   std::fflush(stdout);
 }
 
 template <typename F>
 void measure_gemv(const char* what, int rows, int in, int out, int copies, double copy, F&& launch) {
-  const double ms = milliseconds(9, [&] {
+  const double ms = milliseconds(9,
+                                 [&] {
     for (int i = 0; i < copies; ++i) launch(i);
-  }) / copies, bytes = 2.0 * in * out;
-  std::printf("decode     gemv    %-16s %d x %5d -> %6d: %.1f us %.2f TB/s, %.0f%% of the copy rate\n", what, rows, in, out, ms * 1e3, bytes / ms / 1e9,
-              bytes / ms / copy * 100);
+  }) / copies,
+               bytes = 2.0 * in * out;
+  std::printf("decode     gemv    %-16s %d x %5d -> %6d: %.1f us %.2f TB/s, %.0f%% of the copy rate\n", what, rows, in, out,
+              ms * 1e3, bytes / ms / 1e9, bytes / ms / copy * 100);
 }
 
 void measure_gemvs(int in, int out, double copy) {
@@ -88,14 +98,20 @@ void measure_gemvs(int in, int out, double copy) {
     g.output[0] = {w.get() + i * each, nullptr, {y.get(), true}, out, false};
     return g;
   };
-  for (const int rows : {1, 2, 4, 8}) measure_gemv("few rows", rows, in, out, copies, copy, [&](int i) { MUST(gemv(params(rows, i), nullptr)); });
+  for (const int rows : {1, 2, 4, 8})
+    measure_gemv("few rows", rows, in, out, copies, copy, [&](int i) { MUST(gemv(params(rows, i), nullptr)); });
   // Other ways to cut it, to choose from.
-  measure_gemv("1 out, 2 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 1, 2, false>(params(1, i), nullptr))); });
-  measure_gemv("1 out, 8 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 1, 8, false>(params(1, i), nullptr))); });
-  measure_gemv("2 outs, 4 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 2, 4, false>(params(1, i), nullptr))); });
-  measure_gemv("4 outs, 2 ahead", 1, in, out, copies, copy, [&](int i) { MUST((launch_gemv<1, 4, 2, false>(params(1, i), nullptr))); });
+  measure_gemv("1 out, 2 ahead", 1, in, out, copies, copy,
+               [&](int i) { MUST((launch_gemv<1, 1, 2, false>(params(1, i), nullptr))); });
+  measure_gemv("1 out, 8 ahead", 1, in, out, copies, copy,
+               [&](int i) { MUST((launch_gemv<1, 1, 8, false>(params(1, i), nullptr))); });
+  measure_gemv("2 outs, 4 ahead", 1, in, out, copies, copy,
+               [&](int i) { MUST((launch_gemv<1, 2, 4, false>(params(1, i), nullptr))); });
+  measure_gemv("4 outs, 2 ahead", 1, in, out, copies, copy,
+               [&](int i) { MUST((launch_gemv<1, 4, 2, false>(params(1, i), nullptr))); });
   for (const int rows : {1, 8})
-    measure_gemv("cuBLASLt", rows, in, out, copies, copy, [&](int i) { gemm.run({x.get(), w.get() + i * each, nullptr, {y.get(), true}, rows, out, in}, nullptr); });
+    measure_gemv("cuBLASLt", rows, in, out, copies, copy,
+                 [&](int i) { gemm.run({x.get(), w.get() + i * each, nullptr, {y.get(), true}, rows, out, in}, nullptr); });
   std::fflush(stdout);
 }
 
@@ -106,7 +122,8 @@ void measure_gate(double copy) {
   fill_normal(x.get(), x.count(), 2);
   measure_gemv("gate and up", 1, kIn, 2 * kOut, kCopies, copy, [&](int i) {
     Gemv g{x.get(), 1, kIn, 2, {}, Gate::kSilu};
-    for (int j = 0; j < 2; ++j) g.output[j] = {w.get() + (size_t{2} * i + j) * kIn * kOut, nullptr, {y.get(), false}, kOut, false};
+    for (int j = 0; j < 2; ++j)
+      g.output[j] = {w.get() + (size_t{2} * i + j) * kIn * kOut, nullptr, {y.get(), false}, kOut, false};
     MUST(gemv(g, nullptr));
   });
 }
@@ -121,7 +138,8 @@ void measure_small() {
   constexpr int kTimes = 50;
   const auto tell = [](const char* what, double ms) { std::printf("decode     %-10s %.2f us\n", what, ms * 1e3 / kTimes); };
   tell("rms_norm", milliseconds(9, [&] {
-    for (int i = 0; i < kTimes; ++i) MUST(rms_norm({x.get(), true}, weight.get(), 1e-6f, 0, false, 1, kHidden, {y.get(), false}, flag.get(), nullptr));
+    for (int i = 0; i < kTimes; ++i)
+      MUST(rms_norm({x.get(), true}, weight.get(), 1e-6f, 0, false, 1, kHidden, {y.get(), false}, flag.get(), nullptr));
   }));
   tell("argmax", milliseconds(9, [&] {
     for (int i = 0; i < kTimes; ++i) MUST(argmax(logits.get(), 1, kVocab, key.get(), nullptr));
@@ -140,7 +158,8 @@ void measure_decode() {
   measure_attention("all heads", 4, 8, 128, std::vector<int32_t>(8, 124030), copy);
   measure_attention("all heads", 4, 8, 64, std::vector<int32_t>(8, 124030), copy);
   measure_attention("all heads", 2, 8, 256, std::vector<int32_t>(8, 62030), copy);
-  for (const auto& [in, out] : {std::pair{3584, 3584}, {3584, 4608}, {18944, 3584}, {3584, 18944}, {3584, 152064}}) measure_gemvs(in, out, copy);
+  for (const auto& [in, out] : {std::pair{3584, 3584}, {3584, 4608}, {18944, 3584}, {3584, 18944}, {3584, 152064}})
+    measure_gemvs(in, out, copy);
   measure_gate(copy);
   measure_small();
 }

@@ -42,7 +42,8 @@ void measure_repeat(int heads, int kv_heads, int head_dim, int context, int inpu
     std::vector<Work*> list;
     for (int i = 0; i < inputs; ++i) {
       const int start = kPrefix + i * kChunk;
-      std::vector<Range> ranges{{&cache, 0, kPrefix, 0, true, false}, {&cache, start, start + kChunk, start, true, true},
+      std::vector<Range> ranges{{&cache, 0, kPrefix, 0, true, false},
+                                {&cache, start, start + kChunk, start, true, true},
                                 {&own, 0, kQueries, context, true, false}};
       if (full) ranges.push_back({&cache, kPrefix + kChunk, context, kPrefix + kChunk, false, false});
       works.push_back(std::make_unique<Work>(shape, kQueries, context, ranges, 3 + i));
@@ -53,9 +54,9 @@ void measure_repeat(int heads, int kv_heads, int head_dim, int context, int inpu
     const double own_keys = kQueries / 2.0, keys = kPrefix + kChunk + own_keys + (full ? context - kPrefix - kChunk : 0);
     const double attend = milliseconds(5, [&] { launch.attention(); }), score = milliseconds(5, [&] { launch.score(); });
     const double unit = 2.0 * heads * head_dim * kQueries * inputs / 1e9;
-    std::printf("repeat %d inputs, %d/%d x %d, %s: %s attention %.2f ms %.0f TFLOP/s, score %.2f ms %.0f TFLOP/s\n", inputs, heads, kv_heads,
-                head_dim, full ? "whole context" : "own chunk", name(path), attend, 2 * unit * keys / attend, score,
-                unit * (path == Path::kPortable ? kPrefix + 2 * kChunk + own_keys : kChunk) / score);
+    std::printf("repeat %d inputs, %d/%d x %d, %s: %s attention %.2f ms %.0f TFLOP/s, score %.2f ms %.0f TFLOP/s\n", inputs,
+                heads, kv_heads, head_dim, full ? "whole context" : "own chunk", name(path), attend, 2 * unit * keys / attend,
+                score, unit * (path == Path::kPortable ? kPrefix + 2 * kChunk + own_keys : kChunk) / score);
     std::fflush(stdout);
   }
 }
@@ -67,7 +68,8 @@ void measure_gemms() {
     std::printf("gemm: %s\n", gemm.reason().c_str());
     return;
   }
-  const int sizes[][2] = {{3584, 3584}, {512, 3584}, {18944, 3584}, {3584, 18944}, {4096, 4096}, {1024, 4096}, {14336, 4096}, {4096, 14336}};
+  const int sizes[][2] = {{3584, 3584}, {512, 3584},  {18944, 3584}, {3584, 18944},
+                          {4096, 4096}, {1024, 4096}, {14336, 4096}, {4096, 14336}};
   for (const int rows : {2032, 16256})
     for (const auto& size : sizes) {
       const int out = size[0], in = size[1];
@@ -75,22 +77,33 @@ void measure_gemms() {
       fill_normal(x.get(), x.count(), 1);
       fill_normal(w.get(), w.count(), 2);
       std::string why;
-      const double ms = milliseconds(7, [&] { why = gemm.run({x.get(), w.get(), nullptr, {y.get(), false}, rows, out, in}, nullptr); });
-      std::printf("gemm       %5d x %5d x %5d: %.3f ms %.0f TFLOP/s %s\n", rows, out, in, ms, 2.0 * rows * out * in / ms / 1e9, why.c_str());
+      const double ms =
+          milliseconds(7, [&] { why = gemm.run({x.get(), w.get(), nullptr, {y.get(), false}, rows, out, in}, nullptr); });
+      std::printf("gemm       %5d x %5d x %5d: %.3f ms %.0f TFLOP/s %s\n", rows, out, in, ms, 2.0 * rows * out * in / ms / 1e9,
+                  why.c_str());
     }
 }
 
 void measure_elementwise() {
   constexpr int kRows = 16384, kHidden = 3584, kInner = 18944, kHeads = 28, kDim = 128;
-  const Array<bf16> x(size_t{kRows} * kHidden), y(size_t{kRows} * kHidden), weight(kHidden), gate(size_t{kRows} * kInner), up(size_t{kRows} * kInner);
+  const Array<bf16> x(size_t{kRows} * kHidden), y(size_t{kRows} * kHidden), weight(kHidden), gate(size_t{kRows} * kInner),
+      up(size_t{kRows} * kInner);
   const Array<float> inv_freq(std::vector<float>(kDim / 2, 0.01f));
   const Array<int32_t> flag(std::vector<int32_t>{0});
   for (const auto* a : {&x, &weight, &gate, &up}) fill_normal(a->get(), a->count(), 5);
-  const auto tell = [](const char* what, double bytes, double ms) { std::printf("elementwise %-12s %.3f ms %.2f TB/s\n", what, ms, bytes / ms / 1e9); };
-  tell("copy", 4.0 * x.count(), milliseconds(7, [&] { MUST(cudaMemcpyAsync(y.get(), x.get(), x.count() * 2, cudaMemcpyDeviceToDevice)); }));
-  tell("rms_norm", 4.0 * x.count(), milliseconds(7, [&] { MUST(rms_norm({x.get(), false}, weight.get(), 1e-6f, 0, false, kRows, kHidden, {y.get(), false}, flag.get(), nullptr)); }));
-  tell("rope", 4.0 * x.count(), milliseconds(7, [&] { MUST(rope(y.get(), kRows, kHeads, kDim, kDim / 2, 100000, inv_freq.get(), 1, false, flag.get(), nullptr)); }));
-  tell("silu_mul", 6.0 * gate.count(), milliseconds(7, [&] { MUST(silu_mul(gate.get(), up.get(), static_cast<int64_t>(gate.count()), nullptr)); }));
+  const auto tell = [](const char* what, double bytes, double ms) {
+    std::printf("elementwise %-12s %.3f ms %.2f TB/s\n", what, ms, bytes / ms / 1e9);
+  };
+  tell("copy", 4.0 * x.count(),
+       milliseconds(7, [&] { MUST(cudaMemcpyAsync(y.get(), x.get(), x.count() * 2, cudaMemcpyDeviceToDevice)); }));
+  tell("rms_norm", 4.0 * x.count(), milliseconds(7, [&] {
+    MUST(rms_norm({x.get(), false}, weight.get(), 1e-6f, 0, false, kRows, kHidden, {y.get(), false}, flag.get(), nullptr));
+  }));
+  tell("rope", 4.0 * x.count(), milliseconds(7, [&] {
+    MUST(rope(y.get(), kRows, kHeads, kDim, kDim / 2, 100000, inv_freq.get(), 1, false, flag.get(), nullptr));
+  }));
+  tell("silu_mul", 6.0 * gate.count(),
+       milliseconds(7, [&] { MUST(silu_mul(gate.get(), up.get(), static_cast<int64_t>(gate.count()), nullptr)); }));
 }
 
 }  // namespace

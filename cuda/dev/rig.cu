@@ -27,7 +27,8 @@ __device__ float rounded(float x, bool low) { return low ? __bfloat162float(__fl
 
 // One block a (query, head); dynamic shared memory holds the logits of every key. Scores take the segments that count
 // for them only, and raise `scores` instead of writing `out`.
-__global__ void naive_kernel(const AttentionParams* batch, AttentionShape shape, float* out, float* scores, int score_stride, bool low) {
+__global__ void naive_kernel(const AttentionParams* batch, AttentionShape shape, float* out, float* scores, int score_stride,
+                             bool low) {
   extern __shared__ float logit[];
   __shared__ float reduced[256];
   const AttentionParams& params = batch[0];
@@ -43,7 +44,8 @@ __global__ void naive_kernel(const AttentionParams* batch, AttentionShape shape,
     for (int j = g.begin + static_cast<int>(threadIdx.x); j < g.end; j += 256) {
       const int position = g.position + j - g.begin;
       float sum = 0;
-      for (int d = 0; d < dim; ++d) sum += __bfloat162float(q[d]) * __bfloat162float(g.heads[kv_head].k[static_cast<size_t>(j) * dim + d]);
+      for (int d = 0; d < dim; ++d)
+        sum += __bfloat162float(q[d]) * __bfloat162float(g.heads[kv_head].k[static_cast<size_t>(j) * dim + d]);
       sum = rounded(sum, low) * scale;
       if (position > at || (shape.window > 0 && position <= at - shape.window)) sum = -INFINITY;
       logit[keys + j - g.begin] = sum;
@@ -55,7 +57,9 @@ __global__ void naive_kernel(const AttentionParams* batch, AttentionShape shape,
     reduced[threadIdx.x] = x;
     __syncthreads();
     for (int i = 128; i > 0; i /= 2) {
-      if (threadIdx.x < i) reduced[threadIdx.x] = maximum ? fmaxf(reduced[threadIdx.x], reduced[threadIdx.x + i]) : reduced[threadIdx.x] + reduced[threadIdx.x + i];
+      if (threadIdx.x < i)
+        reduced[threadIdx.x] =
+            maximum ? fmaxf(reduced[threadIdx.x], reduced[threadIdx.x + i]) : reduced[threadIdx.x] + reduced[threadIdx.x + i];
       __syncthreads();
     }
     const float result = reduced[0];
@@ -74,7 +78,8 @@ __global__ void naive_kernel(const AttentionParams* batch, AttentionShape shape,
     if (scores != nullptr && !g.in_score) continue;
     if (scores != nullptr && g.scored)
       for (int j = g.begin + static_cast<int>(threadIdx.x); j < g.end; j += 256)
-        atomicMax(reinterpret_cast<int*>(scores + kv_head * score_stride + j - g.begin), __float_as_int(logit[before + j - g.begin]));
+        atomicMax(reinterpret_cast<int*>(scores + kv_head * score_stride + j - g.begin),
+                  __float_as_int(logit[before + j - g.begin]));
     before += g.end - g.begin;
   }
   if (scores != nullptr) return;
@@ -83,7 +88,8 @@ __global__ void naive_kernel(const AttentionParams* batch, AttentionShape shape,
     before = 0;
     for (int s = 0; s < params.segments; ++s) {
       const KvSegment& g = params.segment[s];
-      for (int j = g.begin; j < g.end; ++j) sum += logit[before + j - g.begin] * __bfloat162float(g.heads[kv_head].v[static_cast<size_t>(j) * dim + d]);
+      for (int j = g.begin; j < g.end; ++j)
+        sum += logit[before + j - g.begin] * __bfloat162float(g.heads[kv_head].v[static_cast<size_t>(j) * dim + d]);
       before += g.end - g.begin;
     }
     out[(static_cast<size_t>(query) * shape.heads + head) * dim + d] = rounded(sum, low);
@@ -115,12 +121,14 @@ std::vector<float> run_naive(const AttentionShape& shape, const Work& work, bool
 std::vector<Tile> tiles_of(const std::vector<Work*>& works, int rows, int rows_a_query) {
   std::vector<Tile> tiles;
   for (size_t j = 0; j < works.size(); ++j)
-    for (int row = 0; row < works[j]->params.queries * rows_a_query; row += rows) tiles.push_back({static_cast<int32_t>(j), row});
+    for (int row = 0; row < works[j]->params.queries * rows_a_query; row += rows)
+      tiles.push_back({static_cast<int32_t>(j), row});
   const auto cost = [&](const Tile& t) {
     const AttentionParams& params = works[t.index]->params;
     int64_t keys = 0;
     for (int s = 0; s < params.segments; ++s)
-      keys += std::clamp<int64_t>(params.position + (t.row + rows) / rows_a_query - params.segment[s].position, 0, params.segment[s].end - params.segment[s].begin);
+      keys += std::clamp<int64_t>(params.position + (t.row + rows) / rows_a_query - params.segment[s].position, 0,
+                                  params.segment[s].end - params.segment[s].begin);
     return keys;
   };
   std::stable_sort(tiles.begin(), tiles.end(), [&](const Tile& a, const Tile& b) { return cost(a) > cost(b); });
@@ -154,7 +162,8 @@ Cache::Cache(int kv_heads, int head_dim, int length, int cluster, unsigned seed)
     heads.push_back({k, k + static_cast<size_t>(capacity) * head_dim});
     if (boxes.rows == 0 || cluster == 0) continue;
     HeadMaps m{};
-    const MappedArray keys{heads[h].k, head_dim, capacity, head_dim, 1, 0}, values{heads[h].v, head_dim, capacity, head_dim, 1, 0};
+    const MappedArray keys{heads[h].k, head_dim, capacity, head_dim, 1, 0},
+        values{heads[h].v, head_dim, capacity, head_dim, 1, 0};
     for (const int c : {0, 1}) {
       MUST(encode(keys, boxes.keys / (c + 1), &m.k[c]));
       MUST(encode(values, boxes.keys / (c + 1), &m.v[c]));
@@ -173,7 +182,8 @@ Work::Work(const AttentionShape& shape, int queries, int position, const std::ve
   fill_normal(q->get(), q->count(), seed);
   poison(out->get(), out->count() * sizeof(bf16));
   for (const Range& r : ranges) {
-    params.segment[params.segments++] = {r.cache->heads(), r.cache->maps(), nullptr, nullptr, nullptr, r.begin, r.end, r.position, r.in_score, r.scored};
+    params.segment[params.segments++] = {r.cache->heads(), r.cache->maps(), nullptr,    nullptr,    nullptr,
+                                         r.begin,          r.end,           r.position, r.in_score, r.scored};
     if (r.scored) scored_keys = r.end - r.begin;
   }
   if (scored_keys > 0) {
@@ -196,9 +206,7 @@ Work::Work(const AttentionShape& shape, int queries, int position, const std::ve
   }
 }
 
-const char* name(Path path) {
-  return path == Path::kPortable ? "portable" : path == Path::kHopper ? "hopper" : "hopper pairs";
-}
+const char* name(Path path) { return path == Path::kPortable ? "portable" : path == Path::kHopper ? "hopper" : "hopper pairs"; }
 int cluster_of(Path path) { return path == Path::kPortable ? 0 : path == Path::kHopper ? 1 : 2; }
 bool runs(Path path, int head_dim) { return path == Path::kPortable || hopper_attention_tiles(head_dim).rows > 0; }
 

@@ -13,8 +13,8 @@ __global__ void embed_kernel(const bf16* table, const int32_t* ids, int64_t rows
 }
 
 // Eight values a thread; head_dim a multiple of 8.
-__global__ void append_kernel(const bf16* k, const bf16* v, int64_t rows, int64_t kv_heads, int64_t head_dim, const HeadKv* heads,
-                              const int32_t* lengths, int64_t at) {
+__global__ void append_kernel(const bf16* k, const bf16* v, int64_t rows, int64_t kv_heads, int64_t head_dim,
+                              const HeadKv* heads, const int32_t* lengths, int64_t at) {
   const int64_t vectors = head_dim / 8, total = rows * kv_heads * vectors;
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < total; i += int64_t{gridDim.x} * kThreads) {
     const int64_t vector = i % vectors, head = i / vectors % kv_heads, row = i / vectors / kv_heads;
@@ -26,7 +26,9 @@ __global__ void append_kernel(const bf16* k, const bf16* v, int64_t rows, int64_
 }
 
 __device__ __forceinline__ float silu(float x) { return x / (1 + __expf(-x)); }
-__device__ __forceinline__ float gelu_tanh(float x) { return 0.5f * x * (1 + tanhf(0.797884560802865f * (x + 0.044715f * x * x * x))); }
+__device__ __forceinline__ float gelu_tanh(float x) {
+  return 0.5f * x * (1 + tanhf(0.797884560802865f * (x + 0.044715f * x * x * x)));
+}
 
 template <float F(float)>
 __global__ void gate_mul_kernel(bf16* gate, const bf16* up, int64_t pairs) {
@@ -50,7 +52,8 @@ __global__ void gather_rows_kernel(const bf16* x, const int32_t* index, int64_t 
 }
 
 template <typename T>
-__global__ void scatter_add_rows_kernel(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width, T* out) {
+__global__ void scatter_add_rows_kernel(const bf16* x, const int32_t* index, const float* weight, int64_t count, int64_t width,
+                                        T* out) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count * width; i += int64_t{gridDim.x} * kThreads) {
     T* to = out + index[i / width] * width + i % width;
     *to = downcast<T>(upcast(*to) + weight[i / width] * upcast(x[i]));
@@ -116,7 +119,8 @@ cudaError_t append_kv(const bf16* k, const bf16* v, int64_t rows, int64_t kv_hea
                       const int32_t* lengths, int64_t at, cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
   if (head_dim % 8 != 0) return cudaErrorInvalidValue;
-  append_kernel<<<blocks(rows * kv_heads * head_dim / 8), kThreads, 0, stream>>>(k, v, rows, kv_heads, head_dim, heads, lengths, at);
+  append_kernel<<<blocks(rows * kv_heads * head_dim / 8), kThreads, 0, stream>>>(k, v, rows, kv_heads, head_dim, heads, lengths,
+                                                                                 at);
   return cudaGetLastError();
 }
 
@@ -162,7 +166,8 @@ cudaError_t fill_normal(bf16* out, int64_t count, float mean, float deviation, u
   return cudaGetLastError();
 }
 
-cudaError_t gather_kv(const HeadKv& from, const int32_t* index, int64_t count, int64_t head_dim, const HeadKv& to, cudaStream_t stream) {
+cudaError_t gather_kv(const HeadKv& from, const int32_t* index, int64_t count, int64_t head_dim, const HeadKv& to,
+                      cudaStream_t stream) {
   if (count == 0) return cudaSuccess;
   if (head_dim % 8 != 0) return cudaErrorInvalidValue;
   gather_kernel<<<blocks(count * head_dim / 8), kThreads, 0, stream>>>(from, index, count, head_dim, to);

@@ -9,7 +9,8 @@ namespace {
 
 // One block a row.
 template <bool kAdd, typename In, typename Out>
-__global__ void rms_norm_kernel(const In* x, const bf16* weight, float eps, float offset, int64_t width, Out* out, int32_t* flag) {
+__global__ void rms_norm_kernel(const In* x, const bf16* weight, float eps, float offset, int64_t width, Out* out,
+                                int32_t* flag) {
   __shared__ float warps[kThreads / 32];
   wait_for_last();
   let_next_start();
@@ -29,7 +30,8 @@ __global__ void rms_norm_kernel(const In* x, const bf16* weight, float eps, floa
   const float factor = rsqrtf(sum / static_cast<float>(width) + eps);
   for (int64_t c = threadIdx.x * 4; c < width; c += kThreads * 4) {
     const float4 v = load4(row + c), w = load4(weight + c);
-    float4 n = {v.x * factor * (offset + w.x), v.y * factor * (offset + w.y), v.z * factor * (offset + w.z), v.w * factor * (offset + w.w)};
+    float4 n = {v.x * factor * (offset + w.x), v.y * factor * (offset + w.y), v.z * factor * (offset + w.z),
+                v.w * factor * (offset + w.w)};
     if (kAdd) {
       const float4 before = load4(to + c);
       n = {before.x + n.x, before.y + n.y, before.z + n.z, before.w + n.w};
@@ -49,8 +51,8 @@ cudaError_t rms_norm(Values x, const bf16* weight, float eps, float offset, bool
     with(out, [&](auto* to) {
       using In = std::remove_pointer_t<decltype(from)>;
       using Out = std::remove_pointer_t<decltype(to)>;
-      launch_overlapped(add ? rms_norm_kernel<true, In, Out> : rms_norm_kernel<false, In, Out>, grid, kThreads, 0, stream, from, weight, eps,
-                        offset, width, to, flag);
+      launch_overlapped(add ? rms_norm_kernel<true, In, Out> : rms_norm_kernel<false, In, Out>, grid, kThreads, 0, stream, from,
+                        weight, eps, offset, width, to, flag);
     });
   });
 }

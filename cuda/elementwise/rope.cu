@@ -48,8 +48,10 @@ __global__ void rope_eights_kernel(bf16* x, int64_t rows, int64_t heads, int64_t
       for (int j = 0; j < 4; ++j) {
         const float2 a = __bfloat1622float2(low.pair[j]), b = __bfloat1622float2(high.pair[j]);
         bad |= !isfinite(a.x) || !isfinite(a.y) || !isfinite(b.x) || !isfinite(b.y);
-        low.pair[j] = __floats2bfloat162_rn(a.x * cosine[2 * j] - b.x * sine[2 * j], a.y * cosine[2 * j + 1] - b.y * sine[2 * j + 1]);
-        high.pair[j] = __floats2bfloat162_rn(b.x * cosine[2 * j] + a.x * sine[2 * j], b.y * cosine[2 * j + 1] + a.y * sine[2 * j + 1]);
+        low.pair[j] =
+            __floats2bfloat162_rn(a.x * cosine[2 * j] - b.x * sine[2 * j], a.y * cosine[2 * j + 1] - b.y * sine[2 * j + 1]);
+        high.pair[j] =
+            __floats2bfloat162_rn(b.x * cosine[2 * j] + a.x * sine[2 * j], b.y * cosine[2 * j + 1] + a.y * sine[2 * j + 1]);
       }
       *reinterpret_cast<Eight*>(at) = low;
       *reinterpret_cast<Eight*>(at + pairs) = high;
@@ -64,9 +66,11 @@ cudaError_t rope(bf16* x, int64_t rows, int64_t heads, int64_t head_dim, int64_t
                  float scale, bool adjacent, int32_t* flag, cudaStream_t stream) {
   if (rows == 0) return cudaSuccess;
   if (!adjacent && pairs % 8 == 0 && head_dim % 8 == 0)
-    rope_eights_kernel<<<blocks(rows * pairs / 8), kThreads, 0, stream>>>(x, rows, heads, head_dim, pairs, position, inv_freq, scale, flag);
+    rope_eights_kernel<<<blocks(rows * pairs / 8), kThreads, 0, stream>>>(x, rows, heads, head_dim, pairs, position, inv_freq,
+                                                                          scale, flag);
   else
-    rope_kernel<<<blocks(rows * pairs), kThreads, 0, stream>>>(x, rows, heads, head_dim, pairs, position, inv_freq, scale, adjacent, flag);
+    rope_kernel<<<blocks(rows * pairs), kThreads, 0, stream>>>(x, rows, heads, head_dim, pairs, position, inv_freq, scale,
+                                                               adjacent, flag);
   return cudaGetLastError();
 }
 

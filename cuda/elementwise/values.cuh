@@ -12,7 +12,7 @@ constexpr int kThreads = 256;
 
 int blocks(int64_t items) {
   const int64_t n = (items + kThreads - 1) / kThreads;
-  return static_cast<int>(n < 1 ? 1 : n > (1 << 20) ? (1 << 20) : n);
+  return static_cast<int>(n<1 ? 1 : n>(1 << 20) ? (1 << 20) : n);
 }
 
 struct alignas(16) Eight {
@@ -34,13 +34,19 @@ __device__ __forceinline__ void store4(bf16* to, float4 v) {
 }
 
 template <typename T>
-__device__ __forceinline__ float upcast(T x) { return static_cast<float>(x); }
+__device__ __forceinline__ float upcast(T x) {
+  return static_cast<float>(x);
+}
 template <typename T>
 __device__ __forceinline__ T downcast(float x);
 template <>
-__device__ __forceinline__ float downcast(float x) { return x; }
+__device__ __forceinline__ float downcast(float x) {
+  return x;
+}
 template <>
-__device__ __forceinline__ bf16 downcast(float x) { return __float2bfloat16_rn(x); }
+__device__ __forceinline__ bf16 downcast(float x) {
+  return __float2bfloat16_rn(x);
+}
 
 // Calls `launch` with the array as what it is, then tells how the launch went.
 template <typename F>

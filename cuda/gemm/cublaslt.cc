@@ -50,11 +50,12 @@ Api load() {
     break;
   }
   if (library == nullptr) {
-    api.reason = "cuBLASLt was not found (libcublasLt.so.13 or .12): install the CUDA toolkit or pip's nvidia-cublas, or name the file in HEADZIP_CUBLASLT";
+    api.reason =
+        "cuBLASLt was not found (libcublasLt.so.13 or .12): install the CUDA toolkit or pip's nvidia-cublas, or name the file in HEADZIP_CUBLASLT";
     return api;
   }
-#define X(name, result, parameters)                                                   \
-  api.name = reinterpret_cast<result(*) parameters>(dlsym(library, #name));           \
+#define X(name, result, parameters)                                         \
+  api.name = reinterpret_cast<result(*) parameters>(dlsym(library, #name)); \
   if (api.name == nullptr && api.reason.empty()) api.reason = api.path + " lacks " #name;
   HEADZIP_CUBLASLT(X)
 #undef X

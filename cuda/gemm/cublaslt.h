@@ -17,8 +17,18 @@ using Layout = void*;
 using Preference = void*;
 using Status = int;
 
-enum : int { kSuccess = 0, kOpN = 0, kOpT = 1, kCompute32F = 68, kDescTransA = 3, kDescTransB = 4, kDescEpilogue = 7, kDescBias = 8,
-             kEpilogueBias = 4, kPreferenceWorkspace = 1 };
+enum : int {
+  kSuccess = 0,
+  kOpN = 0,
+  kOpT = 1,
+  kCompute32F = 68,
+  kDescTransA = 3,
+  kDescTransB = 4,
+  kDescEpilogue = 7,
+  kDescBias = 8,
+  kEpilogueBias = 4,
+  kPreferenceWorkspace = 1
+};
 
 struct Algo {
   std::uint64_t data[8];
@@ -31,23 +41,23 @@ struct Heuristic {
   int reserved[4];
 };
 
-#define HEADZIP_CUBLASLT(X)                                                                                            \
-  X(cublasLtGetVersion, std::size_t, ())                                                                               \
-  X(cublasLtCreate, Status, (Handle*))                                                                                 \
-  X(cublasLtDestroy, Status, (Handle))                                                                                 \
-  X(cublasLtMatmulDescCreate, Status, (MatmulDesc*, int compute, cudaDataType_t scale))                                \
-  X(cublasLtMatmulDescDestroy, Status, (MatmulDesc))                                                                   \
-  X(cublasLtMatmulDescSetAttribute, Status, (MatmulDesc, int, const void*, std::size_t))                               \
+#define HEADZIP_CUBLASLT(X)                                                                                                 \
+  X(cublasLtGetVersion, std::size_t, ())                                                                                    \
+  X(cublasLtCreate, Status, (Handle*))                                                                                      \
+  X(cublasLtDestroy, Status, (Handle))                                                                                      \
+  X(cublasLtMatmulDescCreate, Status, (MatmulDesc*, int compute, cudaDataType_t scale))                                     \
+  X(cublasLtMatmulDescDestroy, Status, (MatmulDesc))                                                                        \
+  X(cublasLtMatmulDescSetAttribute, Status, (MatmulDesc, int, const void*, std::size_t))                                    \
   X(cublasLtMatrixLayoutCreate, Status, (Layout*, cudaDataType_t, std::uint64_t rows, std::uint64_t cols, std::int64_t ld)) \
-  X(cublasLtMatrixLayoutDestroy, Status, (Layout))                                                                     \
-  X(cublasLtMatmulPreferenceCreate, Status, (Preference*))                                                             \
-  X(cublasLtMatmulPreferenceDestroy, Status, (Preference))                                                             \
-  X(cublasLtMatmulPreferenceSetAttribute, Status, (Preference, int, const void*, std::size_t))                         \
-  X(cublasLtMatmulAlgoGetHeuristic, Status,                                                                            \
-    (Handle, MatmulDesc, Layout a, Layout b, Layout c, Layout d, Preference, int want, Heuristic*, int* got))          \
-  X(cublasLtMatmul, Status,                                                                                            \
-    (Handle, MatmulDesc, const void* alpha, const void* a, Layout, const void* b, Layout, const void* beta,            \
-     const void* c, Layout, void* d, Layout, const Algo*, void* workspace, std::size_t bytes, cudaStream_t))
+  X(cublasLtMatrixLayoutDestroy, Status, (Layout))                                                                          \
+  X(cublasLtMatmulPreferenceCreate, Status, (Preference*))                                                                  \
+  X(cublasLtMatmulPreferenceDestroy, Status, (Preference))                                                                  \
+  X(cublasLtMatmulPreferenceSetAttribute, Status, (Preference, int, const void*, std::size_t))                              \
+  X(cublasLtMatmulAlgoGetHeuristic, Status,                                                                                 \
+    (Handle, MatmulDesc, Layout a, Layout b, Layout c, Layout d, Preference, int want, Heuristic*, int* got))               \
+  X(cublasLtMatmul, Status,                                                                                                 \
+    (Handle, MatmulDesc, const void* alpha, const void* a, Layout, const void* b, Layout, const void* beta, const void* c,  \
+     Layout, void* d, Layout, const Algo*, void* workspace, std::size_t bytes, cudaStream_t))
 
 struct Api {
 #define X(name, result, parameters) result(*name) parameters = nullptr;

@@ -59,11 +59,12 @@ std::string Gemm::run(const GemmParams& p, cudaStream_t stream) {
     const std::string why = plan(key, at->second);
     if (!why.empty()) return why;
   }
-  if (biased && api_.cublasLtMatmulDescSetAttribute(biased_, kDescBias, &p.bias, sizeof p.bias) != kSuccess) return "cuBLASLt refused a bias";
+  if (biased && api_.cublasLtMatmulDescSetAttribute(biased_, kDescBias, &p.bias, sizeof p.bias) != kSuccess)
+    return "cuBLASLt refused a bias";
   const Plan& plan = at->second;
   const float one = 1, beta = p.add ? 1.0f : 0.0f;
-  const Status status = api_.cublasLtMatmul(handle_, biased ? biased_ : plain_, &one, p.w, plan.w, p.x, plan.x, &beta, p.y.data, plan.y,
-                                            p.y.data, plan.y, &plan.choice.algo, workspace_, workspace_bytes_, stream);
+  const Status status = api_.cublasLtMatmul(handle_, biased ? biased_ : plain_, &one, p.w, plan.w, p.x, plan.x, &beta, p.y.data,
+                                            plan.y, p.y.data, plan.y, &plan.choice.algo, workspace_, workspace_bytes_, stream);
   return status == kSuccess ? "" : "cuBLASLt failed with status " + std::to_string(status);
 }
 

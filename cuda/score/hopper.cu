@@ -13,7 +13,8 @@ constexpr int kConsumers = 2, kThreads = (kConsumers + 1) * 128, kRows = kConsum
 template <int D>
 struct Shape {
   static constexpr int kStages = D == 256 ? 2 : 3;
-  static constexpr int kQueryBytes = kRows * D * 2, kKeyBytes = kKeys * D * 2, kBytes = kQueryBytes + kStages * kKeyBytes + 1024;
+  static constexpr int kQueryBytes = kRows * D * 2, kKeyBytes = kKeys * D * 2,
+                       kBytes = kQueryBytes + kStages * kKeyBytes + 1024;
 };
 
 template <int D>
@@ -33,8 +34,8 @@ __device__ __forceinline__ bool item_at(int round, const Tile* tiles, int tile_c
 }
 
 template <int D>
-__device__ __forceinline__ void produce(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
-                                        Signals<D>& signals, uint32_t q, uint32_t k) {
+__device__ __forceinline__ void produce(const AttentionParams* batch, const Tile* tiles, int tile_count,
+                                        const AttentionShape& shape, Signals<D>& signals, uint32_t q, uint32_t k) {
   using S = Shape<D>;
   using Tiles = KeyTiles<kKeys>;
   int count = 0;
@@ -100,8 +101,8 @@ __device__ __forceinline__ void fold(float (&best)[32], int lane_bit) {
 __device__ __forceinline__ int first_kept(int lane) { return lane / 16 * 16 + lane / 8 % 2 * 8 + lane / 4 % 2 * 4; }
 
 // Raises the scores of a tile's keys. Column v of a lane is key v / 2 * 8 + lane % 4 * 2 + v % 2 of the tile.
-__device__ __forceinline__ void raise_scores(const float (&s)[kKeys / 2], const float (&lse)[2], float scale, const KeyTile& tile,
-                                             float* scores) {
+__device__ __forceinline__ void raise_scores(const float (&s)[kKeys / 2], const float (&lse)[2], float scale,
+                                             const KeyTile& tile, float* scores) {
   float best[32];
 #pragma unroll
   for (int v = 0; v < 32; ++v)  // exp is monotone: the maximum over queries is taken on its argument
@@ -119,8 +120,8 @@ __device__ __forceinline__ void raise_scores(const float (&s)[kKeys / 2], const 
 }
 
 template <int D>
-__device__ __forceinline__ void consume(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
-                                        Signals<D>& signals, uint32_t q, uint32_t k) {
+__device__ __forceinline__ void consume(const AttentionParams* batch, const Tile* tiles, int tile_count,
+                                        const AttentionShape& shape, Signals<D>& signals, uint32_t q, uint32_t k) {
   using S = Shape<D>;
   const int consumer = threadIdx.x / 128 - 1, lane = threadIdx.x % 32, row = threadIdx.x / 32 % 4 * 16 + lane / 4;
   const float scale = shape.score_scale * kLog2e;
@@ -172,13 +173,14 @@ __device__ __forceinline__ void consume(const AttentionParams* batch, const Tile
 }
 
 template <int D>
-__global__ void __launch_bounds__(kThreads, 1) hopper_score_kernel(const AttentionParams* batch, const Tile* tiles, int tile_count, AttentionShape shape) {
+__global__ void __launch_bounds__(kThreads, 1)
+    hopper_score_kernel(const AttentionParams* batch, const Tile* tiles, int tile_count, AttentionShape shape) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   using S = Shape<D>;
   extern __shared__ unsigned char memory[];
   __shared__ Signals<D> signals;
   const uint32_t q = (shared_address(memory) + 1023) & ~1023u;  // (kRows, D), in boxes of 64 columns
-  const uint32_t k = q + S::kQueryBytes;                        // (kStages, kKeys, D)
+  const uint32_t k = q + S::kQueryBytes;  // (kStages, kKeys, D)
   if (threadIdx.x == 0) {
     barrier_init(shared_address(&signals.q_full), 1);
     barrier_init(shared_address(&signals.q_empty), kConsumers);
@@ -198,11 +200,14 @@ __global__ void __launch_bounds__(kThreads, 1) hopper_score_kernel(const Attenti
 }
 
 template <int D>
-cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count, cudaStream_t stream) {
-  const cudaError_t set = cudaFuncSetAttribute(hopper_score_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape<D>::kBytes);
+cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
+                   cudaStream_t stream) {
+  const cudaError_t set =
+      cudaFuncSetAttribute(hopper_score_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape<D>::kBytes);
   if (set != cudaSuccess) return set;
   const int items = tile_count * shape.heads;
-  hopper_score_kernel<D><<<items < sm_count ? items : sm_count, kThreads, Shape<D>::kBytes, stream>>>(batch, tiles, tile_count, shape);
+  hopper_score_kernel<D> < <<items<sm_count ? items : sm_count, kThreads, Shape<D>::kBytes, stream>>>(batch, tiles, tile_count,
+                                                                                                      shape);
   return cudaGetLastError();
 }
 
@@ -213,8 +218,8 @@ HopperTiles hopper_score_tiles(int head_dim) {
   return {kRows, kKeys};
 }
 
-cudaError_t hopper_score(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, int sm_count,
-                         cudaStream_t stream) {
+cudaError_t hopper_score(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
+                         int sm_count, cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
   switch (shape.head_dim) {
     case 64: return launch<64>(batch, tiles, tile_count, shape, sm_count, stream);

@@ -20,7 +20,10 @@ class KeyStream {
  public:
   using C = Config<D>;
   using Walk = KeyWalk<C::kKeys>;
-  __device__ KeyStream(const Walk& walk, bf16* keys, int head_dim) : now_(walk), ahead_(walk), keys_(keys), head_dim_(head_dim) { fetch(0); }
+  __device__ KeyStream(const Walk& walk, bf16* keys, int head_dim)
+      : now_(walk), ahead_(walk), keys_(keys), head_dim_(head_dim) {
+    fetch(0);
+  }
   __device__ bool done() const { return now_.done(); }
   __device__ const Walk& walk() const { return now_; }
   // Waits for the current block's keys and starts on the next one's.
@@ -39,7 +42,8 @@ class KeyStream {
  private:
   __device__ void fetch(int stage) {
     if (!ahead_.done()) {
-      load_keys<D, C::kKeys, C::kThreads>(keys_ + stage * C::kKeys * D, ahead_.segment().k, ahead_.first(), ahead_.segment().end, head_dim_);
+      load_keys<D, C::kKeys, C::kThreads>(keys_ + stage * C::kKeys * D, ahead_.segment().k, ahead_.first(),
+                                          ahead_.segment().end, head_dim_);
       ahead_.next();
     }
     commit_copies();
@@ -50,7 +54,8 @@ class KeyStream {
 };
 
 template <int D>
-__global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const AttentionParams* batch, const Tile* tiles, AttentionShape shape) {
+__global__ void __launch_bounds__(Config<D>::kThreads)
+    score_kernel(const AttentionParams* batch, const Tile* tiles, AttentionShape shape) {
   using C = Config<D>;
   using Which = typename KeyWalk<C::kKeys>::Which;
   extern __shared__ __align__(128) unsigned char memory[];
@@ -62,9 +67,11 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
   const AttentionParams& params = batch[tile.index];
   const int kv_head = blockIdx.y, group = shape.heads / shape.kv_heads;
   const int rows = min(C::kRows, params.queries * group - tile.row);
-  const int first_position = params.position + tile.row / group, last_position = params.position + (tile.row + rows - 1) / group;
+  const int first_position = params.position + tile.row / group,
+            last_position = params.position + (tile.row + rows - 1) / group;
   const auto keys_of = [&](Which which) {
-    return KeyStream<D>(KeyWalk<C::kKeys>(params, kv_head, first_position, last_position, shape.window, which), keys, shape.head_dim);
+    return KeyStream<D>(KeyWalk<C::kKeys>(params, kv_head, first_position, last_position, shape.window, which), keys,
+                        shape.head_dim);
   };
   load_rows<D, C::kRows, C::kThreads>(q, rows, shape.head_dim, [&](int r) {
     return params.q + (tile.row + r) / group * params.q_stride +
@@ -125,14 +132,16 @@ __global__ void __launch_bounds__(Config<D>::kThreads) score_kernel(const Attent
       for (int w = 0; w < C::kWarps; ++w) best = fmaxf(best, columns[w][threadIdx.x]);
       // Never negative, so the order of the bits is the order of the numbers; a maximum that no order of blocks changes.
       const float score = fminf(exp2f(best), 1.0f);
-      atomicMax(reinterpret_cast<int*>(params.scores + kv_head * params.score_stride + key - segment.begin), __float_as_int(score));
+      atomicMax(reinterpret_cast<int*>(params.scores + kv_head * params.score_stride + key - segment.begin),
+                __float_as_int(score));
     }
   }
   wait_copies<0>();
 }
 
 template <int D>
-cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape, cudaStream_t stream) {
+cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_count, const AttentionShape& shape,
+                   cudaStream_t stream) {
   const cudaError_t set = cudaFuncSetAttribute(score_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Config<D>::kBytes);
   if (set != cudaSuccess) return set;
   score_kernel<D><<<dim3(tile_count, shape.kv_heads), Config<D>::kThreads, Config<D>::kBytes, stream>>>(batch, tiles, shape);

@@ -65,8 +65,8 @@ Row gemm(int64_t rows, int64_t columns, int64_t depth, StoredType type, std::mt1
   std::normal_distribution<float> normal;
   for (int64_t i = 0; i < rows * depth; ++i) cpu::floats(x)[i] = normal(random);
   const LinearParams params{&weight, nullptr, y};
-  const std::string name = "linear " + std::to_string(rows) + " x " + std::to_string(columns) + " x " +
-                           std::to_string(depth) + (type == StoredType::kF32 ? " f32" : " bf16");
+  const std::string name = "linear " + std::to_string(rows) + " x " + std::to_string(columns) + " x " + std::to_string(depth) +
+                           (type == StoredType::kF32 ? " f32" : " bf16");
   return time(name, 2.0 * rows * columns * depth, [&] { backend.linear(x, {&params, 1}); });
 }
 

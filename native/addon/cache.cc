@@ -193,13 +193,15 @@ void Cache::write(const Napi::CallbackInfo& info) {
   const Part p = read_part(info, *shared);
   // A copy of its own: the bytes of a view may start at any address.
   const auto data = bytes(info[4], "data");
-  if (data.size() != 2 * p.bytes + p.count * sizeof(int32_t)) refuse(info.Env(), "data must hold the keys, values and positions of its entries");
+  if (data.size() != 2 * p.bytes + p.count * sizeof(int32_t))
+    refuse(info.Env(), "data must hold the keys, values and positions of its entries");
   const auto* k = reinterpret_cast<const std::byte*>(data.data());
   const auto* positions = reinterpret_cast<const int32_t*>(k + 2 * p.bytes);
   KvLayer& layer = shared->cache->kv(p.layer);
   int64_t before = p.from > 0 ? layer.position(p.head, p.from - 1) : -1;
   for (int64_t i = 0; i < p.count; ++i) {
-    if (positions[i] <= before || positions[i] >= shared->cache->position) refuse(info.Env(), "positions must ascend and lie within the cache");
+    if (positions[i] <= before || positions[i] >= shared->cache->position)
+      refuse(info.Env(), "positions must ascend and lie within the cache");
     before = positions[i];
   }
   guarded(info.Env(), [&] { layer.write(p.head, p.from, p.count, k, k + p.bytes, positions); });

@@ -10,7 +10,8 @@ namespace headzip::addon {
 std::shared_ptr<SharedCache> Engine::cache_of(const Napi::Value& value, const Runtime& runtime, bool change) const {
   const Napi::Env env = value.Env();
   const Napi::Object wrapped = object(value, "cache");
-  if (!wrapped.InstanceOf(env.GetInstanceData<Constructors>()->cache.Value())) refuse(env, "cache must be a Cache of this addon");
+  if (!wrapped.InstanceOf(env.GetInstanceData<Constructors>()->cache.Value()))
+    refuse(env, "cache must be a Cache of this addon");
   const Cache* cache = Cache::Unwrap(wrapped);
   auto shared = change ? cache->idle(env) : cache->readable(env);
   if (shared->runtime.get() != &runtime) throw engine_error(env, "this cache belongs to another model");
@@ -50,7 +51,9 @@ Napi::Value Engine::generate(const Napi::CallbackInfo& info) {
   auto result = std::make_shared<std::vector<Generation>>();
   const auto work = [=] {
     run_job(*runtime, *state, [&] {
-      if (update) result->push_back(converse(*runtime->backend, *runtime->model, *shared->cache, batch->front(), rewindable, *state, feeds->front()));
+      if (update)
+        result->push_back(
+            converse(*runtime->backend, *runtime->model, *shared->cache, batch->front(), rewindable, *state, feeds->front()));
       else *result = headzip::generate(*runtime->backend, *runtime->model, *shared->cache, *batch, *state, *feeds);
     });
   };
@@ -80,9 +83,8 @@ Napi::Value Engine::log_probs(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<JobControl>();
   auto result = std::make_shared<std::vector<float>>();
   const auto work = [=] {
-    run_job(*runtime, *state, [&] {
-      *result = headzip::log_probs(*runtime->backend, *runtime->model, *shared->cache, query, answer, *state);
-    });
+    run_job(*runtime, *state,
+            [&] { *result = headzip::log_probs(*runtime->backend, *runtime->model, *shared->cache, query, answer, *state); });
   };
   return start(env, state, work, [=](Napi::Env e) -> Napi::Value { return addon::to_js(e, *result); }, occupy(shared, false));
 }

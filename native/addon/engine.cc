@@ -13,10 +13,10 @@ Napi::Function Engine::define(Napi::Env env) {
                      {InstanceMethod<&Engine::score>("score"), InstanceMethod<&Engine::prefill>("prefill"),
                       InstanceMethod<&Engine::score_chunks>("scoreChunks"), InstanceMethod<&Engine::means>("means"),
                       InstanceMethod<&Engine::generate>("generate"), InstanceMethod<&Engine::log_probs>("logProbs"),
-                      InstanceMethod<&Engine::restore>("restore"),
-                      InstanceMethod<&Engine::memory>("memory"), InstanceMethod<&Engine::copy_rate>("copyRate"),
-                      InstanceMethod<&Engine::describe>("describe"), InstanceMethod<&Engine::kv_bytes>("kvBytes"),
-                      InstanceMethod<&Engine::check_weights>("checkWeights"), InstanceMethod<&Engine::close>("close")});
+                      InstanceMethod<&Engine::restore>("restore"), InstanceMethod<&Engine::memory>("memory"),
+                      InstanceMethod<&Engine::copy_rate>("copyRate"), InstanceMethod<&Engine::describe>("describe"),
+                      InstanceMethod<&Engine::kv_bytes>("kvBytes"), InstanceMethod<&Engine::check_weights>("checkWeights"),
+                      InstanceMethod<&Engine::close>("close")});
 }
 
 Engine::Engine(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -35,7 +35,8 @@ Engine::Engine(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     runtime->model = open_model(read_spec(field(options, "spec")), read_paths(field(options, "files")),
                                 read_weights(field(options, "weights")));
     if (device == "cpu") runtime->backend = make_cpu_backend(static_cast<int>(threads));
-    else if (device == "cuda") runtime->backend = make_cuda_backend(static_cast<size_t>(memory), static_cast<uint64_t>(seed), timed);
+    else if (device == "cuda")
+      runtime->backend = make_cuda_backend(static_cast<size_t>(memory), static_cast<uint64_t>(seed), timed);
     else throw Error("the device must be cpu or cuda, got " + device);
     runtime->backend->check_supported(runtime->model->spec);
     runtime_ = std::move(runtime);
@@ -77,11 +78,7 @@ Napi::Value Engine::copy_rate(const Napi::CallbackInfo& info) {
   auto runtime = open(info.Env());
   auto state = std::make_shared<JobControl>();
   auto rate = std::make_shared<double>(0);
-  const auto work = [=] {
-    run_job(*runtime, *state, [&] {
-      *rate = runtime->backend->copy_rate();
-    });
-  };
+  const auto work = [=] { run_job(*runtime, *state, [&] { *rate = runtime->backend->copy_rate(); }); };
   return start(info.Env(), state, work, [=](Napi::Env e) -> Napi::Value { return Napi::Number::New(e, *rate); });
 }
 

@@ -14,8 +14,9 @@ std::vector<RopeRef> read_ropes(const Napi::Value& value) {
   for (uint32_t i = 0; i < a.Length(); ++i) {
     const Napi::Object o = object(a.Get(i), "ropes[i]");
     const Napi::Value adjacent = o.Get("adjacent");
-    ropes.push_back(std::make_shared<const Rope>(Rope{floats(field(o, "invFreq"), "invFreq"), number(field(o, "scale"), "rope scale"),
-                                                      !adjacent.IsUndefined() && boolean(adjacent, "adjacent")}));
+    ropes.push_back(
+        std::make_shared<const Rope>(Rope{floats(field(o, "invFreq"), "invFreq"), number(field(o, "scale"), "rope scale"),
+                                          !adjacent.IsUndefined() && boolean(adjacent, "adjacent")}));
   }
   return ropes;
 }
@@ -101,10 +102,12 @@ std::vector<std::string> read_paths(const Napi::Value& value) {
 namespace {
 StoredType stored_type(const Napi::Value& value) {
   const std::string t = text(value, "dtype");
-  constexpr std::pair<const char*, StoredType> kTypes[] = {
-      {"F32", StoredType::kF32},   {"F16", StoredType::kF16},   {"BF16", StoredType::kBF16}, {"F8_E4M3", StoredType::kF8_E4M3},
-      {"Q8_0", StoredType::kQ8_0}, {"Q4_0", StoredType::kQ4_0}, {"Q4_1", StoredType::kQ4_1}, {"Q5_0", StoredType::kQ5_0},
-      {"Q5_1", StoredType::kQ5_1}, {"Q4_K", StoredType::kQ4_K}, {"Q5_K", StoredType::kQ5_K}, {"Q6_K", StoredType::kQ6_K}};
+  constexpr std::pair<const char*, StoredType> kTypes[] = {{"F32", StoredType::kF32},   {"F16", StoredType::kF16},
+                                                           {"BF16", StoredType::kBF16}, {"F8_E4M3", StoredType::kF8_E4M3},
+                                                           {"Q8_0", StoredType::kQ8_0}, {"Q4_0", StoredType::kQ4_0},
+                                                           {"Q4_1", StoredType::kQ4_1}, {"Q5_0", StoredType::kQ5_0},
+                                                           {"Q5_1", StoredType::kQ5_1}, {"Q4_K", StoredType::kQ4_K},
+                                                           {"Q5_K", StoredType::kQ5_K}, {"Q6_K", StoredType::kQ6_K}};
   for (const auto& [name, type] : kTypes)
     if (t == name) return type;
   refuse(value.Env(), "dtype must be one of the stored types, got " + t);

@@ -31,7 +31,8 @@ std::vector<Chunk> read_chunks(const Napi::Object& o) {
   for (uint32_t i = 0; i < list.Length(); ++i) {
     const Napi::HandleScope scope(o.Env());
     const Napi::Object c = object(list.Get(i), "chunks[i]");
-    chunks.push_back({integer(field(c, "start"), "chunk.start"), integer(field(c, "end"), "chunk.end"), ids(field(c, "ids"), "chunk.ids")});
+    chunks.push_back(
+        {integer(field(c, "start"), "chunk.start"), integer(field(c, "end"), "chunk.end"), ids(field(c, "ids"), "chunk.ids")});
   }
   return chunks;
 }
@@ -46,7 +47,9 @@ ScoreMethod read_method(const Napi::Object& o) {
 FullSweep read_kind(const Napi::Object&, FullSweep) { return {}; }
 ChunkSweep read_kind(const Napi::Object&, ChunkSweep) { return {}; }
 BlockSweep read_kind(const Napi::Object&, BlockSweep) { return {}; }
-BlockPart read_kind(const Napi::Object& o, BlockPart) { return {integer(field(o, "before"), "before"), integer(field(o, "after"), "after")}; }
+BlockPart read_kind(const Napi::Object& o, BlockPart) {
+  return {integer(field(o, "before"), "before"), integer(field(o, "after"), "after")};
+}
 
 constexpr const char* name_of(FullSweep) { return "full"; }
 constexpr const char* name_of(ChunkSweep) { return "chunk"; }

@@ -27,9 +27,7 @@ Napi::Value Engine::score(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<JobControl>();
   auto result = std::make_shared<ScoreResult>();
   const auto work = [=] {
-    run_job(*runtime, *state, [&] {
-      *result = headzip::score(*runtime->backend, *runtime->model, *params, *state);
-    });
+    run_job(*runtime, *state, [&] { *result = headzip::score(*runtime->backend, *runtime->model, *params, *state); });
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
     Napi::Object o = Napi::Object::New(env);
@@ -50,9 +48,7 @@ Napi::Value Engine::prefill(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<JobControl>();
   auto result = std::make_shared<PrefillResult>();
   const auto work = [=] {
-    run_job(*runtime, *state, [&] {
-      *result = headzip::prefill(*runtime->backend, *runtime->model, *params, *state);
-    });
+    run_job(*runtime, *state, [&] { *result = headzip::prefill(*runtime->backend, *runtime->model, *params, *state); });
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
     auto shared = std::make_shared<SharedCache>();
@@ -75,9 +71,8 @@ Napi::Value Engine::score_chunks(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<JobControl>();
   auto result = std::make_shared<ScoreChunksResult>();
   const auto work = [=] {
-    run_job(*runtime, *state, [&] {
-      *result = headzip::score_chunks(*runtime->backend, *runtime->model, *shared->cache, *params, *state);
-    });
+    run_job(*runtime, *state,
+            [&] { *result = headzip::score_chunks(*runtime->backend, *runtime->model, *shared->cache, *params, *state); });
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
     Napi::Object o = Napi::Object::New(env);
@@ -94,9 +89,7 @@ Napi::Value Engine::means(const Napi::CallbackInfo& info) {
   auto state = std::make_shared<JobControl>();
   auto result = std::make_shared<MeansResult>();
   const auto work = [=] {
-    run_job(*runtime, *state, [&] {
-      *result = run_means(*runtime->backend, *runtime->model, *params, *state);
-    });
+    run_job(*runtime, *state, [&] { *result = run_means(*runtime->backend, *runtime->model, *params, *state); });
   };
   const auto finish = [=](Napi::Env env) -> Napi::Value {
     Napi::Object o = Napi::Object::New(env);

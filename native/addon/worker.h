@@ -17,7 +17,8 @@ class Worker final : public Napi::AsyncWorker {
   // `work` runs on another thread and touches no JavaScript value; `finish` makes the result. `release` runs before the
   // promise settles, on JavaScript's own thread: what a job holds stays held until its caller can know that it ended.
   Worker(Napi::Env env, std::function<void()> work, std::function<Napi::Value(Napi::Env)> finish, std::function<void()> release)
-      : AsyncWorker(env, "headzip"), work_(std::move(work)), finish_(std::move(finish)), release_(std::move(release)), result_(env) {}
+      : AsyncWorker(env, "headzip"), work_(std::move(work)), finish_(std::move(finish)), release_(std::move(release)),
+        result_(env) {}
   Napi::Promise promise() const { return result_.Promise(); }
 
  protected:

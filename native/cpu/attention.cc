@@ -23,7 +23,8 @@ struct Planned {
 };
 
 bool streams(const AttentionParams& params, int64_t head) {
-  return std::any_of(params.segments.begin(), params.segments.end(), [&](const KvSegment& s) { return s.kv->window(head).recent > 0; });
+  return std::any_of(params.segments.begin(), params.segments.end(),
+                     [&](const KvSegment& s) { return s.kv->window(head).recent > 0; });
 }
 
 // What one query at `position` sees of a segment of a streaming head: its sink, entries before `sink_end`, then its
@@ -48,7 +49,8 @@ void CpuBackend::attention(const AttentionSpec& spec, std::span<const AttentionP
   for (const AttentionParams& params : batch) rest += params.q.rows;
   for (const AttentionParams& params : batch) {
     rest -= params.q.rows;
-    if (params.segments.size() > kMaxKvSegments) throw Error("an attention call has more KV segments than the engine plans for");
+    if (params.segments.size() > kMaxKvSegments)
+      throw Error("an attention call has more KV segments than the engine plans for");
     int64_t scored = 0;
     for (const KvSegment& segment : params.segments)
       if (segment.scored) scored = std::max(scored, head_segment(segment, 0).end - segment.begin);
@@ -90,7 +92,8 @@ void CpuBackend::attention(const AttentionSpec& spec, std::span<const AttentionP
       const Window window = kv.window(p.head);
       if (window.recent == 0) segments[count++] = view;
       else {
-        const int64_t sink_end = segment.from_end ? kv.index().before(p.head, window.sink) : Visible{view, 0}.high(window.sink - 1);
+        const int64_t sink_end =
+            segment.from_end ? kv.index().before(p.head, window.sink) : Visible{view, 0}.high(window.sink - 1);
         count += streaming_segments(view, window, sink_end, params.position + p.first, segments + count);
       }
     }

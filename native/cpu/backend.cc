@@ -163,9 +163,8 @@ void CpuBackend::act_and_mul(Activation activation, Rows gate, Rows up) {
 }
 
 void CpuBackend::gather(Rows x, std::span<const int32_t> index, Rows out) {
-  each_row(static_cast<int64_t>(index.size()), x.width, [&](int64_t i) {
-    std::memcpy(floats(out, i), floats(x, index[i]), static_cast<size_t>(x.width) * sizeof(float));
-  });
+  each_row(static_cast<int64_t>(index.size()), x.width,
+           [&](int64_t i) { std::memcpy(floats(out, i), floats(x, index[i]), static_cast<size_t>(x.width) * sizeof(float)); });
 }
 
 void CpuBackend::scatter_add(Rows x, std::span<const int32_t> index, std::span<const float> weight, Rows out) {

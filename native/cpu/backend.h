@@ -70,6 +70,8 @@ class CpuBackend final : public Backend {
   Floats packed_rows_, packed_panels_, attention_scratch_;
 };
 
-inline float* floats(Rows x, int64_t row = 0) { return reinterpret_cast<float*>(x.data + static_cast<size_t>(row) * x.row_bytes()); }
+inline float* floats(Rows x, int64_t row = 0) {
+  return reinterpret_cast<float*>(x.data + static_cast<size_t>(row) * x.row_bytes());
+}
 
 }  // namespace headzip::cpu

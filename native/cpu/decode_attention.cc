@@ -23,7 +23,9 @@ struct KeySplit {
 bool CpuBackend::decodes(std::span<const AttentionParams> batch) {
   if (batch.size() != 1) return false;
   const AttentionParams& params = batch.front();
-  if (params.q.rows != 1 || params.window != 0 || params.segments.size() != 1 || params.scores != nullptr || params.out.data == nullptr) return false;
+  if (params.q.rows != 1 || params.window != 0 || params.segments.size() != 1 || params.scores != nullptr ||
+      params.out.data == nullptr)
+    return false;
   const KvLayer& kv = *params.segments.front().kv;
   for (int64_t head = 0; head < kv.heads(); ++head)
     if (kv.window(head).recent != 0) return false;
@@ -84,8 +86,7 @@ void CpuBackend::decode_attention(const AttentionSpec& spec, const AttentionPara
   };
   if (keys < 2 * kKeysPerSplit)  // done before another thread is there
     for (int64_t i = 0; i < count; ++i) attend(i, 0);
-  else
-    parallel(count, attend);
+  else parallel(count, attend);
 
   for (int64_t i = 0, next = 0; i < count; i = next) {
     while (next < count && splits[next].head == splits[i].head) ++next;

@@ -23,7 +23,8 @@ const Kernels& kernels() {
   const char* asked = std::getenv("HEADZIP_CPU");
   const std::string_view wanted = asked == nullptr ? "" : asked;
   if (const Kernels* k = named(wanted)) return *k;
-  throw Error("HEADZIP_CPU=" + std::string(wanted) + " is not one of the instruction sets this processor runs (baseline, avx2, avx512)");
+  throw Error("HEADZIP_CPU=" + std::string(wanted) +
+              " is not one of the instruction sets this processor runs (baseline, avx2, avx512)");
 }
 
 }  // namespace headzip::cpu

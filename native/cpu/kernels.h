@@ -59,7 +59,8 @@ struct AttentionTask {
   int64_t segment_count;
   float* scores;      // (keys of the scored segment), running maximum shared between threads; nullptr: none
   // Base-2 logarithms that the score's are raised and lowered by, see ScoreWeights. Where there are any:
-  const float* value_norms = nullptr;  // (group, value_norm_stride), by entry of the scored segment's head; whole panels may be read
+  const float* value_norms =
+      nullptr;  // (group, value_norm_stride), by entry of the scored segment's head; whole panels may be read
   int64_t value_norm_stride = 0;
   const float* row_norms = nullptr;    // (queries)
   SoftmaxState* states = nullptr;  // (rows): see normalised(), to merge outputs over splits of the keys; nullptr: not wanted
@@ -72,10 +73,8 @@ struct Kernels {
 
   // Linear layers: y = x W^T from packed x and packed W.
   void (*pack_rows)(const float* x, int64_t stride, int64_t rows, int64_t depth, float* out);
-  void (*pack_panels)(Stored type, const void* w, const Scales& scales, int64_t cols, int64_t rows, int64_t depth,
-                      float* out);
-  void (*gemm)(const float* a, int64_t rows, const float* b, int64_t columns, int64_t depth, float* c, int64_t ldc,
-               bool add);
+  void (*pack_panels)(Stored type, const void* w, const Scales& scales, int64_t cols, int64_t rows, int64_t depth, float* out);
+  void (*gemm)(const float* a, int64_t rows, const float* b, int64_t columns, int64_t depth, float* c, int64_t ldc, bool add);
   // y[m, r] (+)= sum over c of x[m, c] W[r, c], for a handful of rows m: reads W once.
   void (*few_rows)(Stored type, const void* w, const Scales& scales, int64_t cols, int64_t rows, const float* x,
                    int64_t x_stride, int64_t x_rows, float* y, int64_t y_stride, bool add);

@@ -15,8 +15,8 @@ constexpr int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 }  // namespace
 
 CpuKvLayer::CpuKvLayer(std::shared_ptr<Meter> meter, int64_t kv_heads, int64_t head_dim, int64_t capacity)
-    : KvLayer(kv_heads, {Element::kF32, Element::kF32, head_dim}), meter_(std::move(meter)), value_stride_(up(head_dim, kPanel)),
-      heads_(static_cast<size_t>(kv_heads)) {
+    : KvLayer(kv_heads, {Element::kF32, Element::kF32, head_dim}), meter_(std::move(meter)),
+      value_stride_(up(head_dim, kPanel)), heads_(static_cast<size_t>(kv_heads)) {
   for (Head& head : heads_) head = allocate(capacity);
 }
 
@@ -42,7 +42,8 @@ void CpuKvLayer::copy_entry(const Head& from, int64_t a, const Head& to, int64_t
   const float* source = key(from, a);
   float* target = key(to, b);
   for (int64_t d = 0; d < head_dim(); ++d) target[d * kPanel] = source[d * kPanel];
-  std::memcpy(to.v.data() + b * value_stride_, from.v.data() + a * value_stride_, static_cast<size_t>(value_stride_) * sizeof(float));
+  std::memcpy(to.v.data() + b * value_stride_, from.v.data() + a * value_stride_,
+              static_cast<size_t>(value_stride_) * sizeof(float));
 }
 
 void CpuKvLayer::move_entries(int64_t head, const KvLayer& from, const Entries& entries, int64_t capacity) {

@@ -24,10 +24,8 @@ struct Task {
 }  // namespace
 
 void CpuBackend::linear(Rows x, std::span<const LinearParams> batch) {
-  if (x.rows <= kFewRows)
-    few_rows_linear(x, batch);
-  else
-    packed_linear(x, batch);
+  if (x.rows <= kFewRows) few_rows_linear(x, batch);
+  else packed_linear(x, batch);
   for (const LinearParams& params : batch) {
     if (params.bias == nullptr || !*params.bias) continue;
     std::vector<float> bias(static_cast<size_t>(params.out.width));
@@ -60,8 +58,7 @@ void CpuBackend::packed_linear(Rows x, std::span<const LinearParams> batch) {
   parallel(strips * blocks, [&](int64_t i, int) {
     const int64_t block = i / strips, row = i % strips * strip, from = block * kDepthBlock;
     const int64_t deep = std::min(kDepthBlock, depth - from);
-    k_.pack_rows(floats(x, row) + from, x.width, std::min(strip, x.rows - row), deep,
-                 packed + from * x.rows + row * deep);
+    k_.pack_rows(floats(x, row) + from, x.width, std::min(strip, x.rows - row), deep, packed + from * x.rows + row * deep);
   });
 
   int64_t panels = 0;
@@ -69,7 +66,8 @@ void CpuBackend::packed_linear(Rows x, std::span<const LinearParams> batch) {
   // Wide tasks re-read x seldom; narrow ones keep every thread busy. Cutting x gives more tasks, so that the threads end
   // together, but a panel is packed once more for each part.
   const int64_t each = std::clamp<int64_t>(panels / (4 * threads_) / 4 * 4, 4, kPanelsPerTask), column_tasks = up(panels, each);
-  const int64_t needed = up(2 * threads_, column_tasks), wanted = std::min(up(8 * threads_, column_tasks), x.rows / kRowsPerPart);
+  const int64_t needed = up(2 * threads_, column_tasks),
+                wanted = std::min(up(8 * threads_, column_tasks), x.rows / kRowsPerPart);
   const int64_t parts = std::clamp<int64_t>(std::max(needed, wanted), 1, strips);
   std::vector<Task> tasks;
   for (const LinearParams& params : batch)

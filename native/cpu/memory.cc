@@ -37,10 +37,8 @@ Floats::Floats(std::shared_ptr<Meter> meter, size_t count, bool zeroed)
 
 Floats::~Floats() {
   if (data_ == nullptr) return;
-  if (mapped_)
-    ::munmap(data_, bytes_);
-  else
-    std::free(data_);
+  if (mapped_) ::munmap(data_, bytes_);
+  else std::free(data_);
   meter_->subtract(bytes_);
 }
 

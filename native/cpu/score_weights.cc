@@ -47,7 +47,8 @@ bool CpuBackend::value_norms(const Weight& o, const KvLayer& kv, int64_t begin, 
         std::copy_n(row + g * width - from + h * dim, dim, columns.data() + (h * o.rows + r) * stride);
     });
     for (int64_t h = 0; h < group; ++h) {
-      const Weight head{reinterpret_cast<const std::byte*>(columns.data() + h * o.rows * stride), StoredType::kF32, o.rows, stride};
+      const Weight head{reinterpret_cast<const std::byte*>(columns.data() + h * o.rows * stride), StoredType::kF32, o.rows,
+                        stride};
       float* norms = out.data + (g * group + h) * out.positions;
       for (int64_t at = begin; at < begin + count; at += tile) {
         const int64_t entries = std::min(tile, begin + count - at);

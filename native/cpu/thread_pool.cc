@@ -77,7 +77,9 @@ struct ThreadPool::State {
     done.store(0);
     claim.store(next & ~kTask);
     if (asleep.load() > 0) {
-      { std::lock_guard lock(mutex); }  // who is about to sleep either saw this round or is woken
+      {
+        std::lock_guard lock(mutex);
+      }  // who is about to sleep either saw this round or is woken
       wake.notify_all();
     }
     drain(0);

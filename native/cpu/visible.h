@@ -11,7 +11,9 @@ struct Visible {
   int64_t window;  // positions that a query sees, its own among them; 0: all before it
 
   // A query at `position` sees entries [low, high).
-  __attribute__((always_inline)) int64_t low(int64_t position) const { return window > 0 ? after(position - window) : segment.begin; }
+  __attribute__((always_inline)) int64_t low(int64_t position) const {
+    return window > 0 ? after(position - window) : segment.begin;
+  }
   __attribute__((always_inline)) int64_t high(int64_t position) const { return after(position); }
 
  private:

@@ -6,7 +6,8 @@
 namespace headzip {
 
 namespace {
-constexpr const char* kReason = "this build of the engine has no CUDA; with nvcc here, HEADZIP_BUILD=source npm rebuild headzip builds one that has";
+constexpr const char* kReason =
+    "this build of the engine has no CUDA; with nvcc here, HEADZIP_BUILD=source npm rebuild headzip builds one that has";
 }
 
 namespace cuda {

@@ -54,8 +54,12 @@ void CudaBackend::attention(const AttentionSpec& spec, std::span<const headzip::
   if (batch.empty()) return;
   if (decodes(spec, batch)) return launch_decode(spec, batch);
   not_recorded("attention of many rows");
-  AttentionShape shape{static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
-                       spec.scale, spec.score_scale(), 0};
+  AttentionShape shape{static_cast<int32_t>(spec.heads),
+                       static_cast<int32_t>(spec.kv_heads),
+                       static_cast<int32_t>(spec.head_dim),
+                       spec.scale,
+                       spec.score_scale(),
+                       0};
   AttentionShape seen = shape;  // scores know no window; a layer's batch shares one
   seen.window = static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30));
   int64_t most = 0, rows = 0;
@@ -75,7 +79,8 @@ void CudaBackend::attention(const AttentionSpec& spec, std::span<const headzip::
   float* next = lse_.as<float>();
   for (const headzip::AttentionParams& params : batch) {
     AttentionParams described = describe(spec, params);
-    if (leaves_lse && params.scores != nullptr && params.out.data != nullptr) described.lse = std::exchange(next, next + spec.heads * params.q.rows);
+    if (leaves_lse && params.scores != nullptr && params.out.data != nullptr)
+      described.lse = std::exchange(next, next + spec.heads * params.q.rows);
     if (params.scores != nullptr) scored.push_back(described);
     if (params.out.data == nullptr) continue;
     forward.push_back(described);
@@ -85,8 +90,8 @@ void CudaBackend::attention(const AttentionSpec& spec, std::span<const headzip::
   else launch_portable(shape, seen, scored, forward);
 }
 
-void CudaBackend::launch_hopper(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionParams>& scored,
-                                const std::vector<AttentionParams>& forward) {
+void CudaBackend::launch_hopper(const AttentionShape& shape, const AttentionShape& seen,
+                                const std::vector<AttentionParams>& scored, const std::vector<AttentionParams>& forward) {
   const std::vector<Tile> score_tiles = tiles_of(scored, hopper_score_tiles(shape.head_dim).rows, 1);
   const Schedule schedule = schedule_of(forward, shape.head_dim);
   const int cluster = cluster_ != 0 ? cluster_ : schedule.cluster;
@@ -94,34 +99,37 @@ void CudaBackend::launch_hopper(const AttentionShape& shape, const AttentionShap
   AttentionShape ordered = seen;
   ordered.by_kv_head = schedule.by_kv_head;
   Image image;
-  const size_t scored_at = image.add(scored), forward_at = image.add(forward), score_tiles_at = image.add(score_tiles), tiles_at = image.add(tiles);
+  const size_t scored_at = image.add(scored), forward_at = image.add(forward), score_tiles_at = image.add(score_tiles),
+               tiles_at = image.add(tiles);
   upload(image);
   if (!tiles.empty()) {
     const Timeline::Span span(timeline_, "attention");
-    HEADZIP_CUDA(hopper_attention(planned<AttentionParams>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), ordered, cluster,
-                                  sm_count_, stream_));
+    HEADZIP_CUDA(hopper_attention(planned<AttentionParams>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()),
+                                  ordered, cluster, sm_count_, stream_));
   }
   if (score_tiles.empty()) return;
   const Timeline::Span span(timeline_, "score");
-  HEADZIP_CUDA(hopper_score(planned<AttentionParams>(scored_at), planned<Tile>(score_tiles_at), static_cast<int>(score_tiles.size()), shape,
-                            sm_count_, stream_));
+  HEADZIP_CUDA(hopper_score(planned<AttentionParams>(scored_at), planned<Tile>(score_tiles_at),
+                            static_cast<int>(score_tiles.size()), shape, sm_count_, stream_));
 }
 
-void CudaBackend::launch_portable(const AttentionShape& shape, const AttentionShape& seen, const std::vector<AttentionParams>& scored,
-                                  const std::vector<AttentionParams>& forward) {
+void CudaBackend::launch_portable(const AttentionShape& shape, const AttentionShape& seen,
+                                  const std::vector<AttentionParams>& scored, const std::vector<AttentionParams>& forward) {
   const int rows = portable_attention_rows(shape.head_dim), group = shape.heads / shape.kv_heads;
   const std::vector<Tile> score_tiles = tiles_of(scored, rows, group), tiles = tiles_of(forward, rows, group);
   Image image;
-  const size_t scored_at = image.add(scored), forward_at = image.add(forward), score_tiles_at = image.add(score_tiles), tiles_at = image.add(tiles);
+  const size_t scored_at = image.add(scored), forward_at = image.add(forward), score_tiles_at = image.add(score_tiles),
+               tiles_at = image.add(tiles);
   upload(image);
   if (!tiles.empty()) {
     const Timeline::Span span(timeline_, "attention");
-    HEADZIP_CUDA(portable_attention(planned<AttentionParams>(forward_at), planned<Tile>(tiles_at), static_cast<int>(tiles.size()), seen, stream_));
+    HEADZIP_CUDA(portable_attention(planned<AttentionParams>(forward_at), planned<Tile>(tiles_at),
+                                    static_cast<int>(tiles.size()), seen, stream_));
   }
   if (score_tiles.empty()) return;
   const Timeline::Span span(timeline_, "score");
-  HEADZIP_CUDA(reconstruction_score(planned<AttentionParams>(scored_at), planned<Tile>(score_tiles_at), static_cast<int>(score_tiles.size()),
-                                    shape, stream_));
+  HEADZIP_CUDA(reconstruction_score(planned<AttentionParams>(scored_at), planned<Tile>(score_tiles_at),
+                                    static_cast<int>(score_tiles.size()), shape, stream_));
 }
 
 void CudaBackend::upload(const Image& image) {

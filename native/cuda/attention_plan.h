@@ -20,8 +20,8 @@ std::vector<Tile> tiles_of(const std::vector<AttentionParams>& batch, int64_t ro
 
 // How the Hopper kernel should go about this batch, by what was measured on an H100 (bench/gpu).
 struct Schedule {
-  int cluster;       // blocks that share tiles of keys
-  bool by_kv_head;   // AttentionShape::by_kv_head
+  int cluster;  // blocks that share tiles of keys
+  bool by_kv_head;  // AttentionShape::by_kv_head
 };
 Schedule schedule_of(const std::vector<AttentionParams>& batch, int64_t head_dim);
 

@@ -23,10 +23,8 @@ size_t usable_memory(size_t limit) {
 }  // namespace
 
 CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
-    : meter_(std::make_shared<DeviceMeter>(usable_memory(memory_limit))),
-      timeline_(stream_, timed),
-      weights_(meter_, stream_, random_seed),
-      workspace_(meter_, kWorkspace, "cuBLASLt's workspace"),
+    : meter_(std::make_shared<DeviceMeter>(usable_memory(memory_limit))), timeline_(stream_, timed),
+      weights_(meter_, stream_, random_seed), workspace_(meter_, kWorkspace, "cuBLASLt's workspace"),
       gemm_(std::make_unique<Gemm>(workspace_.as(), kWorkspace)),
       argmax_keys_(meter_, kArgmaxKeys * sizeof(uint64_t), "the keys of an argmax") {
   if (!gemm_->reason().empty()) throw Error(gemm_->reason());
@@ -44,7 +42,8 @@ CudaBackend::CudaBackend(size_t memory_limit, uint64_t random_seed, bool timed)
 CudaBackend::~CudaBackend() { cudaStreamSynchronize(stream_); }
 
 OwnedRows CudaBackend::allocate(int64_t count, int64_t width, Element element) {
-  auto memory = std::make_unique<DeviceMemory>(meter_, static_cast<size_t>(count * width) * bytes_of(element), "a buffer of activations");
+  auto memory =
+      std::make_unique<DeviceMemory>(meter_, static_cast<size_t>(count * width) * bytes_of(element), "a buffer of activations");
   OwnedRows out;
   static_cast<Rows&>(out) = Rows{memory->as<std::byte>(), count, width, element};
   out.memory = std::move(memory);
@@ -59,7 +58,8 @@ std::unique_ptr<KvLayer> CudaBackend::kv(int64_t kv_heads, int64_t head_dim, int
 }
 
 ScoreBuffer CudaBackend::scores(int64_t kv_heads, int64_t positions) {
-  auto memory = std::make_unique<DeviceMemory>(meter_, static_cast<size_t>(kv_heads * positions) * sizeof(float), "a layer's scores");
+  auto memory =
+      std::make_unique<DeviceMemory>(meter_, static_cast<size_t>(kv_heads * positions) * sizeof(float), "a layer's scores");
   auto* data = memory->as<float>();
   return {data, kv_heads, positions, std::move(memory)};
 }
@@ -71,7 +71,8 @@ void CudaBackend::clear(const ScoreBuffer& s) {
 
 void CudaBackend::download(const ScoreBuffer& s, float* out) {
   const Timeline::Span span(timeline_, "memory");
-  HEADZIP_CUDA(cudaMemcpyAsync(out, s.data, static_cast<size_t>(s.kv_heads * s.positions) * sizeof(float), cudaMemcpyDeviceToHost, stream_));
+  HEADZIP_CUDA(cudaMemcpyAsync(out, s.data, static_cast<size_t>(s.kv_heads * s.positions) * sizeof(float),
+                               cudaMemcpyDeviceToHost, stream_));
 }
 
 void CudaBackend::begin(const Model& model, size_t working_bytes) {
@@ -104,13 +105,15 @@ void CudaBackend::embed_on_device(const Weight& table, std::span<const int32_t> 
   if (ids.size() <= kFewIds) {
     HEADZIP_CUDA(cudaEventSynchronize(ids_read_));
     std::copy(ids.begin(), ids.end(), few_ids_.as<int32_t>());
-    HEADZIP_CUDA(cuda::embed(weights_.get(table), few_ids_.as<int32_t>(), static_cast<int64_t>(ids.size()), out.width, stored(out), stream_));
+    HEADZIP_CUDA(cuda::embed(weights_.get(table), few_ids_.as<int32_t>(), static_cast<int64_t>(ids.size()), out.width,
+                             stored(out), stream_));
     HEADZIP_CUDA(cudaEventRecord(ids_read_, stream_));
     return;
   }
   const DeviceMemory list(meter_, ids.size() * sizeof(int32_t), "token ids");
   HEADZIP_CUDA(cudaMemcpyAsync(list.as(), ids.data(), ids.size() * sizeof(int32_t), cudaMemcpyHostToDevice, stream_));
-  HEADZIP_CUDA(cuda::embed(weights_.get(table), list.as<int32_t>(), static_cast<int64_t>(ids.size()), out.width, stored(out), stream_));
+  HEADZIP_CUDA(
+      cuda::embed(weights_.get(table), list.as<int32_t>(), static_cast<int64_t>(ids.size()), out.width, stored(out), stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
 }
 
@@ -132,7 +135,8 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
       else std::memcpy(to, from, row);
     }
     HEADZIP_CUDA(cudaMemcpyAsync(table_rows.as(), gathered.data(), count * row, cudaMemcpyHostToDevice, stream_));
-    HEADZIP_CUDA(convert(table_rows.as(), static_cast<int>(wide ? StoredType::kF32 : table.type), static_cast<int64_t>(count) * table.cols,
+    HEADZIP_CUDA(convert(table_rows.as(), static_cast<int>(wide ? StoredType::kF32 : table.type),
+                         static_cast<int64_t>(count) * table.cols,
                          stored(out.slice(static_cast<int64_t>(at), static_cast<int64_t>(count))), stream_));
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
   }
@@ -140,8 +144,8 @@ void CudaBackend::embed_from_host(const Weight& table, std::span<const int32_t> 
 
 void CudaBackend::rms_norm(Rows x, const Weight& weight, const NormParams& params, Rows out) {
   const Timeline::Span span(timeline_, "norm");
-  HEADZIP_CUDA(cuda::rms_norm(stored(x), weights_.get(weight), params.eps, params.offset, params.add, x.rows, x.width, stored(out),
-                              flag_.as<int32_t>(), work_));
+  HEADZIP_CUDA(cuda::rms_norm(stored(x), weights_.get(weight), params.eps, params.offset, params.add, x.rows, x.width,
+                              stored(out), flag_.as<int32_t>(), work_));
 }
 
 void CudaBackend::linear(Rows x, std::span<const LinearParams> batch) {
@@ -151,8 +155,9 @@ void CudaBackend::linear(Rows x, std::span<const LinearParams> batch) {
     const Values out = stored(params.out);
     const bf16* bias = params.bias != nullptr && *params.bias ? weights_.get(*params.bias) : nullptr;
     const bool within = bias != nullptr && !params.add && !out.wide;  // the GEMM adds it before it rounds
-    const std::string why = gemm_->run({values(x), weights_.get(*params.weight), within ? bias : nullptr, out, x.rows, params.weight->rows,
-                                        params.weight->cols, params.add}, work_);
+    const std::string why = gemm_->run({values(x), weights_.get(*params.weight), within ? bias : nullptr, out, x.rows,
+                                        params.weight->rows, params.weight->cols, params.add},
+                                       work_);
     if (!why.empty()) throw Error(why);
     if (bias != nullptr && !within) HEADZIP_CUDA(add_bias(out, bias, x.rows, params.weight->rows, work_));
   }
@@ -203,7 +208,8 @@ void CudaBackend::scatter_add(Rows x, std::span<const int32_t> index, std::span<
   auto* weights = reinterpret_cast<float*>(list.as<std::byte>() + index.size_bytes());
   HEADZIP_CUDA(cudaMemcpyAsync(list.as(), index.data(), index.size_bytes(), cudaMemcpyHostToDevice, stream_));
   HEADZIP_CUDA(cudaMemcpyAsync(weights, weight.data(), weight.size_bytes(), cudaMemcpyHostToDevice, stream_));
-  HEADZIP_CUDA(scatter_add_rows(values(x), list.as<int32_t>(), weights, static_cast<int64_t>(index.size()), x.width, stored(out), stream_));
+  HEADZIP_CUDA(scatter_add_rows(values(x), list.as<int32_t>(), weights, static_cast<int64_t>(index.size()), x.width,
+                                stored(out), stream_));
   HEADZIP_CUDA(cudaStreamSynchronize(stream_));  // before the list is freed
 }
 

@@ -78,15 +78,17 @@ class CudaBackend final : public Backend {
   void not_recorded(const char* what) const;  // throws Error while a step is recorded
   void upload(const Image& image);  // into plan_
   template <typename T>
-  const T* planned(size_t offset) const { return reinterpret_cast<const T*>(plan_.as<std::byte>() + offset); }
+  const T* planned(size_t offset) const {
+    return reinterpret_cast<const T*>(plan_.as<std::byte>() + offset);
+  }
   void embed_on_device(const Weight& table, std::span<const int32_t> ids, Rows out);
   void embed_from_host(const Weight& table, std::span<const int32_t> ids, Rows out);
 
   const Switches switches_ = Switches::from_environment();
   std::shared_ptr<DeviceMeter> meter_;
   Stream stream_;
-  Stream recording_stream_;       // caches are changed on `stream_` by other threads, too: that must not be recorded
-  cudaStream_t work_ = stream_;   // where the kernels of a step go: `stream_`, or the other one while it is recorded
+  Stream recording_stream_;  // caches are changed on `stream_` by other threads, too: that must not be recorded
+  cudaStream_t work_ = stream_;  // where the kernels of a step go: `stream_`, or the other one while it is recorded
   Timeline timeline_;
   WeightStore weights_;
   DeviceMemory workspace_;
@@ -97,11 +99,11 @@ class CudaBackend final : public Backend {
   struct RotaryTable {
     RopeRef rope;
     DeviceMemory inv_freq;
-    bool used = true;               // since the last begin()
+    bool used = true;  // since the last begin()
   };
-  std::vector<RotaryTable> rotary_tables_;        // frequencies of the ropes at hand
-  DeviceMemory plan_;               // params and tiles of an attention launch
-  DeviceMemory lse_;               // AttentionParams::lse of a launch
+  std::vector<RotaryTable> rotary_tables_;  // frequencies of the ropes at hand
+  DeviceMemory plan_;  // params and tiles of an attention launch
+  DeviceMemory lse_;  // AttentionParams::lse of a launch
   PinnedMemory flag_{sizeof(int32_t)};  // set by whatever met a value that is not finite
   static constexpr int kAhead = 2;  // tiles that may be under way
   Event throttle_events_[kAhead];
@@ -112,11 +114,11 @@ class CudaBackend final : public Backend {
   static constexpr size_t kFewIds = 64;
   PinnedMemory few_ids_{kFewIds * sizeof(int32_t)};  // token ids that the GPU reads where they are
   Event ids_read_;
-  DeviceMemory scratch_;                 // partial outputs of splits of keys
-  StepGraph* recorder_ = nullptr;        // of the step that is being recorded
-  const int32_t* advance_ = nullptr;     // its count of steps
+  DeviceMemory scratch_;  // partial outputs of splits of keys
+  StepGraph* recorder_ = nullptr;  // of the step that is being recorded
+  const int32_t* advance_ = nullptr;  // its count of steps
   mutable int64_t blocks_per_sm_dim_ = 0;
-  mutable int blocks_per_sm_ = 1;            // blocks of decode_attention() that an SM holds, for heads of that width
+  mutable int blocks_per_sm_ = 1;  // blocks of decode_attention() that an SM holds, for heads of that width
 };
 
 inline bf16* values(Rows x) { return reinterpret_cast<bf16*>(x.data); }

@@ -12,7 +12,8 @@ namespace {
 // Up to so many (query, head of group) rows a KV head, a question's for one, all SMs at the keys gain more than reading
 // them again from the L2 cache costs.
 constexpr int64_t kMostDecodeRows = 512;
-constexpr int64_t kPartRows = 32;  // of one entry of a launch's batch: longer ones are cut, so that their partial outputs stay small
+constexpr int64_t kPartRows =
+    32;  // of one entry of a launch's batch: longer ones are cut, so that their partial outputs stay small
 constexpr int64_t kTailChunk = 256;  // keys of a split of a segment that grows: the same however long it is
 
 bool is_whole(const headzip::KvSegment& s) { return s.begin == 0 && s.count < 0; }
@@ -29,7 +30,8 @@ bool is_special(const headzip::AttentionParams& params) {
 
 bool is_possible(const headzip::AttentionParams& params) {
   return params.scores == nullptr && params.out.data != nullptr && params.segments.size() <= 2 &&
-         std::all_of(params.segments.begin(), params.segments.end(), [](const headzip::KvSegment& s) { return is_whole(s) && (s.from_end || layer_of(s).index().uniform()); });
+         std::all_of(params.segments.begin(), params.segments.end(),
+                     [](const headzip::KvSegment& s) { return is_whole(s) && (s.from_end || layer_of(s).index().uniform()); });
 }
 
 }  // namespace
@@ -37,7 +39,8 @@ bool is_possible(const headzip::AttentionParams& params) {
 bool CudaBackend::decodes(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch) const {
   const bool special = std::any_of(batch.begin(), batch.end(), is_special);
   const bool possible = std::all_of(batch.begin(), batch.end(), is_possible);
-  if (special && !possible) throw Error("the GPU cannot attend to streaming heads, or to heads with gaps under a window, in this way");
+  if (special && !possible)
+    throw Error("the GPU cannot attend to streaming heads, or to heads with gaps under a window, in this way");
   return special || (possible && std::all_of(batch.begin(), batch.end(), [&](const headzip::AttentionParams& params) {
     return params.q.rows * spec.group() <= kMostDecodeRows;
   }));
@@ -67,8 +70,12 @@ int CudaBackend::blocks_per_sm(int64_t head_dim) const {
 void CudaBackend::launch_decode(const AttentionSpec& spec, std::span<const headzip::AttentionParams> batch) {
   const Timeline::Span timed(timeline_, "attention");
   DecodeLaunch launch{};
-  launch.shape = {static_cast<int32_t>(spec.heads), static_cast<int32_t>(spec.kv_heads), static_cast<int32_t>(spec.head_dim),
-                  spec.scale, spec.score_scale(), static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30))};
+  launch.shape = {static_cast<int32_t>(spec.heads),
+                  static_cast<int32_t>(spec.kv_heads),
+                  static_cast<int32_t>(spec.head_dim),
+                  spec.scale,
+                  spec.score_scale(),
+                  static_cast<int32_t>(std::min<int64_t>(batch[0].window, 1 << 30))};
   launch.stride = spec.q_width();
   launch.advance = advance_;
   const auto flush = [&] {
@@ -118,7 +125,8 @@ GemvOutput CudaBackend::few_rows_output(const LinearParams& params) {
 void CudaBackend::few_rows_linear(Rows x, std::span<const LinearParams> batch) {
   for (size_t at = 0; at < batch.size(); at += kMaxGemvOutputs) {
     Gemv g{values(x), static_cast<int32_t>(x.rows), static_cast<int32_t>(x.width), 0, {}, Gate::kNone};
-    for (const LinearParams& params : batch.subspan(at, std::min<size_t>(kMaxGemvOutputs, batch.size() - at))) g.output[g.outputs++] = few_rows_output(params);
+    for (const LinearParams& params : batch.subspan(at, std::min<size_t>(kMaxGemvOutputs, batch.size() - at)))
+      g.output[g.outputs++] = few_rows_output(params);
     HEADZIP_CUDA(gemv(g, work_));
   }
 }
@@ -126,7 +134,11 @@ void CudaBackend::few_rows_linear(Rows x, std::span<const LinearParams> batch) {
 void CudaBackend::gated_mlp(Activation activation, Rows x, const LinearParams& gate, const LinearParams& up) {
   if (!few(x)) return Backend::gated_mlp(activation, x, gate, up);
   const Timeline::Span timed(timeline_, "gemm");
-  Gemv g{values(x), static_cast<int32_t>(x.rows), static_cast<int32_t>(x.width), 2, {few_rows_output(gate), few_rows_output(up)},
+  Gemv g{values(x),
+         static_cast<int32_t>(x.rows),
+         static_cast<int32_t>(x.width),
+         2,
+         {few_rows_output(gate), few_rows_output(up)},
          activation == Activation::kSilu ? Gate::kSilu : Gate::kGeluTanh};
   HEADZIP_CUDA(gemv(g, work_));
 }
@@ -139,11 +151,12 @@ void CudaBackend::rope_append(KvLayer& kv, Rows q, int64_t heads, Rows k, Rows v
   const bool uniform = layer.index().uniform();
   const auto kv_heads = static_cast<int32_t>(layer.heads());
   HEADZIP_CUDA(cuda::rope_append({q.data == nullptr ? nullptr : values(q), values(k), v.data == nullptr ? nullptr : values(v),
-                            static_cast<int32_t>(k.rows), static_cast<int32_t>(heads), kv_heads, static_cast<int32_t>(k.width / kv_heads),
-                            static_cast<int32_t>(rope->inv_freq.size()), static_cast<int32_t>(position), frequencies(rope), rope->scale,
-                            rope->adjacent, layer.device_heads(), uniform ? nullptr : layer.device_lengths(),
-                            static_cast<int32_t>(layer.length(0)), advance_, flag_.as<int32_t>()},
-                           work_));
+                                  static_cast<int32_t>(k.rows), static_cast<int32_t>(heads), kv_heads,
+                                  static_cast<int32_t>(k.width / kv_heads), static_cast<int32_t>(rope->inv_freq.size()),
+                                  static_cast<int32_t>(position), frequencies(rope), rope->scale, rope->adjacent,
+                                  layer.device_heads(), uniform ? nullptr : layer.device_lengths(),
+                                  static_cast<int32_t>(layer.length(0)), advance_, flag_.as<int32_t>()},
+                                 work_));
   if (recorder_ != nullptr) recorder_->appends(layer, k.rows);
   layer.grow(k.rows);
 }
@@ -154,8 +167,10 @@ std::vector<Argmax> CudaBackend::argmax(Rows x) {
   constexpr int64_t kMost = kArgmaxKeys;
   for (int64_t row = 0; row < x.rows; row += kMost) {
     const int64_t count = std::min(kMost, x.rows - row);
-    HEADZIP_CUDA(cuda::argmax(reinterpret_cast<const float*>(x.slice(row, count).data), count, x.width, argmax_keys_.as<uint64_t>(), stream_));
-    HEADZIP_CUDA(cudaMemcpyAsync(host_keys_.as<uint64_t>(), argmax_keys_.as(), static_cast<size_t>(count) * sizeof(uint64_t), cudaMemcpyDeviceToHost, stream_));
+    HEADZIP_CUDA(cuda::argmax(reinterpret_cast<const float*>(x.slice(row, count).data), count, x.width,
+                              argmax_keys_.as<uint64_t>(), stream_));
+    HEADZIP_CUDA(cudaMemcpyAsync(host_keys_.as<uint64_t>(), argmax_keys_.as(), static_cast<size_t>(count) * sizeof(uint64_t),
+                                 cudaMemcpyDeviceToHost, stream_));
     HEADZIP_CUDA(cudaStreamSynchronize(stream_));
     for (int64_t i = 0; i < count; ++i) {
       const auto [index, value] = argmax_of(host_keys_.as<uint64_t>()[i]);

@@ -38,8 +38,9 @@ DeviceMemory::DeviceMemory(std::shared_ptr<DeviceMeter> meter, size_t bytes, con
   data_ = nullptr;
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
-  throw Error("the GPU is out of memory: " + std::string(what) + " needs " + mebibytes(bytes_) + ", " + mebibytes(free) + " of " +
-              mebibytes(total) + " are free and " + mebibytes(held) + " are held here; lower --gpu-memory to stream the weights, or shorten the context");
+  throw Error("the GPU is out of memory: " + std::string(what) + " needs " + mebibytes(bytes_) + ", " + mebibytes(free) +
+              " of " + mebibytes(total) + " are free and " + mebibytes(held) +
+              " are held here; lower --gpu-memory to stream the weights, or shorten the context");
 }
 
 DeviceMemory::~DeviceMemory() {

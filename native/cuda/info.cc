@@ -33,8 +33,8 @@ Info info() {
   const std::string capability = std::to_string(properties.major) + "." + std::to_string(properties.minor);
   if (i.compute < 80) i.reason = "the NVIDIA GPU " + i.name + " has compute capability " + capability + "; 8.0 is needed";
   else if (const cudaError_t found = find_kernels(); found != cudaSuccess)
-    i.reason = "this build has no code for the NVIDIA GPU " + i.name + " (compute capability " + capability + "): " + cudaGetErrorString(found) +
-               "; build it again with CUDAARCHS=" + std::to_string(i.compute);
+    i.reason = "this build has no code for the NVIDIA GPU " + i.name + " (compute capability " + capability +
+               "): " + cudaGetErrorString(found) + "; build it again with CUDAARCHS=" + std::to_string(i.compute);
   else if (!cublaslt::api().loaded) i.reason = cublaslt::api().reason;
   return i;
 }

@@ -14,11 +14,12 @@ namespace {
 constexpr int64_t kLeastGrowth = 128;  // tokens
 }
 
-CudaKvLayer::CudaKvLayer(std::shared_ptr<DeviceMeter> meter, cudaStream_t stream, int64_t kv_heads, int64_t head_dim, int64_t capacity,
-                         KeyBoxes boxes)
+CudaKvLayer::CudaKvLayer(std::shared_ptr<DeviceMeter> meter, cudaStream_t stream, int64_t kv_heads, int64_t head_dim,
+                         int64_t capacity, KeyBoxes boxes)
     : KvLayer(kv_heads, {Element::kBF16, Element::kBF16, head_dim}), meter_(std::move(meter)), stream_(stream), boxes_(boxes) {
   for (int64_t h = 0; h < kv_heads; ++h) heads_.push_back(allocate(capacity));
-  table_ = DeviceMemory(meter_, boxes.attention == 0 ? maps_at() : maps_at() + heads_.size() * sizeof(HeadMaps), "the KV table");
+  table_ =
+      DeviceMemory(meter_, boxes.attention == 0 ? maps_at() : maps_at() + heads_.size() * sizeof(HeadMaps), "the KV table");
 }
 
 CudaKvLayer::Head CudaKvLayer::allocate(int64_t capacity) const {
@@ -68,7 +69,8 @@ void CudaKvLayer::publish(bool lengths) const {
     std::memcpy(image.data() + h * sizeof(HeadKv), &kv, sizeof kv);
     std::memcpy(image.data() + lengths_at() + h * sizeof(int32_t), &entries, sizeof entries);
     const Window w = window(static_cast<int64_t>(h));
-    const HeadWindow window{static_cast<int32_t>(w.recent), static_cast<int32_t>(w.sink), static_cast<int32_t>(index().before(static_cast<int64_t>(h), w.sink))};
+    const HeadWindow window{static_cast<int32_t>(w.recent), static_cast<int32_t>(w.sink),
+                            static_cast<int32_t>(index().before(static_cast<int64_t>(h), w.sink))};
     std::memcpy(image.data() + windows_at() + h * sizeof window, &window, sizeof window);
     if (boxes_.attention != 0) std::memcpy(image.data() + maps_at() + h * sizeof(HeadMaps), &heads_[h].maps, sizeof(HeadMaps));
   }
@@ -118,8 +120,9 @@ void CudaKvLayer::publish_positions() const {
   size_t at = heads_.size() * sizeof(HeadPositions);
   for (size_t h = 0; h < heads_.size(); ++h) {
     const std::span<const int32_t> listed = index().listed(static_cast<int64_t>(h));
-    const HeadPositions positions{reinterpret_cast<const int32_t*>(positions_.as<std::byte>() + at), static_cast<int32_t>(listed.size()),
-                            static_cast<int32_t>(index().shift(static_cast<int64_t>(h)))};
+    const HeadPositions positions{reinterpret_cast<const int32_t*>(positions_.as<std::byte>() + at),
+                                  static_cast<int32_t>(listed.size()),
+                                  static_cast<int32_t>(index().shift(static_cast<int64_t>(h)))};
     std::memcpy(image.data() + h * sizeof positions, &positions, sizeof positions);
     if (!listed.empty()) std::memcpy(image.data() + at, listed.data(), listed.size() * sizeof(int32_t));
     at += listed.size() * sizeof(int32_t);
@@ -134,7 +137,9 @@ bool CudaKvLayer::has_room(int64_t tokens) const {
   return true;
 }
 
-std::byte* CudaKvLayer::at(bf16* entries, int64_t entry) const { return reinterpret_cast<std::byte*>(entries) + entry_bytes(entry); }
+std::byte* CudaKvLayer::at(bf16* entries, int64_t entry) const {
+  return reinterpret_cast<std::byte*>(entries) + entry_bytes(entry);
+}
 
 void CudaKvLayer::move_entries(int64_t head, const KvLayer& source, const Entries& entries, int64_t capacity) {
   const auto& layer = static_cast<const CudaKvLayer&>(source);

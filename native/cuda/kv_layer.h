@@ -55,7 +55,9 @@ class CudaKvLayer final : public KvLayer {
   void publish_positions() const;
   size_t lengths_at() const { return heads_.size() * sizeof(HeadKv); }
   size_t windows_at() const { return lengths_at() + heads_.size() * sizeof(int32_t); }
-  size_t maps_at() const { return (windows_at() + heads_.size() * sizeof(HeadWindow) + alignof(HeadMaps) - 1) / alignof(HeadMaps) * alignof(HeadMaps); }
+  size_t maps_at() const {
+    return (windows_at() + heads_.size() * sizeof(HeadWindow) + alignof(HeadMaps) - 1) / alignof(HeadMaps) * alignof(HeadMaps);
+  }
 
   std::shared_ptr<DeviceMeter> meter_;
   cudaStream_t stream_;

@@ -39,7 +39,8 @@ std::vector<const Weight*> weights_of(const LayerWeights& l) {
 }
 
 WeightStore::WeightStore(std::shared_ptr<DeviceMeter> meter, cudaStream_t compute, uint64_t random_seed)
-    : meter_(std::move(meter)), compute_(compute), random_seed_(random_seed), dequant_buffer_(meter_, kStage, "a staging buffer") {
+    : meter_(std::move(meter)), compute_(compute), random_seed_(random_seed),
+      dequant_buffer_(meter_, kStage, "a staging buffer") {
   for (void*& stage : stages_) HEADZIP_CUDA(cudaMallocHost(&stage, kStage));
   reader_ = std::thread([this] {
     std::unique_lock lock(mutex_);
@@ -76,13 +77,15 @@ void WeightStore::plan(const Model& model, size_t working) {
   if (!resident_.empty()) return;  // already there
   anchor_ = model.embed.data;
   norms_ = {&model.final_norm};
-  for (const LayerWeights& layer : model.layers) norms_.insert({&layer.attn_norm, &layer.mlp_norm, &layer.q_norm, &layer.k_norm, &layer.attn_out_norm, &layer.mlp_out_norm});
+  for (const LayerWeights& layer : model.layers)
+    norms_.insert({&layer.attn_norm, &layer.mlp_norm, &layer.q_norm, &layer.k_norm, &layer.attn_out_norm, &layer.mlp_out_norm});
   size_t all = device_bytes(model.embed) + device_bytes(model.final_norm) + device_bytes(model.lm_head), largest = 0;
   for (const LayerWeights& layer : model.layers) {
     all += layer_bytes(layer);
     largest = std::max(largest, layer_bytes(layer));
   }
-  const size_t room = meter_->limit() - std::min(meter_->limit(), meter_->now() - (slots_[0].memory.bytes() + slots_[1].memory.bytes()));
+  const size_t room =
+      meter_->limit() - std::min(meter_->limit(), meter_->now() - (slots_[0].memory.bytes() + slots_[1].memory.bytes()));
   streamed_ = all + working > room;
   if (!streamed_) return;
   if (2 * largest + working > room)
@@ -113,7 +116,8 @@ const bf16* WeightStore::upload(const Weight& w, std::byte* to, cudaStream_t str
   if (random_seed_ == 0 || streamed_) copy_stored(w, to, stream);
   if (random_seed_ == 0) return out;
   const bool norm = norms_.contains(&w);
-  HEADZIP_CUDA(fill_normal(out, w.rows * w.cols, norm ? 1.0f : 0.0f, norm ? 0.0f : 0.02f, random_seed_ + static_cast<uint64_t>(w.data - anchor_), stream));
+  HEADZIP_CUDA(fill_normal(out, w.rows * w.cols, norm ? 1.0f : 0.0f, norm ? 0.0f : 0.02f,
+                           random_seed_ + static_cast<uint64_t>(w.data - anchor_), stream));
   return out;
 }
 
@@ -124,7 +128,8 @@ void WeightStore::copy_stored(const Weight& w, std::byte* to, cudaStream_t strea
   for (size_t at = 0, step = kStage / element; at < count; at += step) {
     const size_t part = std::min(step, count - at);
     copy_in(w.data + at * element, part * element, dequant_buffer_.as(), stream);
-    HEADZIP_CUDA(convert(dequant_buffer_.as(), static_cast<int>(w.type), static_cast<int64_t>(part), {to + at * 2, false}, stream));
+    HEADZIP_CUDA(
+        convert(dequant_buffer_.as(), static_cast<int>(w.type), static_cast<int64_t>(part), {to + at * 2, false}, stream));
   }
 }
 
@@ -135,7 +140,8 @@ void WeightStore::copy_blocks(const Weight& w, std::byte* to, cudaStream_t strea
     const int64_t part = std::min(kStep, count - at);
     HEADZIP_CUDA(cudaEventSynchronize(stage_free_[stage_]));
     dequantize(w, at, part, static_cast<float*>(stages_[stage_]));
-    HEADZIP_CUDA(cudaMemcpyAsync(dequant_buffer_.as(), stages_[stage_], static_cast<size_t>(part) * sizeof(float), cudaMemcpyHostToDevice, stream));
+    HEADZIP_CUDA(cudaMemcpyAsync(dequant_buffer_.as(), stages_[stage_], static_cast<size_t>(part) * sizeof(float),
+                                 cudaMemcpyHostToDevice, stream));
     HEADZIP_CUDA(cudaEventRecord(stage_free_[stage_], stream));
     stage_ ^= 1;
     HEADZIP_CUDA(convert(dequant_buffer_.as(), static_cast<int>(StoredType::kF32), part, {to + at * 2, false}, stream));

@@ -58,7 +58,8 @@ void Decoder::advance(Rows x, std::span<Tail* const> tails, bool lm_head, JobCon
   control.check();
   // Routing to experts goes by way of the host, and many tails come and go too often for a recording to pay.
   if (model_.spec.widths().experts > 0 || tails.size() > kMostRecordedTails) return step();
-  if (lm_head != recorded_lm_head_ || !std::equal(tails.begin(), tails.end(), recorded_.begin(), recorded_.end())) recording_.reset();
+  if (lm_head != recorded_lm_head_ || !std::equal(tails.begin(), tails.end(), recorded_.begin(), recorded_.end()))
+    recording_.reset();
   recorded_.assign(tails.begin(), tails.end());
   recorded_lm_head_ = lm_head;
   backend_.replay(recording_, step);

@@ -70,7 +70,8 @@ void Decoder::extend(Tail& tail, std::span<const int32_t> ids, size_t first, Job
     row_groups_.assign(1, RowGroup{0, rows, 0, nullptr, {}, nullptr, 0});
     pass(x, row_groups_, tails, control);
     tail.tokens += rows;
-    for (int64_t row = std::max<int64_t>(0, static_cast<int64_t>(first) - static_cast<int64_t>(at)); row < rows; row += kLogitRows) {
+    for (int64_t row = std::max<int64_t>(0, static_cast<int64_t>(first) - static_cast<int64_t>(at)); row < rows;
+         row += kLogitRows) {
       const int64_t count = std::min(kLogitRows, rows - row);
       const std::vector<float> logits = rows_logits(x.slice(row, count));
       synchronize();  // before anybody acts on them

@@ -32,7 +32,8 @@ double seconds(Clock::time_point from) { return std::chrono::duration<double>(Cl
 class Sequence {
  public:
   Sequence(const GenerateParams& params, TokenFeed& feed, Tail tail, int64_t most, int64_t room)
-      : tail(std::move(tail)), params_(params), feed_(feed), sampler_(params.sampling), most_(most), room_(room), start_(Clock::now()) {}
+      : tail(std::move(tail)), params_(params), feed_(feed), sampler_(params.sampling), most_(most), room_(room),
+        start_(Clock::now()) {}
 
   // Takes the logits behind what the tail holds. With `keep` the tail must end up holding the last token as well.
   void take(std::span<const float> logits, bool keep) {
@@ -82,7 +83,8 @@ void check(const GenerateParams& params, const KvCache& cache, const ModelSpec& 
   if (params.query.empty()) throw Error("the query is empty");
   if (params.max_tokens < 1) throw Error("at least one new token must be asked for");
   check_ids(params.query, spec, "the query");
-  check_positions(cache.position + static_cast<int64_t>(params.query.size()) + 1, cache.max_positions, "the context with the query");
+  check_positions(cache.position + static_cast<int64_t>(params.query.size()) + 1, cache.max_positions,
+                  "the context with the query");
   check_sampling(params.sampling);
 }
 
@@ -97,8 +99,8 @@ void check_cache(const KvCache& cache, const Model& model) {
   check_ropes(cache.ropes, model.spec);
 }
 
-std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& cache, std::span<const GenerateParams> batch, JobControl& control,
-                          std::span<TokenFeed> feeds, bool keep) {
+std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& cache, std::span<const GenerateParams> batch,
+                          JobControl& control, std::span<TokenFeed> feeds, bool keep) {
   if (batch.empty() || batch.size() > kMostQueries || feeds.size() != batch.size())
     throw Error("a batch holds from 1 to " + std::to_string(kMostQueries) + " queries");
   check_cache(cache, model);
@@ -136,7 +138,8 @@ std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& c
       if (s.done) continue;
       active.push_back(&s), tails.push_back(&s.tail), ids.push_back(s.next);
       // A cap may make unequal logits equal: who caps them looks at all of them.
-      if (!s.last) wanted = std::max(wanted, s.greedy() && model.spec.logit_cap == 0 ? StepOutput::kArgmax : StepOutput::kLogits);
+      if (!s.last)
+        wanted = std::max(wanted, s.greedy() && model.spec.logit_cap == 0 ? StepOutput::kArgmax : StepOutput::kLogits);
     }
     if (active.empty()) return all;
     const StepResult made = decoder.step(tails, ids, wanted, control);
@@ -151,15 +154,15 @@ std::vector<Sequence> run(Backend& backend, const Model& model, const KvCache& c
 
 }  // namespace
 
-std::vector<Generation> generate(Backend& backend, const Model& model, const KvCache& cache, const std::vector<GenerateParams>& batch,
-                                 JobControl& control, std::span<TokenFeed> feeds) {
+std::vector<Generation> generate(Backend& backend, const Model& model, const KvCache& cache,
+                                 const std::vector<GenerateParams>& batch, JobControl& control, std::span<TokenFeed> feeds) {
   std::vector<Generation> out;
   for (Sequence& s : run(backend, model, cache, batch, control, feeds, false)) out.push_back(std::move(s.out));
   return out;
 }
 
-Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateParams& params, bool rewindable, JobControl& control,
-                    TokenFeed& feed) {
+Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateParams& params, bool rewindable,
+                    JobControl& control, TokenFeed& feed) {
   std::vector<Sequence> made = run(backend, model, cache, {&params, 1}, control, {&feed, 1}, true);
   std::vector<int64_t> windows;
   for (const LayerSpec& layer : model.spec.layers) windows.push_back(layer.attention.window);

@@ -40,12 +40,12 @@ class TokenFeed {
 };
 
 // One answer for each of batch, feeds[i] being the i-th's. The cache is only read.
-std::vector<Generation> generate(Backend& backend, const Model& model, const KvCache& cache, const std::vector<GenerateParams>& batch,
-                                 JobControl& control, std::span<TokenFeed> feeds);
+std::vector<Generation> generate(Backend& backend, const Model& model, const KvCache& cache,
+                                 const std::vector<GenerateParams>& batch, JobControl& control, std::span<TokenFeed> feeds);
 // The query and the answer stay in the cache: the conversation goes on. It is as before when this throws. `rewindable`:
 // KvCache::rewind may then cut the answer short.
-Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateParams& params, bool rewindable, JobControl& control,
-                    TokenFeed& feed);
+Generation converse(Backend& backend, const Model& model, KvCache& cache, const GenerateParams& params, bool rewindable,
+                    JobControl& control, TokenFeed& feed);
 
 // Natural logarithms of the probability of each answer token behind the query and the tokens before it.
 std::vector<float> log_probs(Backend& backend, const Model& model, const KvCache& cache, const std::vector<int32_t>& query,

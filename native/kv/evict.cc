@@ -6,7 +6,8 @@
 
 namespace headzip {
 
-std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t entries, Extent e, std::span<const uint8_t> keep) {
+std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t entries, Extent e,
+                                  std::span<const uint8_t> keep) {
   std::vector<int64_t> index;
   for (int64_t i = 0; i < entries; ++i) {
     const int64_t at = layer.position(head, i) - e.prefix;

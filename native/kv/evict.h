@@ -14,7 +14,8 @@ struct Extent {
 
 // Of a head's first `entries`: prefix and all that stands after the context; of the context what `keep` (context) says, or
 // nothing where it is empty.
-std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t entries, Extent extent, std::span<const uint8_t> keep);
+std::vector<int64_t> kept_entries(const KvLayer& layer, int64_t head, int64_t entries, Extent extent,
+                                  std::span<const uint8_t> keep);
 // Those that a streaming head still sees from position `next` on.
 std::vector<int64_t> streaming_entries(const KvLayer& layer, int64_t head, int64_t entries, Window window, int64_t next);
 std::vector<int64_t> all_entries(int64_t entries);

@@ -62,8 +62,7 @@ void KvCache::check_unpruned() const {
 }
 
 void KvCache::check_mask(size_t entries, int64_t a_head, const char* what) const {
-  if (static_cast<int64_t>(entries) != scored_heads() * a_head)
-    throw Error(std::string("the mask of ") + what);
+  if (static_cast<int64_t>(entries) != scored_heads() * a_head) throw Error(std::string("the mask of ") + what);
   check_unpruned();
 }
 
@@ -167,7 +166,8 @@ void KvCache::trim(std::span<const int64_t> windows) {
     }
 }
 
-void KvCache::extend(std::span<const std::unique_ptr<KvLayer>> tail, int64_t tokens, std::span<const int64_t> windows, bool rewindable) {
+void KvCache::extend(std::span<const std::unique_ptr<KvLayer>> tail, int64_t tokens, std::span<const int64_t> windows,
+                     bool rewindable) {
   if (tail.size() != layers.size() || windows.size() != layers.size()) throw Error("a turn has as many layers as its cache");
   trim(windows);
   for (int64_t l = 0; l < layer_count(); ++l) kv(l).reserve(tokens);  // what may fail comes before anything is joined
@@ -180,7 +180,8 @@ void KvCache::extend(std::span<const std::unique_ptr<KvLayer>> tail, int64_t tok
 }
 
 void KvCache::rewind(int64_t to) {
-  if (to < turn_start || to > position) throw Error("a cache can be rewound within its last turn only, and only where that was asked for");
+  if (to < turn_start || to > position)
+    throw Error("a cache can be rewound within its last turn only, and only where that was asked for");
   for (int64_t l = 0; l < layer_count(); ++l)
     for (int64_t h = 0; h < kv(l).heads(); ++h) kv(l).truncate(h, kv(l).length(h) - (position - to));
   position = to;

@@ -16,8 +16,8 @@ struct KvCache {
   int64_t max_positions = 0;       // that those ropes are made for
   int64_t prefix = 0, context = 0;  // tokens prefilled; the system prefix is never evicted
   int64_t position = 0;            // of the next token
-  int64_t turn_start = 0;          // position where the last turn of the conversation began: rewind() goes back to here at most
-  bool evicted = false;            // context entries were dropped, so a second eviction has no positions to speak of
+  int64_t turn_start = 0;  // position where the last turn of the conversation began: rewind() goes back to here at most
+  bool evicted = false;  // context entries were dropped, so a second eviction has no positions to speak of
   std::vector<float> last_logits;  // (vocab), of the last prefilled token
 
   int64_t layer_count() const { return static_cast<int64_t>(layers.size()); }

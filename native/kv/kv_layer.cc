@@ -72,7 +72,8 @@ void KvLayer::read(int64_t head, int64_t from, int64_t count, std::byte* k, std:
   read_bytes(head, from, count, k, v);
 }
 
-void KvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v, const int32_t* positions) {
+void KvLayer::write(int64_t head, int64_t from, int64_t count, const std::byte* k, const std::byte* v,
+                    const int32_t* positions) {
   check_range(head, from, count);
   index_.set_positions(head, from, {positions, static_cast<size_t>(count)});
   write_bytes(head, from, count, k, v);

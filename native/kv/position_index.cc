@@ -87,7 +87,8 @@ void PositionIndex::resize(int64_t head, int64_t length, int64_t appended) {
 
 void PositionIndex::set_positions(int64_t head, int64_t from, std::span<const int32_t> positions) {
   Head& h = at(head);
-  if (from < 0 || static_cast<size_t>(from) + positions.size() > h.listed.size()) throw Error("these entries are not in the cache");
+  if (from < 0 || static_cast<size_t>(from) + positions.size() > h.listed.size())
+    throw Error("these entries are not in the cache");
   std::copy(positions.begin(), positions.end(), h.listed.begin() + from);
 }
 

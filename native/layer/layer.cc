@@ -11,16 +11,9 @@ namespace headzip {
 void LayerRunner::not_finite(int64_t layer) { throw NotFinite("layer " + std::to_string(layer)); }
 
 LayerRunner::LayerRunner(Backend& backend, const Model& model, std::vector<RopeRef> ropes, int64_t rows)
-    : backend_(backend),
-      model_(model),
-      ropes_(std::move(ropes)),
-      normed_(backend.rows(rows, model.spec.hidden)),
-      widths_(model.spec.widths()),
-      q_(backend.rows(rows, widths_.q)),
-      k_(backend.rows(rows, widths_.kv)),
-      v_(backend.rows(rows, widths_.kv)),
-      attended_(backend.rows(rows, widths_.q)),
-      gate_(backend.rows(rows, widths_.mlp)),
+    : backend_(backend), model_(model), ropes_(std::move(ropes)), normed_(backend.rows(rows, model.spec.hidden)),
+      widths_(model.spec.widths()), q_(backend.rows(rows, widths_.q)), k_(backend.rows(rows, widths_.kv)),
+      v_(backend.rows(rows, widths_.kv)), attended_(backend.rows(rows, widths_.q)), gate_(backend.rows(rows, widths_.mlp)),
       up_(backend.rows(rows, widths_.mlp)) {
   if (model.spec.out_norms) added_ = backend.rows(rows, model.spec.hidden);
   if (widths_.experts == 0) return;
@@ -35,11 +28,13 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, L
   const LayerWeights& w = model_.layers[layer];
   const bool queries = output == LayerOutput::kHidden || output == LayerOutput::kScores || output == LayerOutput::kMeans;
   const bool values = output == LayerOutput::kHidden || output == LayerOutput::kValues;
-  const Rows h = normed_.slice(0, x.rows), q = q_.reshape(x.rows, attention.q_width()), k = k_.reshape(x.rows, attention.kv_width());
+  const Rows h = normed_.slice(0, x.rows), q = q_.reshape(x.rows, attention.q_width()),
+             k = k_.reshape(x.rows, attention.kv_width());
   const Rows v = v_.reshape(x.rows, attention.kv_width()), out = attended_.reshape(x.rows, attention.q_width());
 
   norm(x, w.attn_norm, h);
-  const bool weighted = std::any_of(groups.begin(), groups.end(), [](const RowGroup& p) { return p.weights.values != nullptr; });
+  const bool weighted =
+      std::any_of(groups.begin(), groups.end(), [](const RowGroup& p) { return p.weights.values != nullptr; });
   if (weighted) {
     if (!row_norms_.memory) row_norms_ = backend_.scores(1, normed_.rows);
     backend_.row_norms(h, row_norms_);
@@ -66,16 +61,18 @@ void LayerRunner::run(int64_t layer, Rows x, std::span<const RowGroup> groups, L
   for (size_t i = 0; i < groups.size();) {  // groups that go on where the one before ends are rotated and appended as one
     const RowGroup& from = groups[i];
     int64_t rows = 0;
-    for (; i < groups.size() && groups[i].own == from.own && groups[i].first == from.first + rows && groups[i].position == from.position + rows; ++i)
+    for (; i < groups.size() && groups[i].own == from.own && groups[i].first == from.first + rows &&
+           groups[i].position == from.position + rows;
+         ++i)
       rows += groups[i].rows;
     backend_.rope_append(*from.own, queries ? q.slice(from.first, rows) : Rows{}, attention.heads, k.slice(from.first, rows),
-                   values ? v.slice(from.first, rows) : Rows{}, rope, from.position);
+                         values ? v.slice(from.first, rows) : Rows{}, rope, from.position);
   }
   for (const RowGroup& p : groups) {
     if (!queries) break;
     batch.push_back({q.slice(p.first, p.rows), p.position, p.segments,
-                    output == LayerOutput::kHidden ? out.slice(p.first, p.rows) : Rows{}, attention.window, p.scores, p.score_stride,
-                    p.weights});
+                     output == LayerOutput::kHidden ? out.slice(p.first, p.rows) : Rows{}, attention.window, p.scores,
+                     p.score_stride, p.weights});
     if (weighted) batch.back().weights.rows = row_norms_.data + p.first;
   }
   if (!queries) return;
@@ -116,7 +113,8 @@ void LayerRunner::add_columns(Rows x, std::vector<double>& sums) {
 }
 
 void prepare(Backend& backend, const AttentionSpec& spec, int64_t capacity, std::unique_ptr<KvLayer>& kv) {
-  if (!kv || kv->heads() != spec.kv_heads || kv->head_dim() != spec.head_dim) kv = backend.kv(spec.kv_heads, spec.head_dim, capacity);
+  if (!kv || kv->heads() != spec.kv_heads || kv->head_dim() != spec.head_dim)
+    kv = backend.kv(spec.kv_heads, spec.head_dim, capacity);
   for (int64_t h = 0; h < spec.kv_heads; ++h) kv->truncate(h, 0);
 }
 

@@ -65,9 +65,9 @@ class LayerRunner {
   OwnedRows normed_;
   Widths widths_;
   OwnedRows q_, k_, v_, attended_, gate_, up_;  // as wide as the widest layer's
-  ScoreBuffer row_norms_;        // (1, rows) of a tile, once scores are weighted
+  ScoreBuffer row_norms_;  // (1, rows) of a tile, once scores are weighted
   OwnedRows logits_;  // as many rows as were asked for at most
-  OwnedRows added_;              // what a part adds to the stream, where it is normalised first
+  OwnedRows added_;  // what a part adds to the stream, where it is normalised first
   OwnedRows routed_, gathered_;  // MoE: router logits; rows of one expert, then its answers
 };
 

@@ -10,10 +10,11 @@
 #define HIDDEN extern "C" __attribute__((visibility("hidden")))
 
 // A jump, so that arguments of any kind pass through and dlopen sees its caller.
-#define OLDER(name, version)                                                   \
-  asm(".symver older_" #name "," #name "@" version "\n"                        \
-      ".text\n.globl " #name "\n.hidden " #name "\n.type " #name ",@function\n" \
-      #name ": jmp *older_" #name "@GOTPCREL(%rip)\n.size " #name ",.-" #name "\n")
+#define OLDER(name, version)                                                                                \
+  asm(".symver older_" #name "," #name "@" version                                                          \
+      "\n"                                                                                                  \
+      ".text\n.globl " #name "\n.hidden " #name "\n.type " #name ",@function\n" #name ": jmp *older_" #name \
+      "@GOTPCREL(%rip)\n.size " #name ",.-" #name "\n")
 
 // 2.34 moved them into libc.so and gave them a second version.
 OLDER(dladdr, "GLIBC_2.2.5");
@@ -63,7 +64,7 @@ int look_into(dl_phdr_info* object, size_t, void* data) {
   bool holds_address = false;
   void* frames = nullptr;
   for (int i = 0; i < object->dlpi_phnum; ++i) {
-    const ElfW(Phdr)& segment = object->dlpi_phdr[i];
+    const ElfW(Phdr) & segment = object->dlpi_phdr[i];
     const ElfW(Addr) start = object->dlpi_addr + segment.p_vaddr;
     if (segment.p_type == PT_GNU_EH_FRAME) frames = reinterpret_cast<void*>(start);
     if (segment.p_type != PT_LOAD || search->address < start || search->address - start >= segment.p_memsz) continue;

@@ -13,7 +13,8 @@ void check_full(const KvCache& cache, int64_t prefix, int64_t context, const Mod
   if (cache.evicted) throw Error("the cache is not full: it has been pruned");
   for (int64_t l = 0; l < cache.layer_count(); ++l)
     for (int64_t h = 0; h < cache.kv(l).heads(); ++h)
-      if (cache.kv(l).length(h) != prefix + context) throw Error("the cache is not full: scoring needs every context entry and nothing after it");
+      if (cache.kv(l).length(h) != prefix + context)
+        throw Error("the cache is not full: scoring needs every context entry and nothing after it");
 }
 
 namespace {
@@ -50,7 +51,8 @@ void check_plan(const SweepPlan& plan, const ModelSpec& spec) {
   else check_positions(read + check_chunks(plan, spec), plan.max_positions, "the context with its repetition");
   if (plan.mask != nullptr && static_cast<int64_t>(plan.mask->keep.size()) != spec.scored_heads())
     throw Error("the mask of heads must have an entry for every KV head of the scored layers");
-  if (plan.mask != nullptr && (plan.mask->window.sink < 0 || plan.mask->window.recent < 0)) throw Error("the window must not be negative");
+  if (plan.mask != nullptr && (plan.mask->window.sink < 0 || plan.mask->window.recent < 0))
+    throw Error("the window must not be negative");
   if (plan.tile_rows < 0 || (plan.uniform && plan.uniform->count < 0)) throw Error("rows and budget must not be negative");
 }
 

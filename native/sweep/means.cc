@@ -15,7 +15,8 @@ void check_means(const MeansParams& params, const ModelSpec& spec) {
   if (params.text.empty()) throw Error("the text is empty");
   check_ids(params.text, spec, "the text");
   if (!params.ropes.empty()) check_ropes(params.ropes, spec);
-  check_positions(static_cast<int64_t>(params.text.size()), params.max_positions == 0 ? spec.max_positions : params.max_positions, "the text");
+  check_positions(static_cast<int64_t>(params.text.size()),
+                  params.max_positions == 0 ? spec.max_positions : params.max_positions, "the text");
   if (params.tile_rows < 0) throw Error("rows must not be negative");
 }
 
@@ -45,7 +46,8 @@ MeansResult run_means(Backend& backend, const Model& model, const MeansParams& p
 
   backend.reset_peak();
   const int64_t stream = rows * spec.hidden, values = rows * 2 * spec.widths().kv + tile * buffer_values(spec);
-  backend.begin(model, static_cast<size_t>(stream) * bytes_of(backend.stream_element()) + static_cast<size_t>(values) * bytes_of(backend.element()));
+  backend.begin(model, static_cast<size_t>(stream) * bytes_of(backend.stream_element()) +
+                           static_cast<size_t>(values) * bytes_of(backend.element()));
   const OwnedRows x = backend.stream(rows, spec.hidden);
   backend.embed(model.embed, params.text, spec.embed_scale, x);
   std::unique_ptr<KvLayer> kv;

@@ -24,7 +24,8 @@ template <typename... Kinds>
 void plan_scoring(const Scoring<Kinds...>& scoring, const Backend& backend, SweepPlan& plan) {
   if (scoring.chunks.empty()) throw Error("there are no chunks to score");
   if (scoring.method == ScoreMethod::kKvzipPlus && !backend.weighs_scores())
-    throw Error(std::string("kvzip+ scores are computed on the CPU only, not on ") + backend.name() + "; score with --device cpu");
+    throw Error(std::string("kvzip+ scores are computed on the CPU only, not on ") + backend.name() +
+                "; score with --device cpu");
   plan.chunks = scoring.chunks;
   plan.method = scoring.method;
   std::visit([&](const auto& kind) { set_kind(plan, kind); }, scoring.kind);
@@ -46,7 +47,8 @@ ScoreResult score(Backend& backend, const Model& model, const ScoreParams& param
   plan_scoring(params.scoring, backend, plan);
   plan.want_pairs = params.want_pairs;
   SweepResult done = run_sweep(backend, model, plan, control);
-  return {std::move(done.max), std::move(done.mean), std::move(done.p99), std::move(done.pairs), std::move(done.kernels), done.peak_bytes};
+  return {std::move(done.max),   std::move(done.mean),    std::move(done.p99),
+          std::move(done.pairs), std::move(done.kernels), done.peak_bytes};
 }
 
 PrefillResult prefill(Backend& backend, const Model& model, const PrefillParams& params, JobControl& control) {
@@ -63,7 +65,8 @@ PrefillResult prefill(Backend& backend, const Model& model, const PrefillParams&
   return {std::move(done.cache), std::move(done.pairs), std::move(done.kernels), done.peak_bytes};
 }
 
-ScoreChunksResult score_chunks(Backend& backend, const Model& model, const KvCache& full, const ScoreChunksParams& params, JobControl& control) {
+ScoreChunksResult score_chunks(Backend& backend, const Model& model, const KvCache& full, const ScoreChunksParams& params,
+                               JobControl& control) {
   SweepPlan plan;
   plan_scoring(params.scoring, backend, plan);
   check_full(full, static_cast<int64_t>(params.prefix.size()), static_cast<int64_t>(params.context.size()), model.spec);

@@ -104,6 +104,7 @@ struct ScoreChunksResult {
 };
 
 // `full` holds every entry of prefix and context, which are not read again, and stays as it is.
-ScoreChunksResult score_chunks(Backend& backend, const Model& model, const KvCache& full, const ScoreChunksParams& params, JobControl& control);
+ScoreChunksResult score_chunks(Backend& backend, const Model& model, const KvCache& full, const ScoreChunksParams& params,
+                               JobControl& control);
 
 }  // namespace headzip

@@ -9,7 +9,9 @@ namespace headzip {
 
 double SweepRun::tile_work(int64_t layer, int64_t rows, double keys, LayerOutput output) const {
   const double linear = linear_work(spec_, layer) / (output == LayerOutput::kHidden ? 1 : 8);
-  const double attention = output == LayerOutput::kHidden ? attention_work(spec_.attention(layer)) : output == LayerOutput::kScores ? attention_work(spec_.attention(layer)) / 2 : 0;
+  const double attention = output == LayerOutput::kHidden   ? attention_work(spec_.attention(layer))
+                           : output == LayerOutput::kScores ? attention_work(spec_.attention(layer)) / 2
+                                                            : 0;
   if (const int64_t window = spec_.attention(layer).window; window > 0) keys = std::min(keys, static_cast<double>(window));
   return static_cast<double>(rows) * (linear + attention * keys);
 }
@@ -54,7 +56,8 @@ void SweepRun::context_layer(int64_t layer, KvLayer& kv) {
     double work = 0;
     for (const RowGroup& p : groups) {
       const double middle = static_cast<double>(row + p.first) + static_cast<double>(p.rows) / 2;
-      work += tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.segments.back().begin - prefix_) : 0), output);
+      work +=
+          tile_work(layer, p.rows, middle - (blocks() ? static_cast<double>(p.segments.back().begin - prefix_) : 0), output);
     }
     control_.advance(work);
     row = end;

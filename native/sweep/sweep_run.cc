@@ -32,7 +32,8 @@ void SweepRun::announce() {
   int64_t values = 2 * spec_.widths().kv * (context_rows() + std::max(longest_, tile_)) + tile_ * buffer_values(spec_);
   if (plan_.want_cache) values += spec_.kv_values(prefill_);
   const int64_t streams = (context_rows() + repeated_) * spec_.hidden;
-  backend_.begin(model_, static_cast<size_t>(streams) * bytes_of(backend_.stream_element()) + static_cast<size_t>(values) * bytes_of(backend_.element()));
+  backend_.begin(model_, static_cast<size_t>(streams) * bytes_of(backend_.stream_element()) +
+                             static_cast<size_t>(values) * bytes_of(backend_.element()));
 }
 
 void SweepRun::embed() {
@@ -63,7 +64,8 @@ void SweepRun::count_work() {
     if (l > last_scored_) continue;
     if (weighted() && scored(l)) total += weigh_work(l, scored_positions());
     const bool last = last_of_repeat(l);
-    total += tile_work(l, repeated_, narrow || last ? 1.5 * chunk : context + chunk / 2, last ? LayerOutput::kScores : LayerOutput::kHidden);
+    total += tile_work(l, repeated_, narrow || last ? 1.5 * chunk : context + chunk / 2,
+                       last ? LayerOutput::kScores : LayerOutput::kHidden);
   }
   control_.total = total;
 }

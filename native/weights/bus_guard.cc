@@ -17,7 +17,7 @@ struct BusHandler {
 
   static bool install() {
     page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-    struct sigaction ours {};
+    struct sigaction ours{};
     ours.sa_sigaction = handle;
     ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigemptyset(&ours.sa_mask);
@@ -40,7 +40,8 @@ struct BusHandler {
       if (at < r->begin || at >= r->end || !r->live.load(std::memory_order_acquire)) continue;
       const uintptr_t from = at / page * page;
       r->lost.store(true);  // before anybody can read the zeros
-      return ::mmap(reinterpret_cast<void*>(from), r->end - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+      return ::mmap(reinterpret_cast<void*>(from), r->end - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+             MAP_FAILED;
     }
     return false;
   }
@@ -50,7 +51,7 @@ struct BusHandler {
     if (before.sa_handler == SIG_IGN && info->si_code <= 0) return;
     if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) return before.sa_handler(signal);
     // As if there were no handler: the instruction faults again, and a signal that was sent is sent again.
-    struct sigaction none {};
+    struct sigaction none{};
     none.sa_handler = SIG_DFL;
     ::sigaction(SIGBUS, &none, nullptr);
     if (info->si_code <= 0) ::raise(SIGBUS);
@@ -58,7 +59,7 @@ struct BusHandler {
 };
 
 std::atomic<BusGuard::Range*> BusHandler::ranges{nullptr};
-struct sigaction BusHandler::before {};
+struct sigaction BusHandler::before{};
 uintptr_t BusHandler::page = 4096;
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<void*>::is_always_lock_free);
 

@@ -47,7 +47,8 @@ Widths ModelSpec::widths() const {
 
 void check_ropes(const std::vector<RopeRef>& ropes, const ModelSpec& s) {
   if (ropes.empty() || ropes.size() != s.ropes.size())
-    throw Error("ropes must hold " + std::to_string(std::max<size_t>(1, s.ropes.size())) + " entries, got " + std::to_string(ropes.size()));
+    throw Error("ropes must hold " + std::to_string(std::max<size_t>(1, s.ropes.size())) + " entries, got " +
+                std::to_string(ropes.size()));
   for (const RopeRef& rope : ropes) {
     if (rope->inv_freq.empty()) throw Error("invFreq must hold at least one value");
     for (const float f : rope->inv_freq)

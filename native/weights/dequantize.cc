@@ -16,6 +16,8 @@ void dequantize(const cpu::Kernels& kernels, const Weight& w, int64_t first, int
   }
 }
 
-void dequantize(const Weight& w, int64_t first, int64_t count, float* out) { dequantize(cpu::widest_kernels(), w, first, count, out); }
+void dequantize(const Weight& w, int64_t first, int64_t count, float* out) {
+  dequantize(cpu::widest_kernels(), w, first, count, out);
+}
 
 }  // namespace headzip

@@ -32,7 +32,7 @@ constexpr uint64_t kHashStart = 0xcbf29ce484222325ull, kHashPrime = 0x100000001b
 std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw Error("cannot open " + path + ": " + std::strerror(errno));
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0) {
     ::close(fd);
     throw Error(path + " is not a regular file with content");
@@ -59,11 +59,12 @@ MappedFile::~MappedFile() {
 void MappedFile::check_read() const {
   if (guard_->lost()) lost_ = true;
   if (lost_)
-    throw Error(path_ + " was truncated while it was being read, or its disk failed; load the model again once the file is whole");
+    throw Error(path_ +
+                " was truncated while it was being read, or its disk failed; load the model again once the file is whole");
 }
 
 void MappedFile::check_size() const {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd_, &info) != 0 || static_cast<size_t>(info.st_size) < size_) lost_ = true;
   check_read();
 }
@@ -73,7 +74,8 @@ std::optional<uint64_t> MappedFile::hash(const std::vector<FileSpan>& spans) con
   uint64_t hash = kHashStart;
   for (FileSpan span : spans)
     while (span.bytes > 0) {
-      const ssize_t got = ::pread(fd_, piece.data(), std::min<uint64_t>(piece.size(), span.bytes), static_cast<off_t>(span.offset));
+      const ssize_t got =
+          ::pread(fd_, piece.data(), std::min<uint64_t>(piece.size(), span.bytes), static_cast<off_t>(span.offset));
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) return std::nullopt;
       for (ssize_t i = 0; i < got; ++i) hash = (hash ^ piece[static_cast<size_t>(i)]) * kHashPrime;
@@ -91,13 +93,15 @@ void MappedFile::seal(std::vector<FileSpan> spans) {
 
 void MappedFile::check_unchanged() const {
   check_size();
-  struct stat info {};
+  struct stat info{};
   const bool known = ::fstat(fd_, &info) == 0;
   const timespec changed = changed_at(info);
-  if (known && static_cast<size_t>(info.st_size) == size_ && changed.tv_sec == changed_.tv_sec && changed.tv_nsec == changed_.tv_nsec &&
-      hash(spans_) == hash_)
+  if (known && static_cast<size_t>(info.st_size) == size_ && changed.tv_sec == changed_.tv_sec &&
+      changed.tv_nsec == changed_.tv_nsec && hash(spans_) == hash_)
     return;
-  throw Error(path_ + " was changed after the model was loaded: what is computed with it is no longer that model's; load the model again");
+  throw Error(
+      path_ +
+      " was changed after the model was loaded: what is computed with it is no longer that model's; load the model again");
 }
 
 }  // namespace headzip

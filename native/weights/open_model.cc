@@ -128,8 +128,8 @@ std::shared_ptr<const Model> open_model(ModelSpec spec, const std::vector<std::s
     if (quantised(ref.type) && w.cols == 1)
       throw Error("weight " + ref.name + " in " + file.path() + " is a vector stored as a quantised type");
     if (w.cols % block_of(ref.type).elements != 0)
-      throw Error("weight " + ref.name + " in " + file.path() + " is stored in blocks of " + std::to_string(block_of(ref.type).elements) +
-                  " that do not fill its rows");
+      throw Error("weight " + ref.name + " in " + file.path() + " is stored in blocks of " +
+                  std::to_string(block_of(ref.type).elements) + " that do not fill its rows");
     if (ref.bytes != static_cast<uint64_t>(bytes_of(ref.type, w.rows * w.cols)))
       throw Error("weight " + ref.name + " in " + file.path() + " has a size that does not match its shape");
     if (ref.offset > file.size() || ref.bytes > file.size() - ref.offset)

@@ -26,8 +26,8 @@ void check_values(const ScalesRef& s, const MappedFile& file, int64_t count) {
     dequantize(scales, at, part, values);
     for (int64_t i = 0; i < part; ++i)
       if (!(values[i] >= 0) || !std::isfinite(values[i]))
-        throw Error(file.path() + ": scale " + std::to_string(at + i) + " of " + s.name + " must be a finite number of at least 0, got " +
-                    std::to_string(values[i]));
+        throw Error(file.path() + ": scale " + std::to_string(at + i) + " of " + s.name +
+                    " must be a finite number of at least 0, got " + std::to_string(values[i]));
   }
 }
 
@@ -44,8 +44,8 @@ ScaleGrid find_scales(const WeightRef& ref, int64_t rows, int64_t cols,
   const MappedFile& file = *files[s.file];
   const auto fail = [&](const char* why) { return Error("the scales " + s.name + " in " + file.path() + " " + why); };
   if (quantised(s.type)) throw fail("must be F32, F16 or BF16");
-  if (s.shape.size() != 2 || !within(s.shape[0], 1, kMost) || !within(s.shape[1], 1, kMost) || !within(s.block_rows, 1, kMost) ||
-      !within(s.block_cols, 1, kMost) || !within(s.row, 0, kMost))
+  if (s.shape.size() != 2 || !within(s.shape[0], 1, kMost) || !within(s.shape[1], 1, kMost) ||
+      !within(s.block_rows, 1, kMost) || !within(s.block_cols, 1, kMost) || !within(s.row, 0, kMost))
     throw fail("have no shape of two sizes, or blocks of no size");
   if ((s.row + rows - 1) / s.block_rows >= s.shape[0] || (cols - 1) / s.block_cols >= s.shape[1])
     throw fail(("do not cover the weight " + ref.name).c_str());

@@ -45,7 +45,9 @@ struct Scratch {
   int fd;
 };
 
-int at(const MappedFile& file, size_t offset) { return static_cast<int>(const_cast<const volatile std::byte*>(file.data())[offset]); }
+int at(const MappedFile& file, size_t offset) {
+  return static_cast<int>(const_cast<const volatile std::byte*>(file.data())[offset]);
+}
 
 void a_page_that_is_gone_reads_as_zeros() {
   const Scratch scratch(64), other(4);
@@ -123,7 +125,7 @@ void a_file_that_changed_is_known() {
     if (offset == 0) {
       ::futimens(scratch.fd, times);
     } else {
-      struct stat before {};
+      struct stat before{};
       ::fstat(scratch.fd, &before);
       if (::pwrite(scratch.fd, "x", 1, static_cast<off_t>(offset)) != 1) std::abort();
       times[1] = before.st_mtim;
@@ -159,7 +161,7 @@ void faults_of_others_go_to_their_handler() {
 
 int main() {
   // Before any file is mapped, as another library's handler would be.
-  struct sigaction theirs {};
+  struct sigaction theirs{};
   theirs.sa_handler = [](int) { siglongjmp(back, 1); };
   ::sigaction(SIGBUS, &theirs, nullptr);
   a_page_that_is_gone_reads_as_zeros();

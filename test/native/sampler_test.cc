@@ -24,7 +24,8 @@ int checks = 0;
 
 std::string named(const Sampling& s, const char* row) {
   char text[160];
-  std::snprintf(text, sizeof text, "%s at temperature %g, top_k %lld, top_p %g", row, s.temperature, static_cast<long long>(s.top_k), s.top_p);
+  std::snprintf(text, sizeof text, "%s at temperature %g, top_k %lld, top_p %g", row, s.temperature,
+                static_cast<long long>(s.top_k), s.top_p);
   return text;
 }
 
@@ -75,7 +76,8 @@ void numbers_that_are_none() {
       }
   for (const Sampling& s : every_sampling()) {
     ++checks;
-    refused<Error>([&] { Sampler(s).pick(std::span<const float>{}); }, "there are no logits to choose a token by", named(s, "an empty row"));
+    refused<Error>([&] { Sampler(s).pick(std::span<const float>{}); }, "there are no logits to choose a token by",
+                   named(s, "an empty row"));
   }
 }
 
@@ -91,7 +93,8 @@ void settings_that_make_no_sense() {
 void probabilities() {
   const std::vector<float> row{0, 1, 2};
   for (const int32_t bad : {-1, 3, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()})
-    refused<Error>([&] { log_probability(row, bad); }, "none of them of the token id " + std::to_string(bad), "an id without a logit");
+    refused<Error>([&] { log_probability(row, bad); }, "none of them of the token id " + std::to_string(bad),
+                   "an id without a logit");
   refused<Error>([&] { log_probability({}, 0); }, "there are no logits to choose a token by", "no logits");
   double total = 0;
   for (int32_t id = 0; id < 3; ++id) total += std::exp(log_probability(row, id));
@@ -148,8 +151,9 @@ void ids_are_checked_before_any_backend_sees_them() {
   const Weight table{nullptr, StoredType::kF32, 51, 24};
   const auto embed = [&](std::vector<int32_t> ids) { backend.embed(table, ids, 1, {}); };
   for (const int32_t bad : {-1, 51, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()})
-    refused<Error>([&] { embed({3, bad, 4}); },
-                   "the token id " + std::to_string(bad) + " cannot be embedded: the model's vocabulary has 51 entries", "an id");
+    refused<Error>([&] {
+      embed({3, bad, 4});
+    }, "the token id " + std::to_string(bad) + " cannot be embedded: the model's vocabulary has 51 entries", "an id");
   expect(backend.asked == 0, "nothing was embedded");
   embed({0, 50});
   embed({});

@@ -18,7 +18,9 @@ double decode_plain(StoredType type, const uint8_t* at) {
   return value;
 }
 
-double half_of(std::span<const uint8_t> block, size_t at) { return decode_f16(static_cast<uint16_t>(block[at] | block[at + 1] << 8)); }
+double half_of(std::span<const uint8_t> block, size_t at) {
+  return decode_f16(static_cast<uint16_t>(block[at] | block[at + 1] << 8));
+}
 
 // Six bits a group of 32: `first` 0 for the scales, 4 for the offsets.
 int six_bits(std::span<const uint8_t> packed, size_t group, size_t first) {
@@ -46,7 +48,8 @@ double decode_k(StoredType type, std::span<const uint8_t> b, size_t i) {
 double decode_small(StoredType type, std::span<const uint8_t> b, size_t i) {
   const double d = half_of(b, 0);
   if (type == StoredType::kQ8_0) return d * static_cast<int8_t>(b[2 + i]);
-  const bool offset = type == StoredType::kQ4_1 || type == StoredType::kQ5_1, five = type == StoredType::kQ5_0 || type == StoredType::kQ5_1;
+  const bool offset = type == StoredType::kQ4_1 || type == StoredType::kQ5_1,
+             five = type == StoredType::kQ5_0 || type == StoredType::kQ5_1;
   const size_t bits = offset ? 4 : 2, nibbles = bits + (five ? 4 : 0);
   int q = i < 16 ? b[nibbles + i] & 15 : b[nibbles + i - 16] >> 4;
   if (five) q |= (b[bits + i / 8] >> i % 8 & 1) << 4;
@@ -70,8 +73,10 @@ void put(std::vector<std::byte>& bytes, size_t at, uint16_t value) { std::memcpy
 // A plain number of about -1 .. 1 (scales: 0.5 .. 1) in `type`, at `at`.
 void put_plain(std::vector<std::byte>& bytes, size_t at, StoredType type, const Random& random, bool scale) {
   const auto sign = static_cast<uint32_t>(scale ? 0 : random(2)), exponent = static_cast<uint32_t>(scale ? 0 : random(6));
-  if (type == StoredType::kF16) return put(bytes, at, static_cast<uint16_t>(sign << 15 | (14 - exponent) << 10 | random(1 << 10)));
-  if (type == StoredType::kBF16) return put(bytes, at, static_cast<uint16_t>(sign << 15 | (126 - exponent) << 7 | random(1 << 7)));
+  if (type == StoredType::kF16)
+    return put(bytes, at, static_cast<uint16_t>(sign << 15 | (14 - exponent) << 10 | random(1 << 10)));
+  if (type == StoredType::kBF16)
+    return put(bytes, at, static_cast<uint16_t>(sign << 15 | (126 - exponent) << 7 | random(1 << 7)));
   const auto bits = static_cast<uint32_t>(sign << 31 | (126 - exponent) << 23 | random(1 << 23));
   std::memcpy(bytes.data() + at, &bits, 4);
 }
@@ -87,14 +92,16 @@ void scale_fp8(Encoded& out, int64_t rows, int64_t cols, const Random& random, c
     for (int64_t c = 0; c < cols; ++c) {
       const int64_t scale = (grid.row + r) / grid.block_rows * out.grid.across + c / grid.block_cols;
       double& value = out.values[static_cast<size_t>(r * cols + c)];
-      value = static_cast<float>(value * decode_plain(grid.type, reinterpret_cast<const uint8_t*>(out.scales.data()) + scale * size));
+      value = static_cast<float>(value *
+                                 decode_plain(grid.type, reinterpret_cast<const uint8_t*>(out.scales.data()) + scale * size));
     }
 }
 
 }  // namespace
 
 const char* name_of(StoredType type) {
-  constexpr const char* kNames[] = {"F32", "F16", "BF16", "F8_E4M3", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"};
+  constexpr const char* kNames[] = {"F32",  "F16",  "BF16", "F8_E4M3", "Q8_0", "Q4_0",
+                                    "Q4_1", "Q5_0", "Q5_1", "Q4_K",    "Q5_K", "Q6_K"};
   return kNames[static_cast<size_t>(type)];
 }
 
@@ -134,7 +141,8 @@ Encoded random_weight(StoredType type, int64_t rows, int64_t cols, const Random&
       for (size_t i = 0; i < step; ++i) out.bytes[at + i] = static_cast<std::byte>(random(256));
       if (type == StoredType::kF8_E4M3 && (out.bytes[at] & std::byte{127}) == std::byte{127}) out.bytes[at] = std::byte{64};
       if (type != StoredType::kF8_E4M3)
-        for (const size_t scale : scales_of(type)) put(out.bytes, at + scale, static_cast<uint16_t>(random(2) << 15 | (8 + random(3)) << 10 | random(1024)));
+        for (const size_t scale : scales_of(type))
+          put(out.bytes, at + scale, static_cast<uint16_t>(random(2) << 15 | (8 + random(3)) << 10 | random(1024)));
     }
     const auto* block = reinterpret_cast<const uint8_t*>(out.bytes.data()) + at;
     for (const double each : decode_block(type, {block, step})) out.values.push_back(each);

@@ -25,7 +25,7 @@ void mask(const AttentionTask& t, const HeadSegment& segment, int64_t first, int
           int64_t high, int64_t width, float* logits, int64_t stride) {
   const int64_t start = t.position + first / t.group, last = t.position + (first + rows - 1) / t.group;
   const Visible visible{segment, t.window};
-  const bool causal = visible.high(start) < high, windowed = visible.low(last) > low;
+  const bool causal = visible.high(start)<high, windowed = visible.low(last)> low;
   if (!causal && !windowed && low == base && high == base + width) return;
   for (int64_t r = 0; r < rows; ++r) {
     float* row = logits + r * stride;
@@ -56,19 +56,19 @@ void attend_block(const AttentionTask& t, const Tile& tile, const HeadSegment& s
     const int64_t width = groups * kPanel;
     float* logits = segment.scored ? tile.saved + r * tile.saved_stride + saved_at : tile.logits;
     const int64_t stride = segment.scored ? tile.saved_stride : kLds;
-    strip_gemm<0>(height, groups, t.head_dim, tile.q + r * t.head_dim, keys + skip * t.head_dim, kPanel,
-                     t.head_dim * kPanel, logits, stride, false);
+    strip_gemm<0>(height, groups, t.head_dim, tile.q + r * t.head_dim, keys + skip * t.head_dim, kPanel, t.head_dim * kPanel,
+                  logits, stride, false);
     mask(t, segment, r, height, base + skip, start, end, width, logits, stride);
     for (int64_t i = 0; i < height; ++i, ahead.keys += ahead.count, ahead.values += ahead.count) {
-      const float rescale = absorb(t, logits + i * stride, width, in_score, ahead, tile.p + i * kLds,
-                                  tile.attended[r + i], tile.scored[r + i]);
+      const float rescale =
+          absorb(t, logits + i * stride, width, in_score, ahead, tile.p + i * kLds, tile.attended[r + i], tile.scored[r + i]);
       if (rescale == 1.0f) continue;
       float* o = tile.o + (r + i) * t.value_stride;
       for (int64_t d = 0; d < t.value_stride; d += W) store(o + d, load(o + d) * splat(rescale));
     }
     if (t.out == nullptr) continue;
-    strip_gemm<kLds>(height, t.value_stride / kPanel, end - base - skip, tile.p, values + skip * t.value_stride,
-                        t.value_stride, kPanel, tile.o + r * t.value_stride, t.value_stride, true);
+    strip_gemm<kLds>(height, t.value_stride / kPanel, end - base - skip, tile.p, values + skip * t.value_stride, t.value_stride,
+                     kPanel, tile.o + r * t.value_stride, t.value_stride, true);
   }
 }
 
@@ -89,7 +89,8 @@ void attention(const AttentionTask& t, void* scratch) {
       const bool last = base + kKeyBlock >= end;
       Ahead ahead{};
       if (!last) ahead = block_ahead(t, tile.rows, segment, base + kKeyBlock);
-      else if (s + 1 < t.segment_count) ahead = block_ahead(t, tile.rows, t.segments[s + 1], Visible{t.segments[s + 1], t.window}.low(t.position));
+      else if (s + 1 < t.segment_count)
+        ahead = block_ahead(t, tile.rows, t.segments[s + 1], Visible{t.segments[s + 1], t.window}.low(t.position));
       attend_block(t, tile, segment, base, greater(base, begin), lesser(base + kKeyBlock, end), base - first, ahead);
     }
     if (!segment.scored || end <= begin) continue;

@@ -1,6 +1,6 @@
 // Compiled with AVX2 and FMA switched on where the compiler and the target know them.
 #if defined(__AVX2__) && defined(__FMA__)
-#define HEADZIP_ISA "avx2"
+#define HEADZIP_ISA          "avx2"
 #define HEADZIP_VECTOR_BYTES 32
 #include "table.h"
 namespace headzip::cpu {

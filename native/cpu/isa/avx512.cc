@@ -1,6 +1,6 @@
 // Compiled with AVX-512 (F, BW, DQ, VL) switched on where the compiler and the target know it.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
-#define HEADZIP_ISA "avx512"
+#define HEADZIP_ISA          "avx512"
 #define HEADZIP_VECTOR_BYTES 64
 #include "table.h"
 namespace headzip::cpu {

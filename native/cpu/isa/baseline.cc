@@ -1,4 +1,4 @@
-#define HEADZIP_ISA "baseline"
+#define HEADZIP_ISA          "baseline"
 #define HEADZIP_VECTOR_BYTES 16
 #include "table.h"
 namespace headzip::cpu {

@@ -13,8 +13,8 @@ constexpr int kUnroll = 4;
 // Lda == 0: a is a packed strip of M rows, element (i, p) at a[p * M + i]. Otherwise a is row-major with leading
 // dimension Lda.
 template <int M, int Lda, int Groups>
-HZ_INLINE void micro(int64_t depth, const float* a, const float* b, int64_t b_step, int64_t b_group, float* c,
-                     int64_t ldc, bool add) {
+HZ_INLINE void micro(int64_t depth, const float* a, const float* b, int64_t b_step, int64_t b_group, float* c, int64_t ldc,
+                     bool add) {
   constexpr int V = Groups * kPanel / W, PerGroup = kPanel / W;
   // AVX-512 can spread an element of a within the multiply-add, which saves an instruction an element. The compiler
   // would rather read an element once and keep it, so it is shown one pointer for each vector of columns.
@@ -64,16 +64,14 @@ void micro_call(int64_t depth, const float* a, const float* b, int64_t b_step, i
 // The tile for `rows` (1 .. kStrip) rows. A strip with fewer rows is packed with that height.
 template <int Lda, int Groups, int M = kStrip>
 HZ_INLINE Micro micro_for(int64_t rows) {
-  if constexpr (M == 1)
-    return micro_call<1, Lda, Groups>;
-  else
-    return rows == M ? micro_call<M, Lda, Groups> : micro_for<Lda, Groups, M - 1>(rows);
+  if constexpr (M == 1) return micro_call<1, Lda, Groups>;
+  else return rows == M ? micro_call<M, Lda, Groups> : micro_for<Lda, Groups, M - 1>(rows);
 }
 
 // rows x (groups of 16 columns), any number of groups.
 template <int Lda>
 HZ_INLINE void strip_gemm(int64_t rows, int64_t groups, int64_t depth, const float* a, const float* b, int64_t b_step,
-                             int64_t b_group, float* c, int64_t ldc, bool add) {
+                          int64_t b_group, float* c, int64_t ldc, bool add) {
   int64_t g = 0;
   if constexpr (kGroups == 2 && Lda != 0) {
     // Half as high and twice as wide: half as many elements of a are read and spread over a vector.

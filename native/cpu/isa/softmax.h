@@ -57,7 +57,8 @@ HZ_INLINE vf softmax_weights(const float* row, int64_t width, float scale, float
 
 // A row of logits updates a softmax, whose m is raised where it must be: what it weighed is then scaled by `rescale`.
 template <bool kKeep>
-HZ_INLINE vf update(RunningSoftmax& state, const float* row, int64_t width, float scale, const Ahead& ahead, float* out, float& rescale) {
+HZ_INLINE vf update(RunningSoftmax& state, const float* row, int64_t width, float scale, const Ahead& ahead, float* out,
+                    float& rescale) {
   vf total{};
   rescale = 1.0f;
   if (state.m != kNone) total = softmax_weights<kKeep>(row, width, scale, state.m, ahead, out);

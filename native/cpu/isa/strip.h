@@ -27,7 +27,7 @@ HZ_INLINE void pack_strip(int64_t height, int64_t depth, float* out, Row&& row) 
       const vf4 a = HZ_PICK(x[0], x[1], 0, 4, 1, 5), b = HZ_PICK(x[0], x[1], 2, 6, 3, 7);
       const vf4 c = HZ_PICK(x[2], x[3], 0, 4, 1, 5), d = HZ_PICK(x[2], x[3], 2, 6, 3, 7);
       const vf4 y[4] = {HZ_PICK(a, c, 0, 1, 4, 5), HZ_PICK(a, c, 2, 3, 6, 7), HZ_PICK(b, d, 0, 1, 4, 5),
-                       HZ_PICK(b, d, 2, 3, 6, 7)};
+                        HZ_PICK(b, d, 2, 3, 6, 7)};
       for (int k = 0; k < 4; ++k) memcpy(out + (p + k) * height + i, &y[k], sizeof(vf4));
     }
     for (; p < depth; ++p)

@@ -60,9 +60,8 @@ void pack_queries(const AttentionTask& t, float* out) {
   const int64_t rows = t.queries * t.group;
   for (int64_t r = 0; r < rows; r += kStrip) {
     const int64_t height = lesser(kStrip, rows - r);
-    pack_strip(height, t.head_dim, out, [&](int64_t i) {
-      return t.q + (r + i) / t.group * t.q_stride + (r + i) % t.group * t.head_dim;
-    });
+    pack_strip(height, t.head_dim, out,
+               [&](int64_t i) { return t.q + (r + i) / t.group * t.q_stride + (r + i) % t.group * t.head_dim; });
     out += t.head_dim * height;
   }
 }

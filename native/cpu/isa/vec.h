@@ -9,7 +9,7 @@
 
 #include "../kernels.h"
 
-#define HZ_INLINE inline __attribute__((always_inline))
+#define HZ_INLINE        inline __attribute__((always_inline))
 #define HZ_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace headzip::cpu {
@@ -139,7 +139,8 @@ HZ_INLINE bool any_above(vf v, float x) { return _mm512_cmp_ps_mask(v, splat(x),
 // 2^x for any x, relative error below 3e-7: exactly 0 up to -127, within 2^-127 of the truth below -126, 2^127 past it.
 HZ_INLINE vf exp2(vf y) {
   const vf x = min(max(y, splat(-127.0f)), splat(127.0f));
-  const vf magic = splat(12582912.0f);  // 1.5 * 2^23: adding it leaves round(x) in the low bits, and none in the 9 lowest of its own
+  const vf magic =
+      splat(12582912.0f);  // 1.5 * 2^23: adding it leaves round(x) in the low bits, and none in the 9 lowest of its own
   const vf shifted = x + magic;
   const vf f = x - (shifted - magic);   // -0.5 .. 0.5
   vf p = splat(1.3276471979479397e-3f); // our own least-maximum fit of degree 5 on that interval

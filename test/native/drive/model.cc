@@ -18,11 +18,18 @@ class Writer {
     const int64_t rows = shape[0], cols = shape.size() > 1 ? shape[1] : 1;
     const auto below = [this](int64_t end) { return static_cast<int64_t>(random_()) % end; };
     const bool vector = shape.size() == 1;
-    const Encoded encoded = random_weight(type, rows, cols, below, {.type = StoredType::kBF16, .block_rows = 16, .block_cols = 16});
+    const Encoded encoded =
+        random_weight(type, rows, cols, below, {.type = StoredType::kBF16, .block_rows = 16, .block_cols = 16});
     WeightRef ref{.role = role, .name = role, .file = 0, .type = type, .shape = std::move(shape), .scales = {}};
     ref.offset = put(encoded.bytes), ref.bytes = encoded.bytes.size();
     if (type == StoredType::kF8_E4M3) {
-      ScalesRef scales{.name = role + "_scale", .file = 0, .type = StoredType::kBF16, .shape = {(rows + 15) / 16, (cols + 15) / 16}, .block_rows = 16, .block_cols = 16, .row = 0};
+      ScalesRef scales{.name = role + "_scale",
+                       .file = 0,
+                       .type = StoredType::kBF16,
+                       .shape = {(rows + 15) / 16, (cols + 15) / 16},
+                       .block_rows = 16,
+                       .block_cols = 16,
+                       .row = 0};
       scales.offset = put(encoded.scales), scales.bytes = encoded.scales.size();
       ref.scales = scales;
     }
@@ -48,7 +55,8 @@ class Writer {
   std::mt19937 random_{5};
 };
 
-void add_attention(Writer& w, const std::string& at, const ModelSpec& spec, const AttentionSpec& a, StoredType type, bool bias) {
+void add_attention(Writer& w, const std::string& at, const ModelSpec& spec, const AttentionSpec& a, StoredType type,
+                   bool bias) {
   w.add(at + "attn_norm", {spec.hidden});
   w.add(at + "mlp_norm", {spec.hidden});
   w.add(at + "q", {a.q_width(), spec.hidden}, type);
@@ -75,7 +83,8 @@ std::unique_ptr<TinyModel> written(const std::string& name, ModelSpec spec, Writ
   tiny->name = name;
   tiny->path = std::string(folder != nullptr ? folder : "/tmp") + "/headzip-drive-XXXXXX";
   const int fd = ::mkstemp(tiny->path.data());
-  if (fd < 0 || ::write(fd, w.bytes.data(), w.bytes.size()) != static_cast<ssize_t>(w.bytes.size())) throw Error("a temporary file could not be written");
+  if (fd < 0 || ::write(fd, w.bytes.data(), w.bytes.size()) != static_cast<ssize_t>(w.bytes.size()))
+    throw Error("a temporary file could not be written");
   ::close(fd);
   tiny->model = open_model(std::move(spec), {tiny->path}, w.refs);
   return tiny;
@@ -83,7 +92,8 @@ std::unique_ptr<TinyModel> written(const std::string& name, ModelSpec spec, Writ
 
 RopeRef make_rope(int64_t head_dim, bool adjacent) {
   auto rope = std::make_shared<Rope>();
-  for (int64_t d = 0; d < head_dim / 2; ++d) rope->inv_freq.push_back(static_cast<float>(std::pow(1e4, -2.0 * static_cast<double>(d) / static_cast<double>(head_dim))));
+  for (int64_t d = 0; d < head_dim / 2; ++d)
+    rope->inv_freq.push_back(static_cast<float>(std::pow(1e4, -2.0 * static_cast<double>(d) / static_cast<double>(head_dim))));
   rope->adjacent = adjacent;
   return rope;
 }
@@ -94,13 +104,20 @@ TinyModel::~TinyModel() { ::unlink(path.c_str()); }
 
 std::unique_ptr<TinyModel> hybrid_model() {
   ModelSpec spec;
-  spec.hidden = 40, spec.vocab = 51, spec.max_positions = 4096, spec.norm_eps = 1e-6f, spec.norm_offset = 1, spec.embed_scale = 2, spec.logit_cap = 30;
+  spec.hidden = 40, spec.vocab = 51, spec.max_positions = 4096, spec.norm_eps = 1e-6f, spec.norm_offset = 1,
+  spec.embed_scale = 2, spec.logit_cap = 30;
   spec.activation = Activation::kGeluTanh, spec.out_norms = true;
   spec.ropes = {make_rope(10, false), make_rope(8, true)};
   Writer w;
   for (int l = 0; l < 4; ++l) {
     const bool slides = l % 2 == 0;
-    AttentionSpec a{.heads = 6, .kv_heads = 2, .head_dim = slides ? 10 : 12, .window = slides ? 24 : 0, .rope = slides ? 0u : 1u, .scale = 0.3f, .head_norms = true};
+    AttentionSpec a{.heads = 6,
+                    .kv_heads = 2,
+                    .head_dim = slides ? 10 : 12,
+                    .window = slides ? 24 : 0,
+                    .rope = slides ? 0u : 1u,
+                    .scale = 0.3f,
+                    .head_norms = true};
     spec.layers.push_back({a, DenseSpec{37}, !slides});
     const std::string at = "layers." + std::to_string(l) + ".";
     const StoredType type = l == 1 ? StoredType::kF8_E4M3 : l == 2 ? StoredType::kBF16 : StoredType::kF32;
@@ -119,12 +136,14 @@ std::unique_ptr<TinyModel> moe_model() {
   const StoredType types[] = {StoredType::kQ8_0, StoredType::kQ4_K, StoredType::kQ6_K};
   for (int l = 0; l < 3; ++l) {
     const AttentionSpec a{.heads = 16, .kv_heads = 4, .head_dim = 16, .scale = 0.25f};
-    const MoeSpec moe{.experts = 5, .per_token = 2, .intermediate = 256, .shared_intermediate = l == 0 ? 256 : 0, .normalise = l != 1};
+    const MoeSpec moe{
+        .experts = 5, .per_token = 2, .intermediate = 256, .shared_intermediate = l == 0 ? 256 : 0, .normalise = l != 1};
     spec.layers.push_back({a, moe, true});
     const std::string at = "layers." + std::to_string(l) + ".";
     add_attention(w, at, spec, a, types[l], false);
     w.add(at + "router", {moe.experts, spec.hidden});
-    for (int64_t e = 0; e < moe.experts; ++e) add_mlp(w, at + "experts." + std::to_string(e) + ".", spec.hidden, 256, e == 0 ? StoredType::kQ5_0 : types[l]);
+    for (int64_t e = 0; e < moe.experts; ++e)
+      add_mlp(w, at + "experts." + std::to_string(e) + ".", spec.hidden, 256, e == 0 ? StoredType::kQ5_0 : types[l]);
     if (moe.shared_intermediate == 0) continue;
     w.add(at + "shared_router", {1, spec.hidden});
     add_mlp(w, at + "shared.", spec.hidden, 256, StoredType::kQ4_1);

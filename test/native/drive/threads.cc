@@ -94,7 +94,9 @@ void jobs_on_one_engine(const TinyModel& tiny) {
     for (const int32_t id : feeds[i].take()) seen[i].push_back(id);
   expect(!overlapped, tiny.name + ": one job runs at a time");
   expect(aborted[kJobs - 1] == 1 && furthest > 0, tiny.name + ": a job ends when it is aborted, and progress is seen");
-  for (size_t i = 0; i + 1 < kJobs; ++i) expect(aborted[i] == 0 && answers[i] == expected && seen[i] == expected.ids, tiny.name + ": the others' answers are whole, and were seen as they came");
+  for (size_t i = 0; i + 1 < kJobs; ++i)
+    expect(aborted[i] == 0 && answers[i] == expected && seen[i] == expected.ids,
+           tiny.name + ": the others' answers are whole, and were seen as they came");
 
   // The engine goes on after an abort in the midst of a job.
   JobControl control;
@@ -103,7 +105,9 @@ void jobs_on_one_engine(const TinyModel& tiny) {
     while (control.done.load() == 0) std::this_thread::yield();
     control.aborted = true;
   });
-  refused<Aborted>([&] { addon::run_job(runtime, control, [&] { all_of_it(*runtime.backend, *runtime.model, control, feed); }); }, "the job was aborted", tiny.name + ": a job that is stopped");
+  refused<Aborted>([&] {
+    addon::run_job(runtime, control, [&] { all_of_it(*runtime.backend, *runtime.model, control, feed); });
+  }, "the job was aborted", tiny.name + ": a job that is stopped");
   stops.join();
   JobControl last;
   expect(all_of_it(*runtime.backend, *runtime.model, last, feed) == expected, tiny.name + ": and the next one is whole");

@@ -10,8 +10,8 @@ namespace {
 constexpr int64_t kHeadDims[] = {16, 64, 80, 96, 128, 256}, kGroups[] = {1, 3, 4, 7, 8}, kRows[] = {1, 3, 17, 65};
 
 std::string named(const Call& call) {
-  return std::to_string(call.rows) + " rows, " + std::to_string(call.spec.head_dim) + " wide, " + std::to_string(call.spec.heads) + " heads of " +
-         std::to_string(call.spec.kv_heads);
+  return std::to_string(call.rows) + " rows, " + std::to_string(call.spec.head_dim) + " wide, " +
+         std::to_string(call.spec.heads) + " heads of " + std::to_string(call.spec.kv_heads);
 }
 
 AttentionSpec make_spec(int64_t kv_heads, int64_t group, int64_t head_dim, float scale = 0) {
@@ -35,7 +35,8 @@ void evict_some(Rig& rig, KvLayer& kv) {
 }  // namespace
 
 void attention_cases(Rig& rig) {
-  Group prefill("attention, a context's own rows"), cached("attention, an evicted cache and a tail"), batches("attention, several at once");
+  Group prefill("attention, a context's own rows"), cached("attention, an evicted cache and a tail"),
+      batches("attention, several at once");
   for (const int64_t head_dim : kHeadDims)
     for (const int64_t group : kGroups)
       for (const int64_t rows : kRows) {
@@ -48,7 +49,10 @@ void attention_cases(Rig& rig) {
         evict_some(rig, *kv);
         const auto tail = rig.kv(2, head_dim, 4 + rows);
         const int64_t position = before + rows;
-        call = {.spec = spec, .rows = rows, .position = position + 4, .segments = {{kv.get(), 0, -1, position - 1, true}, {tail.get(), 0, -1, position}}};
+        call = {.spec = spec,
+                .rows = rows,
+                .position = position + 4,
+                .segments = {{kv.get(), 0, -1, position - 1, true}, {tail.get(), 0, -1, position}}};
         run(rig, cached, named(call), {call});
       }
   for (const int64_t head_dim : {64, 80, 128}) {
@@ -56,14 +60,18 @@ void attention_cases(Rig& rig) {
     const auto kv = rig.kv(3, head_dim, 700), first = rig.kv(3, head_dim, 65), second = rig.kv(3, head_dim, 17);
     const std::vector<Call> batch{
         {.spec = spec, .rows = 65, .position = 635, .segments = {{kv.get(), 0, 7, 0}, {kv.get(), 100, 600, 100}}},
-        {.spec = spec, .rows = 65, .position = 700, .segments = {{kv.get(), 0, 7, 0}, {kv.get(), 7, 293, 7}, {kv.get(), 300, 400, 300}, {first.get(), 0, -1, 700}}},
+        {.spec = spec,
+         .rows = 65,
+         .position = 700,
+         .segments = {{kv.get(), 0, 7, 0}, {kv.get(), 7, 293, 7}, {kv.get(), 300, 400, 300}, {first.get(), 0, -1, 700}}},
         {.spec = spec, .rows = 17, .position = 700, .segments = {{kv.get(), 0, 1, 0}, {second.get(), 0, -1, 700}}}};
     run(rig, batches, std::to_string(head_dim) + " wide", batch);
   }
 }
 
 void window_cases(Rig& rig) {
-  Group sliding("attention under a window"), gaps("attention under a window, with gaps"), streaming("attention of streaming heads");
+  Group sliding("attention under a window"), gaps("attention under a window, with gaps"),
+      streaming("attention of streaming heads");
   for (const int64_t head_dim : {16, 80, 128, 256})
     for (const int64_t group : {1, 3, 8})
       for (const int64_t rows : kRows)
@@ -76,7 +84,10 @@ void window_cases(Rig& rig) {
           if (group == 3) continue;
           // A sliding layer may lose entries, too; those that are left stand where they were appended.
           const auto tail = rig.kv(2, head_dim, rows);
-          call = {.spec = spec, .rows = rows, .position = position, .segments = {{kv.get(), 0, -1, position - 1, true}, {tail.get(), 0, -1, position}}};
+          call = {.spec = spec,
+                  .rows = rows,
+                  .position = position,
+                  .segments = {{kv.get(), 0, -1, position - 1, true}, {tail.get(), 0, -1, position}}};
           call.window = window;
           evict_some(rig, *kv);
           run(rig, gaps, named(call) + ", window " + std::to_string(window), {call});
@@ -102,7 +113,8 @@ void score_cases(Rig& rig) {
   for (const int64_t head_dim : kHeadDims)
     for (const int64_t group : kGroups)
       for (const int64_t rows : kRows) {
-        const int64_t prefix = 3, start = 21, chunk = rows == 17 && head_dim <= 128 ? 300 : 50, end = start + chunk, context = end + 13;
+        const int64_t prefix = 3, start = 21, chunk = rows == 17 && head_dim <= 128 ? 300 : 50, end = start + chunk,
+                      context = end + 13;
         const bool other_scale = group == 4;  // of the model, beside the score's own
         const AttentionSpec spec = make_spec(2, group, head_dim, other_scale ? 0.31f : 0);
         const auto kv = rig.kv(2, head_dim, context), own = rig.kv(2, head_dim, rows);
@@ -132,8 +144,13 @@ void score_cases(Rig& rig) {
     const AttentionSpec spec = make_spec(2, 4, head_dim);
     const auto kv = rig.kv(2, head_dim, 200), first = rig.kv(2, head_dim, 65), second = rig.kv(2, head_dim, 90);
     const auto call = [&](int64_t start, const std::unique_ptr<KvLayer>& own) {
-      return Call{.spec = spec, .rows = own->length(0), .position = 200,
-                  .segments = {{kv.get(), 0, 4, 0, false, true}, {kv.get(), start, 90, start, false, true, true}, {own.get(), 0, -1, 200, false, true}}, .scores = true};
+      return Call{.spec = spec,
+                  .rows = own->length(0),
+                  .position = 200,
+                  .segments = {{kv.get(), 0, 4, 0, false, true},
+                               {kv.get(), start, 90, start, false, true, true},
+                               {own.get(), 0, -1, 200, false, true}},
+                  .scores = true};
     };
     run(rig, plain, "two inputs, " + std::to_string(head_dim) + " wide", {call(4, first), call(94, second)});
   }

@@ -109,7 +109,8 @@ Expected expected_output(const Call& call, const Precision& eps) {
         const double share = 2 * s.off + 2 * static_cast<double>(keys.size() + 8) * eps.sum + eps.weight;
         for (int64_t d = 0; d < dim; ++d) {
           double value = 0, size = 0;
-          for (size_t j = 0; j < keys.size(); ++j) value += s.weights[j] * keys[j].v[d], size += s.weights[j] * std::abs(keys[j].v[d]);
+          for (size_t j = 0; j < keys.size(); ++j)
+            value += s.weights[j] * keys[j].v[d], size += s.weights[j] * std::abs(keys[j].v[d]);
           e.values[at + static_cast<size_t>(d)] = value;
           e.bounds[at + static_cast<size_t>(d)] = share * size + eps.output * std::abs(value) + kTiny;
         }
@@ -123,7 +124,8 @@ Expected expected_scores(const Call& call, const Precision& eps) {
   Expected e;
   const auto scored = std::find_if(call.segments.begin(), call.segments.end(), [](const KvSegment& s) { return s.scored; });
   const auto index = scored - call.segments.begin();
-  const int64_t count = end_of(*scored, 0) - scored->begin, dim = call.spec.head_dim, heads = call.spec.heads, group = call.spec.group();
+  const int64_t count = end_of(*scored, 0) - scored->begin, dim = call.spec.head_dim, heads = call.spec.heads,
+                group = call.spec.group();
   e.values.resize(static_cast<size_t>(call.spec.kv_heads * count)), e.bounds.resize(e.values.size(), kTiny);
   for (int64_t kv_head = 0; kv_head < call.spec.kv_heads; ++kv_head) {
     const Head head(call, kv_head);
@@ -135,7 +137,8 @@ Expected expected_scores(const Call& call, const Precision& eps) {
           if (keys[j].segment != index) continue;
           double value = s.weights[j], share = 2 * s.off + static_cast<double>(keys.size() + 10) * eps.sum;
           if (call.weighted) {
-            const double more = call.value_norms[static_cast<size_t>(h * value_stride(scored->kv->length(0)) + keys[j].entry)] - call.row_norms[static_cast<size_t>(i)];
+            const double more = call.value_norms[static_cast<size_t>(h * value_stride(scored->kv->length(0)) + keys[j].entry)] -
+                                call.row_norms[static_cast<size_t>(i)];
             value *= std::exp2(more), share += 4 * eps.sum * std::abs(more);
           }
           const auto at = static_cast<size_t>(kv_head * count + keys[j].entry - scored->begin);
@@ -154,19 +157,25 @@ void run(Rig& rig, Group& group, const std::string& what, std::vector<Call> batc
   std::vector<AttentionParams> params;
   for (Call& call : batch) {
     call.q = rig.random(call.rows * call.spec.q_width());
-    AttentionParams p{.q = q.emplace_back(rig.rows(call.q, call.rows)), .position = call.position, .segments = call.segments, .out = {}, .window = call.window};
+    AttentionParams p{.q = q.emplace_back(rig.rows(call.q, call.rows)),
+                      .position = call.position,
+                      .segments = call.segments,
+                      .out = {},
+                      .window = call.window};
     if (call.out) p.out = out.emplace_back(rig.backend.rows(call.rows, call.spec.q_width()));
     else out.emplace_back();
     if (call.scores) {
       const auto scored = std::find_if(call.segments.begin(), call.segments.end(), [](const KvSegment& s) { return s.scored; });
-      const ScoreBuffer& buffer = scores.emplace_back(rig.backend.scores(call.spec.kv_heads, end_of(*scored, 0) - scored->begin));
+      const ScoreBuffer& buffer =
+          scores.emplace_back(rig.backend.scores(call.spec.kv_heads, end_of(*scored, 0) - scored->begin));
       rig.backend.clear(buffer);
       p.scores = buffer.data, p.score_stride = buffer.positions;
       if (call.weighted) {
         // As they come: of a projection, and of rows.
         const int64_t entries = scored->kv->length(0), stride = value_stride(entries), hidden = 24;
         const ScoreBuffer& values = norms.emplace_back(rig.backend.scores(call.spec.heads, stride));
-        rig.backend.value_norms(rig.weight(rig.random(hidden * call.spec.q_width()), hidden, call.spec.q_width()), *scored->kv, 0, entries, values);
+        rig.backend.value_norms(rig.weight(rig.random(hidden * call.spec.q_width()), hidden, call.spec.q_width()), *scored->kv,
+                                0, entries, values);
         const ScoreBuffer& rows = norms.emplace_back(rig.backend.scores(1, call.rows));
         rig.backend.row_norms(rig.stream(rig.random(call.rows * hidden), call.rows), rows);
         call.value_norms = rig.values(norms[norms.size() - 2]), call.row_norms = rig.values(norms.back());

@@ -21,7 +21,8 @@ struct Activated {
 Activated activate(const Rig& rig, Activation activation, double x) {
   constexpr double kLost = 1e-36;
   double argument = -x, roundings = 2;
-  if (activation == Activation::kGeluTanh) argument = -2 * std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x), roundings = 4;
+  if (activation == Activation::kGeluTanh)
+    argument = -2 * std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x), roundings = 4;
   const double value = x / (1 + std::exp(argument));
   const double relative = roundings * std::abs(argument) * rig.eps.sum + rig.eps.exp + 4 * rig.eps.sum;
   const double absolute = activation == Activation::kGeluTanh ? rig.eps.tanh * std::abs(x) : 0;
@@ -41,7 +42,8 @@ void act_cases(Rig& rig) {
         for (size_t i = 0; i < gate.size(); ++i) {
           const Activated a = activate(rig, activation, gate[i]);
           const double value = a.value * up[i];
-          expected.add(value, a.bound * std::abs(static_cast<double>(up[i])) + (rig.eps.output + rig.eps.sum) * std::abs(value) + 1e-38);
+          expected.add(value, a.bound * std::abs(static_cast<double>(up[i])) +
+                                  (rig.eps.output + rig.eps.sum) * std::abs(value) + 1e-38);
         }
         const OwnedRows gates = rig.rows(gate, rows);
         rig.backend.act_and_mul(activation, gates, rig.rows(up, rows));
@@ -57,7 +59,8 @@ void gated_mlp_cases(Rig& rig) {
       for (const bool bias : {false, true}) {
         const int64_t depth = rig.size(100), width = rig.size(75);
         const std::vector<float> x = rig.random(rows * depth);
-        const std::vector<float> w[] = {rig.random(width * depth), rig.random(width * depth)}, b[] = {rig.random(width), rig.random(width)};
+        const std::vector<float> w[] = {rig.random(width * depth), rig.random(width * depth)},
+                                 b[] = {rig.random(width), rig.random(width)};
         const OwnedRows out[] = {rig.rows(rig.random(rows * width), rows), rig.rows(rig.random(rows * width), rows)};
         Expected expected;
         for (int64_t i = 0; i < rows; ++i)
@@ -66,14 +69,17 @@ void gated_mlp_cases(Rig& rig) {
             for (int side = 0; side < 2; ++side) {
               double sum = bias ? b[side][static_cast<size_t>(r)] : 0, size = std::abs(sum);
               for (int64_t k = 0; k < depth; ++k) {
-                const double term = static_cast<double>(w[side][static_cast<size_t>(r * depth + k)]) * x[static_cast<size_t>(i * depth + k)];
+                const double term =
+                    static_cast<double>(w[side][static_cast<size_t>(r * depth + k)]) * x[static_cast<size_t>(i * depth + k)];
                 sum += term, size += std::abs(term);
               }
-              value[side] = sum, bound[side] = static_cast<double>(depth + 1) * rig.eps.gemm * size + rig.eps.output * std::abs(sum);
+              value[side] = sum,
+              bound[side] = static_cast<double>(depth + 1) * rig.eps.gemm * size + rig.eps.output * std::abs(sum);
             }
             const Activated a = activate(rig, activation, value[0]);
             const double product = a.value * value[1], a_bound = a.bound + 1.13 * bound[0];
-            expected.add(product, a_bound * (std::abs(value[1]) + bound[1]) + std::abs(a.value) * bound[1] + (rig.eps.output + rig.eps.sum) * std::abs(product));
+            expected.add(product, a_bound * (std::abs(value[1]) + bound[1]) + std::abs(a.value) * bound[1] +
+                                      (rig.eps.output + rig.eps.sum) * std::abs(product));
           }
         const LinearParams gate{&rig.weight(w[0], width, depth), bias ? &rig.weight(b[0], width, 1) : nullptr, out[0]};
         const LinearParams up{&rig.weight(w[1], width, depth), bias ? &rig.weight(b[1], width, 1) : nullptr, out[1]};
@@ -95,7 +101,8 @@ void row_cases(Rig& rig) {
     const int64_t width = rig.size(131), count = (rows + 1) / 2;
     const std::vector<float> x = rig.random(rows * width);
     std::vector<int32_t> index(static_cast<size_t>(count));
-    for (int64_t i = 0; i < count; ++i) index[static_cast<size_t>(i)] = static_cast<int32_t>(2 * (count - 1 - i));  // falling, every other row
+    for (int64_t i = 0; i < count; ++i)
+      index[static_cast<size_t>(i)] = static_cast<int32_t>(2 * (count - 1 - i));  // falling, every other row
     std::vector<float> picked;
     for (const int32_t row : index) picked.insert(picked.end(), x.begin() + row * width, x.begin() + (row + 1) * width);
     const OwnedRows out = rig.backend.rows(count, width);
@@ -134,9 +141,11 @@ void argmax_cases(Rig& rig) {
       const std::vector<Argmax> found = rig.backend.argmax(rig.stream(x, rows));
       group.expect(static_cast<int64_t>(found.size()) == rows, "one answer a row");
       for (int64_t i = 0; i < rows; ++i)
-        group.expect(found[static_cast<size_t>(i)].index == best[static_cast<size_t>(i)] && found[static_cast<size_t>(i)].value == -0.5f,
-                     "row " + std::to_string(i) + " of " + std::to_string(width) + ": the first of the best is " + std::to_string(best[static_cast<size_t>(i)]) +
-                         ", got " + std::to_string(found[static_cast<size_t>(i)].index));
+        group.expect(found[static_cast<size_t>(i)].index == best[static_cast<size_t>(i)] &&
+                         found[static_cast<size_t>(i)].value == -0.5f,
+                     "row " + std::to_string(i) + " of " + std::to_string(width) + ": the first of the best is " +
+                         std::to_string(best[static_cast<size_t>(i)]) + ", got " +
+                         std::to_string(found[static_cast<size_t>(i)].index));
     }
   group.expect(rig.backend.argmax(rig.stream({-1, -0.0f, 0.0f, -0.0f}, 1))[0].index == 1, "zeros of both signs tie");
   for (const float bad : {kNan, -kNan, kInf, -kInf})
@@ -144,7 +153,8 @@ void argmax_cases(Rig& rig) {
       std::vector<float> x = rig.random(2 * 1030);
       x[static_cast<size_t>(1030 + at)] = bad;
       const std::vector<Argmax> found = rig.backend.argmax(rig.stream(x, 2));
-      group.expect(std::isfinite(found[0].value) && !std::isfinite(found[1].value), "a row with a value that is no number says so, and only it");
+      group.expect(std::isfinite(found[0].value) && !std::isfinite(found[1].value),
+                   "a row with a value that is no number says so, and only it");
     }
 }
 

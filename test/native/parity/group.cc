@@ -35,8 +35,8 @@ void Group::compare(const std::string& what, std::span<const float> got, const E
   share_ = std::max(share_, worst_share);
   if (worst_share <= 1) return;
   char text[160];
-  std::snprintf(text, sizeof text, ": value %zu of %zu is %.9g, should be %.9g within %.3g", worst, got.size(), static_cast<double>(got[worst]),
-                expected.values[worst], expected.bounds[worst]);
+  std::snprintf(text, sizeof text, ": value %zu of %zu is %.9g, should be %.9g within %.3g", worst, got.size(),
+                static_cast<double>(got[worst]), expected.values[worst], expected.bounds[worst]);
   fail(what + text);
 }
 

@@ -41,7 +41,9 @@ void append(Rig& rig, Mirror& m, int64_t tokens) {
   for (int64_t h = 0; h < heads; ++h)
     for (int64_t i = 0; i < tokens; ++i) {
       const auto from = (i * heads + h) * dim;
-      m.heads[static_cast<size_t>(h)].push_back({{k.begin() + from, k.begin() + from + dim}, {v.begin() + from, v.begin() + from + dim}, m.appended[static_cast<size_t>(h)]++});
+      m.heads[static_cast<size_t>(h)].push_back({{k.begin() + from, k.begin() + from + dim},
+                                                 {v.begin() + from, v.begin() + from + dim},
+                                                 m.appended[static_cast<size_t>(h)]++});
     }
 }
 
@@ -63,7 +65,8 @@ std::vector<Entry> pick(const std::vector<Entry>& from, const std::vector<int64_
 void copy_by_bytes(const KvLayer& from, KvLayer& to, int64_t head, int64_t appended) {
   const int64_t entries = from.length(head), step = 7;
   to.resize(head, entries, appended);
-  std::vector<std::byte> k(static_cast<size_t>(step) * from.format().key_bytes()), v(static_cast<size_t>(step) * from.format().value_bytes());
+  std::vector<std::byte> k(static_cast<size_t>(step) * from.format().key_bytes()),
+      v(static_cast<size_t>(step) * from.format().value_bytes());
   for (int64_t at = 0; at < entries; at += step) {
     const int64_t count = std::min(step, entries - at);
     std::vector<int32_t> positions;
@@ -108,7 +111,8 @@ std::string change(Rig& rig, Mirror& m) {
       Mirror tail{rig.backend.kv(heads, m.kv->head_dim(), 1), Heads(static_cast<size_t>(heads)), m.appended};
       append(rig, tail, 1 + rig.below(20));
       m.kv->extend(*tail.kv);
-      for (size_t i = 0; i < m.heads.size(); ++i) m.heads[i].insert(m.heads[i].end(), tail.heads[i].begin(), tail.heads[i].end());
+      for (size_t i = 0; i < m.heads.size(); ++i)
+        m.heads[i].insert(m.heads[i].end(), tail.heads[i].begin(), tail.heads[i].end());
       m.appended = tail.appended;
       return "extend";
     }

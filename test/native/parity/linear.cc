@@ -44,8 +44,11 @@ std::vector<int64_t> depths(StoredType type) {
 struct Case {
   bool bias, add, empty_bias, stream;
 };
-constexpr Case kCases[] = {{false, false, false, false}, {true, false, false, false}, {false, true, false, true},
-                           {true, true, false, true},    {false, false, true, true}};
+constexpr Case kCases[] = {{false, false, false, false},
+                           {true, false, false, false},
+                           {false, true, false, true},
+                           {true, true, false, true},
+                           {false, false, true, true}};
 
 // Several weights at once, of different heights, as q, k and v are.
 void linear_case(Rig& rig, Group& group, StoredType type, const ScaleGrid& grid, int64_t rows, int64_t depth, const Case& c) {
@@ -68,15 +71,16 @@ void linear_case(Rig& rig, Group& group, StoredType type, const ScaleGrid& grid,
           const double term = w.values[static_cast<size_t>(r * depth + k)] * x[static_cast<size_t>(i * depth + k)];
           sum += term, size += std::abs(term);
         }
-        for (const float also : {c.bias ? bias[static_cast<size_t>(r)] : 0, c.add ? before[static_cast<size_t>(i * height + r)] : 0})
+        for (const float also :
+             {c.bias ? bias[static_cast<size_t>(r)] : 0, c.add ? before[static_cast<size_t>(i * height + r)] : 0})
           sum += also, size += std::abs(also);
         e.add(sum, static_cast<double>(depth + 2) * rig.eps.gemm * size + rig.rounding(out) * std::abs(sum));
       }
   }
   rig.backend.linear(input, batch);
   for (size_t i = 0; i < batch.size(); ++i)
-    group.compare(std::to_string(rows) + " rows, " + std::to_string(depth) + " deep, " + std::to_string(batch[i].weight->rows) + " wide" +
-                      (c.bias ? ", bias" : "") + (c.add ? ", add" : ""),
+    group.compare(std::to_string(rows) + " rows, " + std::to_string(depth) + " deep, " + std::to_string(batch[i].weight->rows) +
+                      " wide" + (c.bias ? ", bias" : "") + (c.add ? ", add" : ""),
                   rig.values(outputs[i]), expected[i]);
 }
 
@@ -92,7 +96,8 @@ void linear_cases(Rig& rig) {
       size_t next = 0;
       for (const int64_t rows : {1, 3, 6, 7, 17, 65})
         for (const int64_t depth : depths(type))
-          for (int round = 0; round < 2; ++round) linear_case(rig, group, type, grid.grid, rows, rig.size(depth), kCases[next++ % std::size(kCases)]);
+          for (int round = 0; round < 2; ++round)
+            linear_case(rig, group, type, grid.grid, rows, rig.size(depth), kCases[next++ % std::size(kCases)]);
     }
 }
 

@@ -19,10 +19,10 @@ int main(int count, char** arguments) {
   try {
     const auto backend = cuda ? make_cuda_backend(size_t{4} << 30, 0, false) : make_cpu_backend(0);
     parity::Rig rig(*backend);
-    for (const auto cases :
-         {parity::memory_cases, parity::embed_cases, parity::linear_cases, parity::norm_cases, parity::rope_cases, parity::append_cases,
-          parity::mlp_cases, parity::row_cases, parity::argmax_cases, parity::finite_cases, parity::attention_cases, parity::window_cases,
-          parity::score_cases, parity::score_weight_cases, parity::decode_cases, parity::kv_layer_cases})
+    for (const auto cases : {parity::memory_cases, parity::embed_cases, parity::linear_cases, parity::norm_cases,
+                             parity::rope_cases, parity::append_cases, parity::mlp_cases, parity::row_cases,
+                             parity::argmax_cases, parity::finite_cases, parity::attention_cases, parity::window_cases,
+                             parity::score_cases, parity::score_weight_cases, parity::decode_cases, parity::kv_layer_cases})
       cases(rig);
   } catch (const Error& e) {
     std::fprintf(stderr, "%s\n", e.what());

@@ -13,7 +13,8 @@ void score_buffers(Rig& rig) {
   const OwnedRows q = rig.rows(rig.random(17 * 48), 17);
   const KvSegment segments[] = {{kv.get(), 0, 65, 0, false, true, true}};
   rig.backend.clear(scores);
-  const AttentionParams params{.q = q, .position = 65, .segments = segments, .out = {}, .scores = scores.data, .score_stride = 65};
+  const AttentionParams params{
+      .q = q, .position = 65, .segments = segments, .out = {}, .scores = scores.data, .score_stride = 65};
   rig.backend.attention(spec, {&params, 1});
   bool raised = true;
   for (const float each : rig.values(scores)) raised &= each > 0;
@@ -32,7 +33,8 @@ void memory_cases(Rig& rig) {
   const size_t before = b.allocated_bytes();
   {
     const OwnedRows rows = b.rows(65, 1000), stream = b.stream(65, 1000);
-    group.expect(rows.rows == 65 && rows.width == 1000 && rows.element == b.element() && stream.element == b.stream_element(), "rows are as asked for");
+    group.expect(rows.rows == 65 && rows.width == 1000 && rows.element == b.element() && stream.element == b.stream_element(),
+                 "rows are as asked for");
     group.expect(rows.row_bytes() == 1000 * bytes_of(b.element()), "rows lie without gaps");
     const size_t least = 65 * 1000 * (bytes_of(b.element()) + bytes_of(b.stream_element()));
     group.expect(b.allocated_bytes() >= before + least && b.peak_bytes() >= before + least, "what is held is counted");
@@ -41,8 +43,10 @@ void memory_cases(Rig& rig) {
   {
     const auto kv = b.kv(2, 64, 1000);
     const size_t bytes = kv->allocated_bytes();
-    group.expect(bytes >= 2 * 1000 * kv->format().entry_bytes() && b.allocated_bytes() >= before + bytes, "a layer's bytes are the backend's");
-    group.expect(kv->format().k == b.element() && kv->format().head_dim == 64 && kv->used_bytes() == 0, "keys are of the backend's type");
+    group.expect(bytes >= 2 * 1000 * kv->format().entry_bytes() && b.allocated_bytes() >= before + bytes,
+                 "a layer's bytes are the backend's");
+    group.expect(kv->format().k == b.element() && kv->format().head_dim == 64 && kv->used_bytes() == 0,
+                 "keys are of the backend's type");
   }
   group.expect(b.peak_bytes() > before, "the peak stays");
   b.reset_peak();
@@ -51,7 +55,8 @@ void memory_cases(Rig& rig) {
   Model model;
   model.spec.hidden = 64, model.spec.vocab = 100, model.spec.max_positions = 1000;
   model.spec.layers.resize(2);
-  for (LayerSpec& layer : model.spec.layers) layer = {{.heads = 4, .kv_heads = 2, .head_dim = 16, .scale = 0.25f}, DenseSpec{128}, true};
+  for (LayerSpec& layer : model.spec.layers)
+    layer = {{.heads = 4, .kv_heads = 2, .head_dim = 16, .scale = 0.25f}, DenseSpec{128}, true};
   b.check_supported(model.spec);
   group.expect(b.tile_rows(model.spec) >= 64, "a tile holds rows enough to pay for its weights");
   // Tables that the last jobs did not use are dropped: a rope still rotates as before.

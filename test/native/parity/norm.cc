@@ -32,12 +32,14 @@ void norm_case(Rig& rig, Group& group, const Case& c) {
       double value = x[at] / std::sqrt(squares / static_cast<double>(c.width) + c.params.eps) * factor;
       // An offset that takes most of a weight away leaves its rounding.
       double bound = kRoundings * rig.eps.sum * std::abs(value);
-      if (c.params.add) value += before[at], bound += rig.eps.sum * (std::abs(value) + std::abs(static_cast<double>(before[at])));
+      if (c.params.add)
+        value += before[at], bound += rig.eps.sum * (std::abs(value) + std::abs(static_cast<double>(before[at])));
       expected.add(value, bound + rig.rounding(out) * std::abs(value));
     }
   }
   rig.backend.rms_norm(input, rig.weight(w, c.width, 1), c.params, out);
-  group.compare(std::to_string(c.rows) + " rows of " + std::to_string(c.width) + (c.params.add ? ", add" : "") + (c.in_place ? ", in place" : ""),
+  group.compare(std::to_string(c.rows) + " rows of " + std::to_string(c.width) + (c.params.add ? ", add" : "") +
+                    (c.in_place ? ", in place" : ""),
                 rig.values(out), expected);
 }
 
@@ -80,7 +82,8 @@ void score_weight_cases(Rig& rig) {
   for (const int64_t head_dim : {16, 80, 96, 256})
     for (const int64_t group_size : {1, 3, 8})
       for (const StoredType type : {StoredType::kF32, StoredType::kBF16, StoredType::kQ4_0, StoredType::kQ6_K}) {
-        const int64_t kv_heads = 2, heads = kv_heads * group_size, cols = heads * head_dim, hidden = 37, entries = 65, begin = 3;
+        const int64_t kv_heads = 2, heads = kv_heads * group_size, cols = heads * head_dim, hidden = 37, entries = 65,
+                      begin = 3;
         if (cols % block_of(type).elements != 0) continue;
         const auto kv = rig.kv(kv_heads, head_dim, entries);
         const Encoded encoded = random_weight(type, hidden, cols, [&](int64_t end) { return rig.below(end); });
@@ -93,17 +96,22 @@ void score_weight_cases(Rig& rig) {
             for (int64_t r = 0; r < hidden && e >= begin; ++r) {
               double sum = 0, size = 0;
               for (int64_t d = 0; d < head_dim; ++d) {
-                const double term = encoded.values[static_cast<size_t>(r * cols + h * head_dim + d)] * head.v[static_cast<size_t>(e * head_dim + d)];
+                const double term = encoded.values[static_cast<size_t>(r * cols + h * head_dim + d)] *
+                                    head.v[static_cast<size_t>(e * head_dim + d)];
                 sum += term, size += std::abs(term);
               }
               squares += sum * sum, off += std::pow(static_cast<double>(head_dim + 2) * rig.eps.gemm * size, 2);
             }
             if (e < begin) expected.add(0, 0);
-            else expected.add(0.5 * std::log2(squares), 1.5 * std::sqrt(off / squares) + rig.eps.sum * std::abs(0.5 * std::log2(squares)));
+            else
+              expected.add(0.5 * std::log2(squares),
+                           1.5 * std::sqrt(off / squares) + rig.eps.sum * std::abs(0.5 * std::log2(squares)));
           }
         }
-        values.expect(rig.backend.value_norms(rig.weight(encoded, hidden, cols), *kv, begin, entries - begin, out), "values are finite");
-        values.compare(std::to_string(head_dim) + " wide, groups of " + std::to_string(group_size) + ", " + name_of(type), rig.values(out), expected);
+        values.expect(rig.backend.value_norms(rig.weight(encoded, hidden, cols), *kv, begin, entries - begin, out),
+                      "values are finite");
+        values.compare(std::to_string(head_dim) + " wide, groups of " + std::to_string(group_size) + ", " + name_of(type),
+                       rig.values(out), expected);
       }
   const auto kv = rig.backend.kv(1, 16, 1);
   std::vector<float> v(16 * 3, 1.0f);

@@ -113,7 +113,8 @@ std::unique_ptr<KvLayer> Rig::kv(int64_t heads, int64_t head_dim, int64_t entrie
 
 HeadValues read_head(const KvLayer& kv, int64_t head) {
   const int64_t entries = kv.length(head);
-  std::vector<std::byte> k(static_cast<size_t>(entries) * kv.format().key_bytes()), v(static_cast<size_t>(entries) * kv.format().value_bytes());
+  std::vector<std::byte> k(static_cast<size_t>(entries) * kv.format().key_bytes()),
+      v(static_cast<size_t>(entries) * kv.format().value_bytes());
   kv.read(head, 0, entries, k.data(), v.data());
   return {upcast(k, kv.format().k), upcast(v, kv.format().v)};
 }

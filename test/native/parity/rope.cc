@@ -12,7 +12,8 @@ namespace {
 
 RopeRef make_rope(int64_t pairs, float scale, bool adjacent) {
   auto rope = std::make_shared<Rope>();
-  for (int64_t d = 0; d < pairs; ++d) rope->inv_freq.push_back(static_cast<float>(std::pow(10000.0, -static_cast<double>(d) / static_cast<double>(pairs))));
+  for (int64_t d = 0; d < pairs; ++d)
+    rope->inv_freq.push_back(static_cast<float>(std::pow(10000.0, -static_cast<double>(d) / static_cast<double>(pairs))));
   rope->scale = scale;
   rope->adjacent = adjacent;
   return rope;
@@ -29,7 +30,8 @@ Expected rotated(const Rig& rig, const std::vector<float>& x, int64_t rows, int6
         const double angle = static_cast<float>(position + i) * rope.inv_freq[static_cast<size_t>(d)];
         const double cosine = std::cos(angle) * rope.scale, sine = std::sin(angle) * rope.scale;
         const auto head = static_cast<size_t>((i * heads + h) * head_dim);
-        const size_t a = head + static_cast<size_t>(rope.adjacent ? 2 * d : d), b = a + static_cast<size_t>(rope.adjacent ? 1 : pairs);
+        const size_t a = head + static_cast<size_t>(rope.adjacent ? 2 * d : d),
+                     b = a + static_cast<size_t>(rope.adjacent ? 1 : pairs);
         const double first = x[a], second = x[b];
         const double slack = 6 * rig.eps.sum * (std::abs(first) + std::abs(second)) * rope.scale;
         e.values[a] = first * cosine - second * sine;
@@ -56,7 +58,8 @@ Expected exactly(const std::vector<float>& values) {
 void append_case(Rig& rig, Group& group, int64_t tokens, int64_t head_dim, int64_t size, bool queries, bool values) {
   const int64_t kv_heads = 3, heads = kv_heads * size, width = kv_heads * head_dim, position = 37;
   const auto rope = make_rope(head_dim / 2, 1, false);
-  const std::vector<float> q = rig.random(tokens * heads * head_dim), k = rig.random(tokens * width), v = rig.random(tokens * width);
+  const std::vector<float> q = rig.random(tokens * heads * head_dim), k = rig.random(tokens * width),
+                           v = rig.random(tokens * width);
   const auto kv = rig.kv(kv_heads, head_dim, 5);
   kv->retain(1, std::vector<int64_t>{0, 2, 4});  // heads of different lengths
   std::vector<HeadValues> before;
@@ -74,7 +77,8 @@ void append_case(Rig& rig, Group& group, int64_t tokens, int64_t head_dim, int64
     expected.values.insert(expected.values.end(), added.values.begin(), added.values.end());
     expected.bounds.insert(expected.bounds.end(), added.bounds.begin(), added.bounds.end());
     group.compare(what + ", keys", now.k, expected);
-    group.expect(kv->length(h) == (h == 1 ? 3 : 5) + tokens && kv->position(h, kv->length(h) - 1) == 4 + tokens, what + ": lengths and positions");
+    group.expect(kv->length(h) == (h == 1 ? 3 : 5) + tokens && kv->position(h, kv->length(h) - 1) == 4 + tokens,
+                 what + ": lengths and positions");
     if (!values) continue;
     std::vector<float> all = before[static_cast<size_t>(h)].v;
     for (int64_t i = 0; i < tokens; ++i)
@@ -98,8 +102,8 @@ void rope_cases(Rig& rig) {
             const std::vector<float> x = rig.random(rows * heads * head_dim);
             const OwnedRows in = rig.rows(x, rows);
             rig.backend.rope(in, heads, rope, position);
-            group.compare(std::to_string(rows) + " rows, " + std::to_string(head_dim) + " wide, at " + std::to_string(position), rig.values(in),
-                          rotated(rig, x, rows, heads, *rope, position));
+            group.compare(std::to_string(rows) + " rows, " + std::to_string(head_dim) + " wide, at " + std::to_string(position),
+                          rig.values(in), rotated(rig, x, rows, heads, *rope, position));
           }
   }
 }

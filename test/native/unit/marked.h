@@ -15,7 +15,8 @@ inline void append_marked(Backend& backend, KvLayer& kv, int64_t from, int64_t t
   const int64_t width = kv.heads() * kHeadDim;
   std::vector<float> values(static_cast<size_t>(tokens * width));
   for (int64_t i = 0; i < tokens; ++i)
-    for (int64_t h = 0; h < kv.heads(); ++h) values[static_cast<size_t>(i * width + h * kHeadDim)] = static_cast<float>(1000 * h + from + i);
+    for (int64_t h = 0; h < kv.heads(); ++h)
+      values[static_cast<size_t>(i * width + h * kHeadDim)] = static_cast<float>(1000 * h + from + i);
   const Weight table{reinterpret_cast<const std::byte*>(values.data()), StoredType::kF32, tokens, width};
   std::vector<int32_t> ids(static_cast<size_t>(tokens));
   std::iota(ids.begin(), ids.end(), 0);
@@ -52,7 +53,8 @@ inline std::vector<int64_t> join(std::vector<int64_t> a, const std::vector<int64
 }
 
 // `layers` layers of which `scored` are evicted, prefilled with prefix and context.
-inline std::unique_ptr<KvCache> marked_cache(Backend& backend, int64_t layers, std::vector<int64_t> scored, int64_t prefix, int64_t context) {
+inline std::unique_ptr<KvCache> marked_cache(Backend& backend, int64_t layers, std::vector<int64_t> scored, int64_t prefix,
+                                             int64_t context) {
   auto cache = std::make_unique<KvCache>();
   for (int64_t l = 0; l < layers; ++l) {
     auto kv = backend.kv(kHeads, kHeadDim, 1);

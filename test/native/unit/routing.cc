@@ -40,7 +40,8 @@ void routed(const std::vector<float>& logits, const MoeSpec& spec, const std::st
     count += out[e].rows.size();
     for (size_t i = 0; i < out[e].rows.size(); ++i) got[static_cast<size_t>(out[e].rows[i]) * experts + e] = out[e].weights[i];
   }
-  expect(well_formed && count == rows * static_cast<size_t>(spec.per_token), what + ": every row goes to as many experts, once each");
+  expect(well_formed && count == rows * static_cast<size_t>(spec.per_token),
+         what + ": every row goes to as many experts, once each");
   for (size_t row = 0; row < rows; ++row) {
     const std::vector<double> want = shares(logits.data() + row * experts, spec);
     double sum = 0;
@@ -63,7 +64,8 @@ void routing_tests() {
   std::mt19937 random(3);
   std::normal_distribution<float> normal(0, 2);
   for (const bool normalise : {false, true})
-    for (const auto& [experts, per_token] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {4, 1}, {8, 2}, {60, 4}, {128, 8}, {5, 5}}) {
+    for (const auto& [experts, per_token] :
+         std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {4, 1}, {8, 2}, {60, 4}, {128, 8}, {5, 5}}) {
       const MoeSpec spec{.experts = experts, .per_token = per_token, .normalise = normalise};
       for (const size_t rows : {size_t{0}, size_t{1}, size_t{17}, size_t{65}}) {
         std::vector<float> logits(rows * static_cast<size_t>(experts));
@@ -77,7 +79,8 @@ void routing_tests() {
   routed({80, -80, 79, 0}, two, "far apart");
   routed({1e4f, 1e4f, -1e4f, 0}, two, "logits that no exponential holds");
   const std::vector<ExpertRows> tied = route({1, 3, 3, 3}, two);
-  expect(tied[1].rows.size() == 1 && tied[2].rows.size() == 1 && tied[3].rows.empty(), "of three alike the first two are chosen");
+  expect(tied[1].rows.size() == 1 && tied[2].rows.size() == 1 && tied[3].rows.empty(),
+         "of three alike the first two are chosen");
 }
 
 }  // namespace headzip::test
