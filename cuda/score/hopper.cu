@@ -1,6 +1,8 @@
 // The reconstruction score on Hopper (sm_90a): the two passes of score.cu with warpgroup MMAs. A producer warpgroup
 // feeds tiles of K, first those of [prefix | chunk | self], unless the forward pass left their log-sum-exp, then the chunk's; two consumer warpgroups own 64 query rows
 // of one head each and take turns on the tensor cores by themselves.
+#include <algorithm>
+
 #include "../attention/hopper.cuh"
 #include "../attention/softmax_state.cuh"
 #include "../launch.h"
@@ -205,9 +207,8 @@ cudaError_t launch(const AttentionParams* batch, const Tile* tiles, int tile_cou
   const cudaError_t set =
       cudaFuncSetAttribute(hopper_score_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, Shape<D>::kBytes);
   if (set != cudaSuccess) return set;
-  const int items = tile_count * shape.heads;
-  hopper_score_kernel<D> < <<items<sm_count ? items : sm_count, kThreads, Shape<D>::kBytes, stream>>>(batch, tiles, tile_count,
-                                                                                                      shape);
+  const int blocks = std::min(tile_count * shape.heads, sm_count);
+  hopper_score_kernel<D><<<blocks, kThreads, Shape<D>::kBytes, stream>>>(batch, tiles, tile_count, shape);
   return cudaGetLastError();
 }
 
