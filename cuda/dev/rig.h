@@ -123,7 +123,8 @@ std::vector<float> naive_scores(const AttentionShape& shape, const Work& work, b
 
 // How many cases are wrong; small: of those that do under a tool.
 int check_kernels(bool small);
-int check_decode();
+int check_decode();  // check_step()'s cases, too
+int check_step();
 void measure_kernels();
 void measure_decode();
 
