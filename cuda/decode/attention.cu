@@ -114,11 +114,11 @@ __global__ void __launch_bounds__(Config<D>::kThreads)
     commit_copies();
   };
   // A context's keys lie there before the step begins; the tail's newest come from the kernel before this one.
-  if (segment.ends == nullptr) wait_for_last();
+  if (segment.ends == nullptr) grid_dependency_synchronize();
 #pragma unroll
   for (int t = 0; t < C::kStages - 1; ++t) fetch(t);
-  wait_for_last();
-  let_next_start();
+  grid_dependency_synchronize();
+  launch_dependents();
 
   // This thread's part of q, as the MMA's A operand wants it.
   uint32_t q[D / 16][4];

@@ -100,8 +100,8 @@ __global__ void __launch_bounds__(kGemvWarps * 32) gemv_kernel(const __grid_cons
   };
   constexpr int kBatch = kAhead * 32;
   fetch(0, std::false_type{});  // weights are on their way before x is there
-  wait_for_last();
-  let_next_start();
+  grid_dependency_synchronize();
+  launch_dependents();
   multiply(0, std::false_type{});
   int first = kBatch;
   for (; first + kBatch <= vectors; first += kBatch) {

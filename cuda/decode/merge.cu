@@ -47,8 +47,8 @@ __global__ void __launch_bounds__(kMergeThreads)
   const HeadSplits near = splits_of(params.segment[0], params.plan[0], kv_head, kv_heads, advance);
   HeadSplits far{0, 0};
   if (params.segments > 1) far = splits_of(params.segment[1], params.plan[1], kv_head, kv_heads, advance);
-  wait_for_last();
-  let_next_start();
+  grid_dependency_synchronize();
+  launch_dependents();
   const int team = threadIdx.x / kTeam, at = threadIdx.x % kTeam, count = near.count + far.count;
   const int64_t block = static_cast<int64_t>(blockIdx.z) * tiles + row / kDecodeRows,
                 blocks = static_cast<int64_t>(launch.batch) * tiles;

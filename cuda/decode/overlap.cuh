@@ -6,13 +6,13 @@
 namespace headzip::cuda {
 
 // Until everything before this kernel is done, its writes to be seen.
-__device__ __forceinline__ void wait_for_last() {
+__device__ __forceinline__ void grid_dependency_synchronize() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
 // The kernel after this one may take block slots that are free.
-__device__ __forceinline__ void let_next_start() {
+__device__ __forceinline__ void launch_dependents() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;");
 #endif
@@ -21,7 +21,7 @@ __device__ __forceinline__ void let_next_start() {
 // Whether launches may overlap here: the GPU's and the driver's word, or none where it was turned off.
 bool overlaps();
 
-// A kernel that calls wait_for_last() before it touches what others write.
+// A kernel that calls grid_dependency_synchronize() before it touches what others write.
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch_overlapped(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
                               Arguments&&... arguments) {

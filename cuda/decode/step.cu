@@ -26,8 +26,8 @@ __global__ void rope_append_kernel(const __grid_constant__ RopeAppend p) {
   const bool rotates = d < p.pairs;
   float sine = 0, cosine = 0;
   if (rotates) sincosf(static_cast<float>(p.position + ahead + row) * p.inv_freq[d], &sine, &cosine);
-  wait_for_last();
-  let_next_start();
+  grid_dependency_synchronize();
+  launch_dependents();
   bf16* to = p.q + (static_cast<int64_t>(row) * p.heads + head) * dim;
   if (!query) {
     const int64_t entry = (p.lengths == nullptr ? p.length + ahead : p.lengths[head]) + row;

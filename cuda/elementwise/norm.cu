@@ -12,8 +12,8 @@ template <bool kAdd, typename In, typename Out>
 __global__ void rms_norm_kernel(const In* x, const bf16* weight, float eps, float offset, int64_t width, Out* out,
                                 int32_t* flag) {
   __shared__ float warps[kThreads / 32];
-  wait_for_last();
-  let_next_start();
+  grid_dependency_synchronize();
+  launch_dependents();
   const In* row = x + blockIdx.x * width;
   Out* to = out + blockIdx.x * width;
   float squares = 0;
